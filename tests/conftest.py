@@ -1,0 +1,31 @@
+"""What every test shares: shapes checked at run time, one thread, one Ray cluster a session."""
+
+import logging
+from collections.abc import Iterator
+
+from jaxtyping import install_import_hook
+
+install_import_hook(["seqtune.models", "seqtune.training"], "beartype.beartype")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """Address of the session's local Ray cluster of two cores, which this process is connected to."""
+    import ray
+
+    import seqtune.sweep.engine  # noqa: F401  (sets Ray's environment before Ray is imported)
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
