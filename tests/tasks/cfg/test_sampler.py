@@ -1,0 +1,117 @@
+"""Sampled strings: reproducible, in the language, and as frequent as they are probable."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from seqtune.tasks.cfg.grammar import Grammar, grammar
+from seqtune.tasks.cfg.named import RULES
+
+FIRST = [3, 2, 1, 3, 2, 1, 2, 3]
+DIGEST = "dff6f153706bdadb9e20b7c96a6960cafe65e1db292bc101621b157fc88f6cbe"
+MIXED = Grammar.from_rules(
+    name="mixed",
+    root="S",
+    rules={"S": ["A x B", "B", "x y"], "A": ["x", "y y"], "B": ["A A", "C"], "C": ["x y x"]},
+)
+
+
+def test_the_same_seed_gives_the_same_strings():
+    part = grammar("cfg3b", height=4)
+    for one, other in zip(part.sample(50, 7), part.sample(50, 7), strict=True):
+        assert one.dtype == np.int64
+        np.testing.assert_array_equal(one, other)
+    first, second = part.sample(50, 7), part.sample(50, 8)
+    assert any(a.tolist() != b.tolist() for a, b in zip(first, second, strict=True))
+
+
+def test_a_seed_means_these_strings_on_every_machine():
+    tokens, offsets = grammar("cfg3b").sample_flat(2_000, np.random.default_rng(0))
+    digest = hashlib.sha256(tokens.astype("<i8").tobytes() + offsets.astype("<i8").tobytes())
+    assert grammar("cfg3b", height=2).sample(2, 0)[0].tolist() == FIRST
+    assert digest.hexdigest() == DIGEST
+
+
+def test_a_generator_goes_on_where_it_was_left():
+    part = grammar("cfg3b", height=3)
+    generator = np.random.default_rng(3)
+    first, second = part.sample(5, generator), part.sample(5, generator)
+    assert [s.tolist() for s in first] == [s.tolist() for s in part.sample(5, 3)]
+    assert [s.tolist() for s in first] != [s.tolist() for s in second]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_sampled_strings_are_in_the_language(name):
+    whole = grammar(name)
+    strings = whole.sample(40, 1)
+    assert whole.accepts(strings).all()
+    assert all(whole.lengths.min <= len(s) <= whole.lengths.max for s in strings)
+
+
+@pytest.mark.parametrize("own", [grammar("cfg3b", height=2), grammar("cfg3i", height=2), MIXED])
+def test_frequencies_agree_with_probabilities(own):
+    probabilities = own.strings()
+    strings = own.sample(20_000, 5)
+    counts = dict.fromkeys(probabilities, 0)
+    for string in strings:
+        counts[tuple(string.tolist())] += 1
+    expected = [len(strings) * p for p in probabilities.values()]
+    assert stats.chisquare(list(counts.values()), expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", ["cfg3b", "cfg3f"])
+def test_mean_length_is_that_of_the_distribution(name):
+    whole = grammar(name)
+    # More strings than grow together.
+    tokens, offsets = whole.sample_flat(3_000, np.random.default_rng(2))
+    lengths = np.diff(offsets)
+    assert offsets[0] == 0
+    assert offsets[-1] == len(tokens)
+    error = lengths.std() / np.sqrt(len(lengths))
+    assert abs(lengths.mean() - whole.lengths.mean) < 4 * error
+
+
+def test_few_strings_and_none_at_all():
+    tokens, offsets = grammar("cfg3b").sample_flat(0, np.random.default_rng(0))
+    assert (len(tokens), offsets.tolist()) == (0, [0])
+    assert grammar("cfg3b").sample(0, 0) == []
+    assert len(grammar("cfg3b").sample(1, 0)) == 1
+
+
+def test_a_negative_number_of_strings_is_refused():
+    with pytest.raises(ValueError, match="n >= 0 must hold, but got n=-1"):
+        grammar("cfg3b").sample(-1, 0)
+
+
+def test_tokens_are_small_integers_unless_there_are_many_symbols():
+    assert grammar("cfg3b").sample_flat(1, np.random.default_rng(0))[0].dtype == np.int8
+    rules = {"S": ["A A"], "A": [[f"w{i}"] for i in range(300)]}
+    wide = Grammar.from_rules(name="wide", root="S", rules=rules)
+    tokens, _ = wide.sample_flat(2_000, np.random.default_rng(0))
+    assert tokens.dtype == np.int32
+    assert set(tokens.tolist()) == set(range(1, 301))
+
+
+def test_derivations_have_the_probability_that_their_rules_give():
+    whole = grammar("cfg3b")
+    strings, of_derivations = whole.sample_derivations(200, np.random.default_rng(4))
+    np.testing.assert_allclose(of_derivations, whole.log_probability(strings), rtol=1e-12)
+
+
+def test_a_string_can_come_from_derivations_of_different_probability():
+    rules = {"S": ["A A", "A"], "A": ["a", "a a"]}
+    twice = Grammar.from_rules(name="twice", root="S", rules=rules)
+    strings, of_derivations = twice.sample_derivations(500, np.random.default_rng(4))
+    pairs = {
+        ("a" * len(string), round(float(p), 9))
+        for string, p in zip(strings, np.exp(of_derivations), strict=True)
+    }
+    assert pairs == {("a", 1 / 4), ("aa", 1 / 4), ("aa", 1 / 8), ("aaa", 1 / 8), ("aaaa", 1 / 8)}
+
+
+def test_derivations_of_mixed_depth_count_every_rule_once():
+    strings, of_derivations = MIXED.sample_derivations(200, np.random.default_rng(4))
+    known = MIXED.strings()
+    np.testing.assert_allclose(np.exp(of_derivations), [known[tuple(s.tolist())] for s in strings])
