@@ -1,0 +1,44 @@
+"""What a sequence model is: one parallel pass for learning, and the same function a step at a time."""
+
+import abc
+from typing import Generic, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+StateT = TypeVar("StateT")
+
+
+class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
+    """A causal model: the logits at t depend on the tokens up to and including t.
+
+    `prefill` and `step` give the logits that `forward` gives in evaluation mode. They record no
+    gradient, apply no dropout, and may overwrite the state that they are given.
+    """
+
+    @abc.abstractmethod
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
+        """Logits of the next token after each token."""
+
+    @abc.abstractmethod
+    def prefill(
+        self, tokens: Int[Tensor, "B T"], *, state: StateT | None = None
+    ) -> tuple[Float[Tensor, "B V"], StateT]:
+        """Reads T >= 1 tokens, after those that `state` has read; the logits after the last."""
+
+    @abc.abstractmethod
+    def step(
+        self, token: Int[Tensor, " B"], *, state: StateT
+    ) -> tuple[Float[Tensor, "B V"], StateT]:
+        """Reads one token more."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+
+def trainable_parameters(model: nn.Module) -> int:
+    """Number of weights that training changes."""
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)

@@ -1,0 +1,1 @@
+"""How a model learns: forcing, optimizers, the loop, its scores and its checkpoints."""

@@ -1,0 +1,267 @@
+"""The training of one model: a generator that yields a measurement after every epoch.
+
+Ray, TensorBoard, the CSV file and the progress bar are readers of that stream; none of them is known here.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqtune import seeding
+from seqtune.models.model import SequenceModel
+from seqtune.tasks.task import Batch, Strings, Task
+from seqtune.training import memory
+from seqtune.training.evaluation import Evaluator, on_device, token_scores
+from seqtune.training.forcing import ForcingSpec, draw_coins, mixed_inputs
+from seqtune.training.measurement import DivergedError, Measurement, Progress
+from seqtune.training.optim import OptimizerSpec
+from seqtune.training.spec import DataSpec, Fixed, TrainingSpec
+
+HEARTBEAT_SECONDS = 0.5
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training is made of, and the seed of its draws."""
+
+    training: TrainingSpec
+    optimizer: OptimizerSpec
+    forcing: ForcingSpec
+    data: DataSpec
+    seed: int
+
+
+class Learner:
+    """A model in training: weights, optimizer and how far it has come.
+
+    Attributes:
+        epoch: epochs done; `step` and `tokens` likewise.
+        seconds: wall time spent, over all sittings.
+        measurement: the last one yielded, None before the first epoch.
+    """
+
+    def __init__(self, model: SequenceModel, *, task: Task, recipe: Recipe) -> None:
+        self.model = model
+        self.task = task
+        self.recipe = recipe
+        self.optimizer = recipe.optimizer.build(model)
+        self.scaler = torch.amp.GradScaler(
+            model.device.type, enabled=recipe.training.precision == "fp16"
+        )
+        self.epoch = 0
+        self.step = 0
+        self.tokens = 0
+        self.seconds = 0.0
+        self.measurement: Measurement | None = None
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint has to hold: tensors and plain values."""
+        measured = self.measurement
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "metrics": None if measured is None else dict(measured.metrics),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes back to where `state` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.tokens, self.seconds = state["tokens"], state["seconds"]
+        if state["metrics"] is not None:
+            self.measurement = Measurement(
+                epoch=self.epoch,
+                step=self.step,
+                tokens=self.tokens,
+                seconds=self.seconds,
+                metrics=state["metrics"],
+            )
+
+
+def train(
+    learner: Learner,
+    *,
+    evaluator: Evaluator,
+    heartbeat: Callable[[Progress], None] | None = None,
+) -> Iterator[Measurement]:
+    """Trains from where the learner stands to the last epoch.
+
+    Args:
+        learner: what learns; it is at the state of the measurement whenever one is yielded.
+        evaluator: what measures it.
+        heartbeat: called about twice a second inside an epoch.
+
+    Raises:
+        DivergedError: as soon as loss or gradient is seen not to be finite.
+    """
+    batches = _Batches(learner)
+    learner.model.train()
+    while learner.epoch < learner.recipe.training.epochs:
+        started = time.perf_counter()
+        metrics = _epoch(learner, batches=batches, heartbeat=heartbeat)
+        learner.epoch += 1
+        metrics |= evaluator.scores(learner.model, epoch=learner.epoch)
+        metrics["peak_memory_bytes"] = memory.peak_bytes(learner.model.device)
+        learner.seconds += time.perf_counter() - started
+        if not math.isfinite(metrics["valid/loss"]):
+            raise DivergedError(
+                f"valid/loss is {metrics['valid/loss']} after epoch {learner.epoch}"
+            )
+        learner.measurement = Measurement(
+            epoch=learner.epoch,
+            step=learner.step,
+            tokens=learner.tokens,
+            seconds=learner.seconds,
+            metrics=metrics,
+        )
+        yield learner.measurement
+
+
+def _epoch(
+    learner: Learner, *, batches: "_Batches", heartbeat: Callable[[Progress], None] | None
+) -> dict[str, float]:
+    """One epoch of steps, without a synchronisation with the device but for the heartbeat."""
+    recipe = learner.recipe
+    truth = recipe.forcing.truth_at(learner.epoch)
+    coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
+    tally = _Tally(learner.model.device)
+    rate = math.nan
+    with torch.random.fork_rng(devices=_cuda_devices(learner.model.device)):
+        # Dropout draws from torch's global generator: seeded for this epoch, and put back after it.
+        torch.manual_seed(seeding.integer_seed(recipe.seed, "dropout", learner.epoch))
+        for batch in batches.of_epoch(learner.epoch):
+            tokens, targets, scored = on_device(batch, device=learner.model.device)
+            if truth < 1:
+                flips = draw_coins(tokens.shape[1], truth=truth, generator=coins)
+                tokens = mixed_inputs(learner.model, tokens, coins=flips)
+            count = int(batch.scored.sum())
+            rate = _step(learner, tokens, targets=targets, scored=scored, count=count, tally=tally)
+            learner.tokens += count
+            if heartbeat is not None and tally.due():
+                heartbeat(tally.progress(learner, lr=rate))
+    return tally.metrics() | {"forcing": truth, "lr": rate}
+
+
+def _step(
+    learner: Learner,
+    tokens: Tensor,
+    *,
+    targets: Tensor,
+    scored: Tensor,
+    count: int,
+    tally: "_Tally",
+) -> float:
+    """One optimizer step; returns its learning rate."""
+    settings = learner.recipe.training
+    spec = learner.recipe.optimizer
+    rate = spec.schedule.rate(
+        peak=spec.lr,
+        step=learner.step,
+        steps=settings.steps,
+        steps_per_epoch=settings.batches_per_epoch,
+    )
+    for group in learner.optimizer.param_groups:
+        group["lr"] = rate
+    dtype = PRECISIONS.get(settings.precision)
+    with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
+        logits = learner.model(tokens)
+    losses, hits = token_scores(logits, targets=targets, scored=scored)
+    total = losses.sum()
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.scaler.scale(total / count).backward()
+    learner.scaler.unscale_(learner.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(
+        learner.model.parameters(), settings.clip_norm or math.inf
+    )
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    learner.step += 1
+    tally.add(loss=total.detach(), correct=hits.sum(), norm=norm.detach(), count=count)
+    return rate
+
+
+class _Batches:
+    """The batches of every epoch, each a function of seed and epoch alone."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._task = learner.task
+        self._recipe = learner.recipe
+        data = learner.recipe.data
+        self._set: Strings | None = None
+        if isinstance(data, Fixed):
+            generator = seeding.generator(learner.recipe.seed, "data")
+            self._set = self._task.draw(data.strings, generator=generator)
+
+    def of_epoch(self, epoch: int) -> Iterator[Batch]:
+        settings = self._recipe.training
+        if self._set is None:
+            generator = seeding.generator(self._recipe.seed, "data", epoch)
+            for _ in range(settings.batches_per_epoch):
+                yield self._task.sample(settings.batch_size, generator=generator)
+            return
+        generator = seeding.generator(self._recipe.seed, "order", epoch)
+        rows = np.empty(0, dtype=np.int64)
+        for _ in range(settings.batches_per_epoch):
+            if len(rows) == 0:
+                rows = generator.permutation(len(self._set))
+            yield self._task.batch(self._set.take(rows[: settings.batch_size]))
+            rows = rows[settings.batch_size :]
+
+
+class _Tally:
+    """Sums over an epoch, kept on the device until somebody asks."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self._tokens = 0
+        self._steps = 0
+        self._started = self._beat = time.perf_counter()
+
+    def add(self, *, loss: Tensor, correct: Tensor, norm: Tensor, count: int) -> None:
+        self._sums += torch.stack([loss.double(), correct.double(), norm.double()])
+        self._tokens += count
+        self._steps += 1
+
+    def due(self) -> bool:
+        return time.perf_counter() - self._beat >= HEARTBEAT_SECONDS
+
+    def progress(self, learner: Learner, *, lr: float) -> Progress:
+        self._beat = time.perf_counter()
+        metrics = self.metrics()
+        return Progress(
+            step=learner.step,
+            steps=learner.recipe.training.steps,
+            loss=metrics["train/loss"],
+            accuracy=metrics["train/accuracy"],
+            lr=lr,
+            tokens_per_second=metrics["tokens_per_second"],
+        )
+
+    def metrics(self) -> dict[str, float]:
+        loss, correct, norm = self._sums.tolist()
+        if not math.isfinite(loss):
+            raise DivergedError(f"train/loss is {loss} within {self._steps} steps of the epoch")
+        return {
+            "train/loss": loss / self._tokens,
+            "train/accuracy": correct / self._tokens,
+            "grad_norm": norm / self._steps,
+            "tokens_per_second": self._tokens / (time.perf_counter() - self._started),
+        }
+
+
+def _cuda_devices(device: torch.device) -> list[int]:
+    return [torch.cuda.current_device()] if device.type == "cuda" else []

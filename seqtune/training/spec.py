@@ -1,0 +1,55 @@
+"""How long, on what data and how precisely a model is trained, and how it is measured."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from seqtune.spec import ByKind, Spec
+
+
+class TrainingSpec(Spec):
+    """An epoch is `batches_per_epoch` optimizer steps, followed by an evaluation and a checkpoint."""
+
+    epochs: int = Field(default=8, ge=1)
+    batches_per_epoch: int = Field(default=50, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    """Strings a step."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """bf16 and fp16 by autocast; fp16 with loss scaling."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; null for no clipping."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.epochs * self.batches_per_epoch
+
+
+class Fresh(Spec):
+    """Every batch is drawn anew: no string is meant to be seen twice."""
+
+    kind: Literal["fresh"] = "fresh"
+
+
+class Fixed(Spec):
+    """A set drawn once and reshuffled every epoch; its last batch may be smaller."""
+
+    kind: Literal["fixed"] = "fixed"
+    strings: int = Field(ge=1)
+
+
+DataSpec: TypeAlias = Annotated[Fresh | Fixed, ByKind(default="fresh")]
+
+
+class EvaluationSpec(Spec):
+    """The measurement after every epoch.
+
+    Its strings depend on its own seed alone, so all runs of a sweep are measured on the same ones.
+    """
+
+    strings: int = Field(default=1024, ge=1)
+    """Validation strings."""
+    generate: int = Field(default=256, ge=0)
+    """Strings sampled from the model at temperature 1 and judged; 0 for none."""
+    seed: int = Field(default=0, ge=0)

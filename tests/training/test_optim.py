@@ -1,0 +1,69 @@
+import math
+
+import pytest
+import torch
+
+from seqtune.training.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    ConstantRate,
+    Cosine,
+    Linear,
+    OneCycle,
+    ScheduleSpec,
+)
+
+
+def rates(schedule: ScheduleSpec, *, steps: int = 100, per_epoch: int = 10) -> list[float]:
+    return [
+        schedule.rate(peak=1.0, step=step, steps=steps, steps_per_epoch=per_epoch)
+        for step in range(steps)
+    ]
+
+
+def test_constant_stays():
+    assert set(rates(ConstantRate())) == {1.0}
+
+
+def test_cosine_by_epoch_is_the_published_schedule():
+    values = rates(Cosine(floor=0.1, by="epoch"))
+    for step, value in enumerate(values):
+        epoch = step // 10
+        assert value == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi * epoch / 10)) / 2)
+
+
+def test_linear_goes_straight_down():
+    values = rates(Linear(floor=0.5))
+    assert values[0] == 1.0
+    assert values[50] == pytest.approx(0.75)
+    assert values[99] == pytest.approx(0.505)
+
+
+def test_warm_up_rises_to_where_the_schedule_starts():
+    values = rates(Cosine(warmup_epochs=2))
+    assert values[:20] == sorted(values[:20])
+    assert values[0] == pytest.approx(1 / 21)
+    assert max(values) == values[20] == 1.0
+
+
+def test_one_cycle_agrees_with_torchs():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    # torch reaches its last rate at step total - 1, ours would at step total.
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=1001)
+    ours = rates(OneCycle(), steps=1000, per_epoch=100)
+    for value in ours:
+        assert value == pytest.approx(theirs.get_last_lr()[0], abs=0.004)
+        optimizer.step()
+        theirs.step()
+
+
+@pytest.mark.parametrize("spec", [Adam(lr=0.1), AdamW(lr=0.1), SGD(lr=0.1)])
+def test_every_optimizer_finds_the_bottom_of_a_bowl(spec: Adam | AdamW | SGD):
+    bowl = torch.nn.Linear(1, 1, bias=False)
+    optimizer = spec.build(bowl)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (bowl.weight - 3).square().sum().backward()
+        optimizer.step()
+    assert bowl.weight.item() == pytest.approx(3, abs=0.05)
