@@ -1,0 +1,176 @@
+"""The run directory: all that is known of one run, the same whoever made it.
+
+    run.json           spec, hash, state, place in a sweep, versions, device
+    measurements.csv   a row an evaluation
+    model_card.md      what the model is, for a reader
+    checkpoint.pt      where to go on; gone once the run has ended
+    model.safetensors  best weights so far
+    error.txt          only when it failed
+    events.out.tfevents.*
+
+A file is replaced whole or appended to by one write, so that a reader and a run that goes on after a
+kill find either the old or the new.
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from filelock import FileLock, Timeout
+
+from seqtune.training.measurement import METRICS, Measurement
+
+State: TypeAlias = Literal["running", "finished", "stopped", "diverged", "failed"]
+STATES: tuple[State, ...] = ("running", "finished", "stopped", "diverged", "failed")
+COLUMNS = ("epoch", "step", "tokens", "seconds", *METRICS)
+LOCK_SECONDS = 20.0
+"""How long to wait for a killed process's worker to let go of its run."""
+
+
+class RunInUseError(RuntimeError):
+    """Another process is writing the run."""
+
+
+class RunDirectory:
+    """One run's directory; made by `create`, found again by its path."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def error(self) -> Path:
+        return self.path / "error.txt"
+
+    def exists(self) -> bool:
+        """Whether a run was ever started here."""
+        return (self.path / "run.json").exists()
+
+    def create(self, info: Mapping[str, Any]) -> None:
+        """Makes the directory of a new run and says what it is: state `running`, nothing measured."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._write_info(
+            {"run": self.name, "state": "running", "reason": None, "created": now, **info}
+        )
+
+    def info(self) -> dict[str, Any]:
+        """What run.json holds."""
+        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+
+    def update(self, changes: Mapping[str, Any]) -> None:
+        """Replaces fields of run.json."""
+        self._write_info({**self.info(), **changes})
+
+    def end(self, state: State, *, reason: str | None = None, error: str | None = None) -> None:
+        """Notes how the run ended; what was only needed to go on is removed."""
+        if error is not None:
+            _replace(self.error, error)
+        self.update({"state": state, "reason": reason})
+        self.checkpoint.unlink(missing_ok=True)
+
+    def reopen(self) -> None:
+        """Puts an ended run back to `running`, with nothing measured."""
+        for path in (self.error, self.checkpoint, self.weights, *self.path.glob("events.out.*")):
+            path.unlink(missing_ok=True)
+        self.rewind(None)
+        self.update({"state": "running", "reason": None})
+
+    def append(self, measurement: Measurement) -> None:
+        """Adds a row to measurements.csv."""
+        path = self.path / "measurements.csv"
+        header = "" if path.exists() else ",".join(COLUMNS) + "\n"
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(header + _row(measurement))
+
+    def measurements(self) -> list[Measurement]:
+        """Every measurement so far; a last line that a kill cut short is left out."""
+        path = self.path / "measurements.csv"
+        if not path.exists():
+            return []
+        whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+        return [_measurement(row) for row in csv.DictReader(io.StringIO(whole))]
+
+    def rewind(self, last: Measurement | None) -> None:
+        """Makes `last` the last row: rows from its epoch on are dropped, and it is written."""
+        earlier = [] if last is None else [m for m in self.measurements() if m.epoch < last.epoch]
+        kept = earlier if last is None else [*earlier, last]
+        text = ",".join(COLUMNS) + "\n" + "".join(_row(measurement) for measurement in kept)
+        _replace(self.path / "measurements.csv", text)
+
+    def write_card(self, text: str) -> None:
+        """Writes model_card.md."""
+        _replace(self.path / "model_card.md", text)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps every other process from writing this run; let go by the system when we die.
+
+        Raises:
+            RunInUseError: if another process holds it for longer than `LOCK_SECONDS`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            raise RunInUseError(f"{self.path}: another process is writing this run") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def remove(self) -> None:
+        """Deletes the run."""
+        shutil.rmtree(self.path)
+
+    def _write_info(self, info: Mapping[str, Any]) -> None:
+        _replace(self.path / "run.json", json.dumps(info, indent=2) + "\n")
+
+
+def run_directories(root: Path) -> list[RunDirectory]:
+    """The runs directly below `root`, by name."""
+    if not root.is_dir():
+        return []
+    found = [RunDirectory(path) for path in sorted(root.iterdir()) if path.is_dir()]
+    return [directory for directory in found if directory.exists()]
+
+
+def _row(measurement: Measurement) -> str:
+    head = (measurement.epoch, measurement.step, measurement.tokens, f"{measurement.seconds:.3f}")
+    metrics = (measurement.metrics.get(name, "") for name in METRICS)
+    return ",".join(str(value) for value in (*head, *metrics)) + "\n"
+
+
+def _measurement(row: Mapping[str, str]) -> Measurement:
+    return Measurement(
+        epoch=int(row["epoch"]),
+        step=int(row["step"]),
+        tokens=int(row["tokens"]),
+        seconds=float(row["seconds"]),
+        metrics={name: float(row[name]) for name in METRICS if row.get(name)},
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,71 @@
+"""What a person sees while one model trains: a bar inside an epoch, a line after each."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from seqtune.record import record
+from seqtune.run import RunSpec
+from seqtune.rundir import RunDirectory
+from seqtune.training import measurement as measured
+
+
+def train_with_bar(
+    spec: RunSpec, *, directory: RunDirectory, note: str, console: Console
+) -> tuple[str, str | None]:
+    """Records a run and shows how it goes; returns its state and the reason, if any.
+
+    Ctrl-C ends the sitting: the state is then `running`, and another sitting goes on.
+    """
+    steps = spec.training.steps
+    with Progress(
+        TextColumn("epoch {task.fields[epoch]}/" + str(spec.training.epochs)),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[status]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("", total=steps, epoch=1, status="")
+
+        def show(progress: measured.Progress) -> None:
+            epoch = progress.step // spec.training.batches_per_epoch + 1
+            bar.update(
+                task,
+                completed=progress.step,
+                epoch=min(epoch, spec.training.epochs),
+                status=f"loss {progress.loss:.4f}  accuracy {progress.accuracy:.3f}  "
+                f"lr {progress.lr:.2e}  {progress.tokens_per_second:,.0f} tokens/s",
+            )
+
+        recording = record(spec, directory=directory, note=note, heartbeat=show)
+        try:
+            for measurement in recording:
+                bar.update(
+                    task,
+                    completed=measurement.step,
+                    epoch=min(measurement.epoch + 1, spec.training.epochs),
+                )
+                console.print(
+                    _line(measurement, epochs=spec.training.epochs), highlight=False, soft_wrap=True
+                )
+        except KeyboardInterrupt:
+            recording.close()
+    info = directory.info()
+    return info["state"], info["reason"]
+
+
+def _line(measurement: measured.Measurement, *, epochs: int) -> str:
+    metrics = measurement.metrics
+    parts = [
+        f"epoch {measurement.epoch:>{len(str(epochs))}}/{epochs}",
+        f"train loss {metrics['train/loss']:.4f}",
+        f"accuracy {metrics['train/accuracy']:.3f}",
+        f"valid loss {metrics['valid/loss']:.4f}",
+    ]
+    if "valid/excess_string" in metrics:
+        parts.append(f"excess {metrics['valid/excess_string']:.4f} nats a string")
+    if "generate/valid" in metrics:
+        parts.append(f"generated valid {metrics['generate/valid']:.1%}")
+    parts += [f"lr {metrics['lr']:.2e}", f"{metrics['tokens_per_second']:,.0f} tokens/s"]
+    return "  ".join(parts)

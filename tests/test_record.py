@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqtune.record import build_model, record
+from seqtune.run import RunSpec
+from seqtune.rundir import RunDirectory
+from tests.training.runs import tiny
+
+
+def recorded(spec: RunSpec, path: Path, *, epochs: int | None = None) -> RunDirectory:
+    """Records up to an epoch and breaks off there, as a kill between two epochs does."""
+    directory = RunDirectory(path)
+    recording = record(spec, directory=directory)
+    for measurement in recording:
+        if measurement.epoch == epochs:
+            recording.close()
+    return directory
+
+
+def last_weights(spec: RunSpec, path: Path) -> dict[str, torch.Tensor]:
+    """The weights after the last epoch: with a rising metric the best weights are always the last."""
+    recording = record(spec, directory=RunDirectory(path), metric="tokens_per_second")
+    state: dict[str, torch.Tensor] = {}
+    for _ in recording:
+        state = torch.load(path / "checkpoint.pt", weights_only=True)["model"]
+    return state
+
+
+def test_a_finished_run_holds_all_that_is_known_of_it(tmp_path: Path):
+    run = recorded(tiny(), tmp_path / "run")
+    info = run.info()
+    assert info["state"] == "finished"
+    assert RunSpec.parse(info["spec"]) == tiny()
+    assert info["hash"] == tiny().hash()
+    assert info["parameters"] == 661
+    assert info["flops_per_token"] == pytest.approx(6 * (512 + 40), rel=0.05)
+    assert 0 < info["floor"]["loss"] < 1
+    assert info["versions"]["torch"].startswith("2.")
+    assert [m.epoch for m in run.measurements()] == [1, 2, 3]
+    card = (run.path / "model_card.md").read_text()
+    assert "Trainable parameters: 661" in card
+    assert "(lstm): LSTM(8, 8, batch_first=True)" in card
+    assert not run.checkpoint.exists()
+
+
+def test_tensorboard_reads_every_metric_of_every_epoch_once(tmp_path: Path):
+    recorded(tiny(), tmp_path / "run", epochs=2)
+    run = recorded(tiny(), tmp_path / "run")
+    events = EventAccumulator(str(run.path))
+    events.Reload()
+    for measurement in run.measurements():
+        for name, value in measurement.metrics.items():
+            steps = {e.step: e.value for e in events.Scalars(name)}
+            assert steps[measurement.epoch] == pytest.approx(value, rel=1e-6)
+            assert len(events.Scalars(name)) == 3
+
+
+def test_the_best_weights_are_kept_with_their_spec(tmp_path: Path):
+    run = recorded(tiny(), tmp_path / "run")
+    losses = [m.metrics["valid/loss"] for m in run.measurements()]
+    with safe_open(run.weights, framework="pt") as file:
+        about = file.metadata()
+    assert json.loads(about["spec"]) == tiny().to_data()
+    assert int(about["epoch"]) == losses.index(min(losses)) + 1
+    task = tiny().task.build()
+    build_model(tiny(), task=task, device=torch.device("cpu")).load_state_dict(
+        load_file(run.weights)
+    )
+
+
+@pytest.mark.parametrize("data", ["fresh", {"kind": "fixed", "strings": 50}])
+def test_a_resumed_run_has_bit_identical_weights(tmp_path: Path, data: object):
+    phases = [{"epochs": 2, "truth": 1.0}, {"epochs": 2, "truth": 0.5}]
+    spec = tiny(
+        training__epochs=4,
+        model__dropout=0.3,
+        data=data,
+        forcing={"kind": "phased", "phases": phases},
+    )
+    whole = last_weights(spec, tmp_path / "whole")
+    for epochs in (1, 3):
+        interrupted = recorded(spec, tmp_path / "resumed", epochs=epochs)
+        assert interrupted.info()["state"] == "running"
+    resumed = last_weights(spec, tmp_path / "resumed")
+    assert set(whole) == set(resumed)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    left, right = (RunDirectory(tmp_path / name).measurements() for name in ("whole", "resumed"))
+    timed = ("tokens_per_second", "peak_memory_bytes")
+    for a, b in zip(left, right, strict=True):
+        assert (a.epoch, a.step, a.tokens) == (b.epoch, b.step, b.tokens)
+        same = set(a.metrics) - set(timed)
+        assert {name: a.metrics[name] for name in same} == {name: b.metrics[name] for name in same}
+
+
+def test_a_kill_between_checkpoint_and_row_loses_no_row_and_repeats_none(tmp_path: Path):
+    run = recorded(tiny(), tmp_path / "run", epochs=2)
+    rows = run.measurements()
+    run.rewind(rows[0])  # the checkpoint of epoch 2 is there, its row is not
+    recorded(tiny(), tmp_path / "run")
+    assert [m.epoch for m in run.measurements()] == [1, 2, 3]
+    assert run.measurements()[1] == rows[1]
+
+
+def test_a_run_that_ended_is_not_run_again(tmp_path: Path):
+    run = recorded(tiny(), tmp_path / "run")
+    before = (run.path / "measurements.csv").stat().st_mtime_ns
+    assert list(record(tiny(), directory=run)) == []
+    assert (run.path / "measurements.csv").stat().st_mtime_ns == before
+
+
+def test_divergence_is_a_state_with_a_reason(tmp_path: Path):
+    spec = tiny(optimizer={"kind": "sgd", "lr": 1e38}, training__clip_norm=None)
+    run = recorded(spec, tmp_path / "run")
+    assert run.info()["state"] == "diverged"
+    assert run.info()["reason"].startswith("train/loss is")
+
+
+def test_an_error_is_a_state_with_its_traceback(tmp_path: Path):
+    run = recorded(tiny(), tmp_path / "run", epochs=1)
+    run.checkpoint.write_bytes(b"torn")
+    recorded(tiny(), tmp_path / "run")
+    assert run.info()["state"] == "failed"
+    assert "is torn or no checkpoint" in run.info()["reason"]
+    assert "Traceback" in run.error.read_text()
+
+
+def test_weights_are_those_of_the_seed_and_leave_the_global_generator_alone():
+    task = tiny().task.build()
+    before = torch.random.get_rng_state()
+    first, again = (build_model(tiny(), task=task, device=torch.device("cpu")) for _ in range(2))
+    other = build_model(tiny(seed=1), task=task, device=torch.device("cpu"))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first.head[0].weight, again.head[0].weight)  # pyright: ignore
+    assert not torch.equal(first.head[0].weight, other.head[0].weight)  # pyright: ignore
