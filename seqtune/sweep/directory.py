@@ -1,0 +1,146 @@
+"""The sweep's directory: whose it is, who is using it, and whether the file still fits its runs.
+
+sweep.yaml       the file as given
+plan.json        its cells, spelt out
+studies.journal  Optuna's studies
+decisions.jsonl  what was proposed, stopped and ended, and why
+runs/            a directory a run
+report/
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seqtune.rundir import RunDirectory, run_directories
+from seqtune.source import FileError, Source
+from seqtune.sweep.plan import Cell, Plan
+
+
+def check_owner(root: Path, *, plan: Plan) -> None:
+    """Looks whether the directory is free or this sweep's; touches nothing.
+
+    Raises:
+        FileError: if it is another sweep's, or holds something else.
+    """
+    plan_file = root / "plan.json"
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise FileError(f"{root}: is a file, but a directory is needed; give another --out")
+    if plan_file.exists():
+        name = json.loads(plan_file.read_text(encoding="utf-8"))["name"]
+        if name != plan.sweep.name:
+            raise FileError(
+                f"{root}: belongs to the sweep {name}, not to {plan.sweep.name}; give another --out"
+            )
+        return
+    foreign = sorted(
+        child.name for child in root.iterdir() if child.name not in (".lock", ".owner")
+    )
+    if foreign:
+        raise FileError(
+            f"{root}: is no sweep's directory and is not empty (it holds {foreign[0]}); give another --out"
+        )
+
+
+@contextmanager
+def held(root: Path) -> Iterator[None]:
+    """Keeps a second driver off the directory; the system lets go when this process dies.
+
+    Raises:
+        FileError: if another driver is running there.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    owner = root / ".owner"
+    lock = FileLock(root / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        by = owner.read_text().strip() if owner.exists() else "another process"
+        raise FileError(
+            f"{root}: a sweep is still running here ({by}); wait for it, or give another --out"
+        ) from None
+    owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+    try:
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def claim(root: Path, *, plan: Plan, source: Source) -> None:
+    """Makes the directory this sweep's; writes sweep.yaml and plan.json. The caller holds it.
+
+    Raises:
+        FileError: if a run in it no longer fits the file; then nothing was written.
+    """
+    problems = list(_misfits(root, plan=plan))
+    if problems:
+        more = f"\n... and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
+    (root / "runs").mkdir(exist_ok=True)
+    (root / "sweep.yaml").write_text(source.text, encoding="utf-8")
+    (root / "plan.json").write_text(json.dumps(plan.to_data(), indent=2) + "\n", encoding="utf-8")
+
+
+def _misfits(root: Path, *, plan: Plan) -> Iterator[str]:
+    """What in the file differs from the runs that are there, a line each."""
+    plan_file = root / "plan.json"
+    if plan_file.exists():
+        before = json.loads(plan_file.read_text(encoding="utf-8"))
+        yield from _search_misfits(before, plan=plan)
+    cells = {cell.name: cell for cell in plan.cells}
+    told: set[str] = set()
+    for directory in run_directories(root / "runs"):
+        for line in _run_misfits(directory, cells=cells, plan=plan):
+            if line not in told:
+                told.add(line)
+                yield line
+
+
+def _search_misfits(before: dict[str, Any], *, plan: Plan) -> Iterator[str]:
+    if before["metric"] != plan.sweep.metric:
+        yield f"metric: is {plan.sweep.metric}, but the sweep in this directory was judged by {before['metric']}"
+    now = {cell["cell"]: cell for cell in plan.to_data()["cells"]}
+    for cell in before["cells"]:
+        if cell["cell"] in now and cell["tune"] != now[cell["cell"]]["tune"]:
+            yield "tune: differs from what the runs in this directory were searched over; give another --out"
+            return
+
+
+def _run_misfits(directory: RunDirectory, *, cells: dict[str, Cell], plan: Plan) -> Iterator[str]:
+    info = directory.info()
+    place = info["sweep"]
+    if place is None or place["name"] != plan.sweep.name:
+        yield f"{directory.path}: is not a run of this sweep"
+        return
+    cell = cells.get(place["cell"])
+    if cell is None:
+        yield (
+            f"compare: no longer holds the cell ({place['cell']}), which has runs in "
+            f"{directory.path.parent}; put it back or give another --out"
+        )
+        return
+    tuned = cell.run(tuned=place["tuned"], seed=info["spec"]["seed"]).to_data()
+    for path, there, here in differences(info["spec"], tuned):
+        yield (
+            f"{path}: is {json.dumps(here)}, but {json.dumps(there)} in the runs of cell "
+            f"({cell.name}); put it back or give another --out"
+        )
+
+
+def differences(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two pieces of plain data differ: dotted path and both values."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        for name in dict.fromkeys((*left, *right)):
+            below = f"{path}.{name}" if path else name
+            yield from differences(left.get(name), right.get(name), below)
+    elif left != right:
+        yield path, left, right

@@ -1,0 +1,90 @@
+"""What a nuisance hyperparameter is searched over, as a sweep file writes it.
+
+`{uniform: [a, b]}`, `{log: [a, b]}`, `{int: [a, b]}`, `{int_log: [a, b]}` or `{choice: [...]}`, and with
+`when: {path: value}` only where another hyperparameter has that value. Bounds are inclusive.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field
+
+from seqtune.spec import Spec, listed, nearest, problem
+
+
+class Range(Spec):
+    """Numbers from low to high; whole ones and on a logarithmic scale where said."""
+
+    kind: Literal["uniform", "log", "int", "int_log"]
+    low: float
+    high: float
+    when: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        return self.kind in ("int", "int_log")
+
+    @property
+    def log(self) -> bool:
+        return self.kind in ("log", "int_log")
+
+    def examples(self) -> list[float]:
+        """The values at the bounds: if both are allowed, so is what lies between."""
+        return [int(self.low), int(self.high)] if self.whole else [self.low, self.high]
+
+
+class Choice(Spec):
+    """One of a list: numbers, text, truth values, null, or whole blocks."""
+
+    kind: Literal["choice"]
+    values: Annotated[tuple[Any, ...], Field(strict=False)]
+    when: dict[str, Any] = Field(default_factory=dict)
+
+    def examples(self) -> list[Any]:
+        """All of them."""
+        return list(self.values)
+
+
+_RANGES = ("uniform", "log", "int", "int_log")
+_NAMES = (*_RANGES, "choice")
+_FORMS = "{uniform: [low, high]}, {log: ...}, {int: ...}, {int_log: ...} or {choice: [...]}"
+
+
+def _expanded(value: Any) -> Any:
+    """The written form as the fields of `Range` or `Choice`."""
+    if isinstance(value, Range | Choice):
+        return value
+    if not isinstance(value, Mapping):
+        raise problem(f"must be {_FORMS}, but got {value!r}")
+    unknown = [name for name in value if name not in (*_NAMES, "when")]
+    if unknown:
+        raise problem(f"no such distribution: {unknown[0]}{nearest(unknown[0], (*_NAMES, 'when'))}")
+    given = [name for name in _NAMES if name in value]
+    if len(given) != 1:
+        raise problem(f"must be one of {_FORMS}, but got {listed(given) or 'none of them'}")
+    kind, argument, when = given[0], value[given[0]], value.get("when", {})
+    if kind == "choice":
+        if not isinstance(argument, list | tuple) or not argument:
+            raise problem(f"choice needs a list of at least one value, but got {argument!r}")
+        return {"kind": kind, "values": argument, "when": when}
+    return {"kind": kind, **_bounds(kind, argument), "when": when}
+
+
+def _bounds(kind: str, argument: Any) -> dict[str, float]:
+    numbers = isinstance(argument, list | tuple) and all(
+        isinstance(each, int | float) and not isinstance(each, bool) for each in argument
+    )
+    if not numbers or len(argument) != 2:
+        raise problem(f"{kind} needs [low, high], but got {argument!r}")
+    low, high = argument
+    given = f"(low={low}, high={high})"
+    if not low <= high:
+        raise problem(f"low <= high must hold, but got {given}")
+    if kind in ("log", "int_log") and low <= 0:
+        raise problem(f"low > 0 must hold on a logarithmic scale, but got {given}")
+    if kind in ("int", "int_log") and (low != int(low) or high != int(high)):
+        raise problem(f"{kind} needs whole numbers, but got {given}")
+    return {"low": float(low), "high": float(high)}
+
+
+Distribution: TypeAlias = Annotated[Range | Choice, BeforeValidator(_expanded)]

@@ -1,0 +1,86 @@
+"""One sitting of a sweep, from its file to its run directories."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from seqtune.source import FileError, Source
+from seqtune.spec import Problem, SpecError
+from seqtune.sweep.plan import Plan, make_plan
+from seqtune.sweep.spec import SweepSpec
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sitting ended.
+
+    Attributes:
+        done: whether every run of the sweep has ended; false after an interruption.
+        failed: runs that failed or diverged, of this sitting and earlier ones.
+        unconfirmed: cells none of whose search trials finished.
+    """
+
+    done: bool
+    failed: int
+    unconfirmed: tuple[str, ...]
+
+
+def read_plan(source: Source) -> Plan:
+    """The plan of a sweep file.
+
+    Raises:
+        FileError: with every problem, located.
+    """
+    try:
+        return make_plan(SweepSpec.parse(source.data))
+    except SpecError as error:
+        raise source.error(SpecError([*error.problems, *_problems_of_runs(source.data)])) from None
+
+
+def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
+    """What is wrong with the runs themselves, so that a file wrong elsewhere too is told as a whole."""
+    runs = {"name": "runs", "base": data.get("base", {}), "compare": data.get("compare", {})}
+    try:
+        make_plan(SweepSpec.parse(runs))
+    except SpecError as error:
+        return error.problems
+    return ()
+
+
+def drive(
+    plan: Plan, *, source: Source, root: Path, address: str | None, console: Console
+) -> Outcome:
+    """Runs a sweep until it is done or interrupted; goes on from what is in `root`.
+
+    Raises:
+        FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit.
+    """
+    from seqtune.sweep.directory import check_owner, claim, held
+
+    check_owner(root, plan=plan)
+    with held(root):
+        claim(root, plan=plan, source=source)
+        return _run(plan, root=root, address=address, console=console)
+
+
+def _run(plan: Plan, *, root: Path, address: str | None, console: Console) -> Outcome:
+    from seqtune.sweep.engine import ClusterError, Events, cluster, execute
+    from seqtune.sweep.progress import LiveTable
+    from seqtune.sweep.studies import Studies
+
+    studies = Studies(plan, root=root)
+    if not studies.done:
+        try:
+            with cluster(address), LiveTable(studies, console=console) as table:
+                events = Events(ended=table.ended, tick=table.tick)
+                execute(studies, resources=plan.sweep.resources, events=events)
+        except ClusterError as error:
+            raise FileError(str(error)) from None
+    counts = [
+        (counts.get("failed", 0) + counts.get("diverged", 0))
+        for progress in studies.progress.values()
+        for counts in (progress.search, progress.confirm)
+    ]
+    return Outcome(done=studies.done, failed=sum(counts), unconfirmed=studies.unconfirmed)

@@ -1,0 +1,308 @@
+"""From a sweep file to its cells, every one of them checked before anything runs."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqtune.run import RunSpec
+from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
+from seqtune.sweep.comparison import Compared, combinations
+from seqtune.sweep.distributions import Choice, Range
+from seqtune.sweep.spec import Grid, SweepSpec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of compared values: searched by itself, then confirmed.
+
+    Attributes:
+        name: what people read, unique in the sweep: `height=2, layers=1`.
+        key: the same for file names.
+        arm: name of its arm, if the sweep has any.
+        compared: the compared values, by dotted path.
+        tune: what is searched inside, by dotted path.
+        trials: number of search trials.
+        data: the run as plain data, but for tuned values and seed.
+    """
+
+    name: str
+    key: str
+    arm: str | None
+    compared: Compared
+    tune: Mapping[str, Range | Choice]
+    trials: int
+    data: dict[str, Any] = field(repr=False)
+
+    def run(self, *, tuned: Mapping[str, Any], seed: int) -> RunSpec:
+        """The run with these tuned values and this seed."""
+        return RunSpec.parse(assigned(self.data, {**tuned, "seed": seed}))
+
+    def fixed(self) -> dict[str, Any]:
+        """The run's plain data, tuned values and seed left open: what all its runs share."""
+        return open_fields(self.run(tuned=_examples(self.tune)[0], seed=0), paths=self.tune)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep, spelt out."""
+
+    sweep: SweepSpec
+    cells: tuple[Cell, ...]
+
+    @property
+    def runs(self) -> int:
+        """Search trials and confirm runs together."""
+        return sum(cell.trials + self.sweep.confirm.seeds for cell in self.cells)
+
+    def to_data(self) -> dict[str, Any]:
+        """What plan.json holds."""
+        return {
+            "name": self.sweep.name,
+            "question": self.sweep.question,
+            "metric": self.sweep.metric,
+            "runs": self.runs,
+            "confirm_seeds": self.sweep.confirm.seeds,
+            "cells": [
+                {
+                    "cell": cell.name,
+                    "arm": cell.arm,
+                    "compared": cell.compared,
+                    "tune": {
+                        path: each.model_dump(mode="json") for path, each in cell.tune.items()
+                    },
+                    "trials": cell.trials,
+                    "run": cell.fixed(),
+                }
+                for cell in self.cells
+            ],
+        }
+
+
+def open_fields(spec: RunSpec, *, paths: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's plain data without its seed and with null at the given paths."""
+    data = spec.to_data()
+    del data["seed"]
+    return assigned(data, dict.fromkeys(paths))
+
+
+def make_plan(sweep: SweepSpec) -> Plan:
+    """Spells a sweep out and checks every cell at every bound.
+
+    Raises:
+        SpecError: with every problem, at its path in the sweep file.
+    """
+    problems: list[Problem] = []
+    drafts: list[_Draft] = []
+    for arm in sweep.arms or {None: None}:
+        try:
+            drafts += _drafts(sweep, arm=arm)
+        except SpecError as error:
+            problems += error.problems
+    for draft in drafts:
+        problems += draft.problems()
+    if not problems:
+        problems += _twins(drafts)
+    if problems:
+        raise SpecError(problems)
+    if not drafts:
+        raise SpecError([Problem(("compare", "exclude"), "leaves no cell to run")])
+    names = _short_names(drafts)
+    return Plan(sweep=sweep, cells=tuple(draft.cell(names) for draft in drafts))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A cell before its check."""
+
+    sweep: SweepSpec
+    arm: str | None
+    compared: Compared
+    tune: Mapping[str, Range | Choice]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        blocks = self.sweep.arms[self.arm].blocks if self.arm is not None else {}
+        return assigned(merged(self.sweep.base, blocks), self.compared)
+
+    def problems(self) -> Iterator[Problem]:
+        """Everything wrong with the cell, at the paths of the file."""
+        yield from self._role_problems()
+        for tuned in _examples(self.tune):
+            try:
+                spec = RunSpec.parse(assigned(self.data, tuned))
+            except SpecError as error:
+                for problem in error.problems:
+                    yield Problem(self._origin(problem.path), self._sentence(problem))
+                continue
+            yield from self._metric_problems(spec)
+
+    def cell(self, names: Mapping[str, str]) -> Cell:
+        values = {names[path]: _text(value) for path, value in self.compared.items()}
+        label = ", ".join(f"{name}={value}" for name, value in values.items())
+        name = ": ".join(part for part in (self.arm, label) if part) or "all"
+        return Cell(
+            name=name,
+            key="".join(c if c.isalnum() or c in "=.-" else "_" for c in name.replace(", ", "_"))[
+                :100
+            ],
+            arm=self.arm,
+            compared=self.compared,
+            tune=self.tune,
+            trials=self._trials(),
+            data=self.data,
+        )
+
+    def _trials(self) -> int:
+        search = self.sweep.search
+        if search is None or not self.tune:
+            return 0
+        return search.trials if search.trials is not None else len(grid_points(self.tune))
+
+    def _role_problems(self) -> Iterator[Problem]:
+        for path in self.tune:
+            where = self._role_path("tune", path)
+            if path in self.compared:
+                yield Problem(where, "is compared too; a path has one role")
+            if isinstance(self._grid(), Grid) and isinstance(self.tune[path], Range):
+                yield Problem(where, "the grid sampler needs {choice: [...]}, but this is a range")
+            for other in self.tune[path].when:
+                if other not in self.tune:
+                    known = ", ".join(each for each in self.tune if each != path) or "nothing else"
+                    yield Problem((*where, "when"), f"{other} is not tuned here; tuned are {known}")
+        for role, names in (("tune", self.tune), ("compare", self.compared)):
+            if "seed" in names:
+                yield Problem(
+                    self._role_path(role, "seed"), "seeds are given out by search and confirm"
+                )
+
+    def _grid(self) -> Any:
+        return self.sweep.search.sampler if self.sweep.search is not None else None
+
+    def _metric_problems(self, spec: RunSpec) -> Iterator[Problem]:
+        if self.sweep.metric != "generate/valid":
+            return
+        if spec.evaluation.generate == 0:
+            yield Problem(("metric",), "no run has generate/valid: evaluation.generate is 0")
+        elif not spec.task.judges_completions:
+            yield Problem(
+                ("metric",), "no run has generate/valid: the padded format ends no string"
+            )
+
+    def _origin(self, path: Path) -> Path:
+        """Where in the file a value of the run was written."""
+        name = dotted(path)
+        for role, names in (("tune", self.tune), ("compare", self.compared)):
+            for candidate in names:
+                if name == candidate or name.startswith((candidate + ".", candidate + "[")):
+                    return self._role_path(role, candidate)
+        if self.arm is not None and _holds(self.sweep.arms[self.arm].blocks, path):
+            return ("arms", self.arm, *path)
+        if not _holds(self.sweep.base, path):
+            for role, names in (("tune", self.tune), ("compare", self.compared)):
+                for candidate in names:
+                    if name and candidate.startswith(name + "."):
+                        return self._role_path(role, candidate)
+        return ("base", *path)
+
+    def _sentence(self, problem: Problem) -> str:
+        """An unknown path is told in the words of the roles."""
+        in_role = {"tune", "compare"} & set(self._origin(problem.path)[:3])
+        if in_role:
+            return problem.message.replace("no such field", "no such path", 1)
+        return problem.message
+
+    def _role_path(self, role: str, path: str) -> Path:
+        """The entry of a path in the arm's own block if it stands there, else in the sweep's."""
+        if self.arm is not None and path in getattr(self.sweep.arms[self.arm], role):
+            return ("arms", self.arm, role, path)
+        block = getattr(self.sweep, role)
+        return (role, path) if path in block else (role, "zip")
+
+
+def grid_points(tune: Mapping[str, Range | Choice]) -> list[dict[str, Any]]:
+    """Every combination of the tuned lists, in the order of the file."""
+    lists = [[(path, value) for value in each.examples()] for path, each in tune.items()]
+    return [dict(point) for point in itertools.product(*lists)]
+
+
+def _drafts(sweep: SweepSpec, *, arm: str | None) -> list[_Draft]:
+    common = combinations(sweep.compare, at=("compare",))
+    if arm is None:
+        return [_Draft(sweep, None, compared, sweep.tune) for compared in common]
+    own = combinations(sweep.arms[arm].compare, at=("arms", arm, "compare"))
+    tune = {**sweep.tune, **sweep.arms[arm].tune}
+    return [_Draft(sweep, arm, {**each, **more}, tune) for each in common for more in own]
+
+
+def active(tune: Mapping[str, Range | Choice], values: Mapping[str, Any]) -> list[str]:
+    """The paths that apply: those without a condition, and those whose condition `values` meet."""
+    return [
+        path
+        for path, each in tune.items()
+        if all(other in values and values[other] == value for other, value in each.when.items())
+    ]
+
+
+def _examples(tune: Mapping[str, Range | Choice]) -> list[dict[str, Any]]:
+    """Tuned values that try every bound and every choice at least once."""
+    lists = {path: each.examples() for path, each in tune.items()}
+    longest = max((len(values) for values in lists.values()), default=1)
+    tried = [
+        {path: values[min(index, len(values) - 1)] for path, values in lists.items()}
+        for index in range(longest)
+    ]
+    tried += [
+        {**tried[0], **each.when, path: value}
+        for path, each in tune.items()
+        if each.when
+        for value in lists[path]
+    ]
+    return [{path: values[path] for path in active(tune, values)} for values in tried]
+
+
+def _twins(drafts: list[_Draft]) -> Iterator[Problem]:
+    seen: dict[str, _Draft] = {}
+    for draft in drafts:
+        spec = RunSpec.parse(assigned(draft.data, _examples(draft.tune)[0]))
+        key = json.dumps([spec.to_data(), sorted(draft.tune)], sort_keys=True)
+        if key in seen:
+            first, second = _label(seen[key]), _label(draft)
+            yield Problem(_common_place(draft), f"two cells are the same: {first} and {second}")
+        seen.setdefault(key, draft)
+
+
+def _label(draft: _Draft) -> str:
+    values = ", ".join(f"{path}={_text(value)}" for path, value in draft.compared.items())
+    return f"({': '.join(part for part in (draft.arm, values) if part)})"
+
+
+def _common_place(draft: _Draft) -> Path:
+    return ("arms", draft.arm) if draft.arm is not None else ("compare",)
+
+
+def _holds(data: Any, path: Path) -> bool:
+    for part in path:
+        if not has(data, part):
+            return False
+        data = data[part]
+    return bool(path)
+
+
+def _short_names(drafts: list[_Draft]) -> dict[str, str]:
+    """For every compared path its last word, or more where that would be ambiguous."""
+    paths = list(dict.fromkeys(path for draft in drafts for path in draft.compared))
+    last = [path.rpartition(".")[2] for path in paths]
+    return {
+        path: word if last.count(word) == 1 else path
+        for path, word in zip(paths, last, strict=True)
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        kind = value.get("kind")
+        rest = " ".join(f"{name}={_text(inner)}" for name, inner in value.items() if name != "kind")
+        return " ".join(part for part in (kind, rest) if part)
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,387 @@
+"""The cells' Optuna studies: what to run next, when to stop it, what came of it. Knows no Ray.
+
+A study a cell, all in one storage. A study and its run directories together are the sweep's memory: a
+proposal is a pure function of its trial's number and parameters, so on a fresh start every trial that was
+running is found again by its directory, what it measured meanwhile is told, and it goes on.
+"""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import Trial, TrialState
+
+from seqtune import seeding
+from seqtune.run import RunSpec
+from seqtune.rundir import RunDirectory
+from seqtune.sweep.distributions import Choice, Distribution
+from seqtune.sweep.plan import Cell, Plan, active, grid_points
+from seqtune.sweep.samplers import build_pruner, build_sampler
+from seqtune.sweep.spec import Grid
+from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
+
+log = logging.getLogger(__name__)
+
+CONFIRM_SEED = 1_000_000
+"""First seed of the confirm runs; search trial k has seed k. The two never meet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A run to do next.
+
+    Attributes:
+        phase: `search` or `confirm`.
+        number: the search trial's number in its cell, or the confirm run's.
+        tuned: values of the tuned paths.
+    """
+
+    cell: Cell
+    phase: str
+    number: int
+    tuned: Mapping[str, Any]
+    spec: RunSpec
+
+    @property
+    def name(self) -> str:
+        """Name of the run directory."""
+        return f"{self.cell.key}-{self.phase}{self.number:03d}-{self.spec.hash()}"
+
+
+@dataclass(eq=False)
+class CellProgress:
+    """How far a cell has come, for the live table; counts of runs by what became of them."""
+
+    cell: Cell
+    running: int = 0
+    search: dict[str, int] = field(default_factory=dict)
+    confirm: dict[str, int] = field(default_factory=dict)
+    best: float | None = None
+    confirmed: list[float] = field(default_factory=list)
+
+
+class Studies:
+    """Every cell's study, and the runs that follow from them."""
+
+    def __init__(self, plan: Plan, *, root: Path) -> None:
+        """Opens or makes the studies below `root` and takes up what an earlier sitting left.
+
+        The caller holds the sweep's lock.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.plan = plan
+        self.root = root
+        self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
+        self._decisions = root / "decisions.jsonl"
+        storage = _journal(root / "studies.journal")
+        self._searches = [
+            _CellSearch(cell, plan=plan, index=index, storage=storage)
+            for index, cell in enumerate(plan.cells)
+        ]
+        self._queue: deque[Proposal] = deque()
+        self._open: dict[str, Proposal] = {}
+        self._trials: dict[str, Trial] = {}
+        self._unconfirmed = {cell.name for cell in plan.cells}
+        self.unconfirmed: tuple[str, ...] = ()
+        for search in self._searches:
+            self._take_up(search)
+        self._confirm_ready()
+
+    @property
+    def done(self) -> bool:
+        """Whether every search is over and every confirm run has ended."""
+        return not (self._open or self._queue or self._unconfirmed)
+
+    def directory(self, proposal: Proposal) -> RunDirectory:
+        """Where a proposal's run is recorded."""
+        return RunDirectory(self.root / "runs" / proposal.name)
+
+    def place(self, proposal: Proposal) -> dict[str, Any]:
+        """The run's place in the sweep, for its run.json."""
+        sweep = self.plan.sweep
+        return {
+            "name": sweep.name,
+            "question": sweep.question,
+            "metric": sweep.metric,
+            "arm": proposal.cell.arm,
+            "cell": proposal.cell.name,
+            "phase": proposal.phase,
+            "trial": proposal.number,
+            "compared": proposal.cell.compared,
+            "tuned": dict(proposal.tuned),
+        }
+
+    def next(self) -> Proposal | None:
+        """The next run, or None while there is none (though there may be after a `tell`).
+
+        Confirm runs go first; then the cell with the fewest trials so far.
+        """
+        proposal = self._queue.popleft() if self._queue else self._ask()
+        if proposal is None:
+            return None
+        self._open[proposal.name] = proposal
+        self.progress[proposal.cell.name].running += 1
+        self._note("proposed", proposal, tuned=dict(proposal.tuned), seed=proposal.spec.seed)
+        return proposal
+
+    def judge(self, run: str, measurement: Measurement) -> bool:
+        """Takes a measurement of an open run; true if the run should be stopped now."""
+        proposal = self._open[run]
+        value = measurement.metrics[self.plan.sweep.metric]
+        progress = self.progress[proposal.cell.name]
+        if proposal.phase == "search":
+            progress.best = self._better(progress.best, value)
+        trial = self._trials.get(run)
+        if trial is None:
+            return False
+        trial.report(value, measurement.epoch)
+        last = measurement.epoch == proposal.spec.training.epochs
+        stop = not last and trial.should_prune()
+        if stop:
+            pruner = self.plan.sweep.search.pruner.kind if self.plan.sweep.search else "none"
+            self._note("stopped", proposal, epoch=measurement.epoch, value=value, by=pruner)
+        return stop
+
+    def tell(self, run: str) -> str:
+        """Closes an open run whose directory says how it ended; returns that state."""
+        proposal = self._open.pop(run)
+        self.progress[proposal.cell.name].running -= 1
+        state = self._close(proposal)
+        self._confirm_ready()
+        return state
+
+    def put_back(self, run: str) -> None:
+        """Takes an open run back unended: the sweep is interrupted, and another sitting goes on with it."""
+        proposal = self._open.pop(run)
+        self.progress[proposal.cell.name].running -= 1
+        self._queue.appendleft(proposal)
+
+    def _ask(self) -> Proposal | None:
+        waiting = [search for search in self._searches if search.asked < search.cell.trials]
+        if not waiting:
+            return None
+        search = min(waiting, key=lambda each: each.asked)
+        trial = search.ask()
+        proposal = search.proposal(trial)
+        self._trials[proposal.name] = trial
+        return proposal
+
+    def _take_up(self, search: "_CellSearch") -> None:
+        """Finds every trial of an earlier sitting: tells those that ended, queues the rest."""
+        for trial in search.trials():
+            proposal = search.proposal(trial)
+            directory = self.directory(proposal)
+            self._trials[proposal.name] = trial
+            if directory.exists() and directory.info()["state"] != "running":
+                self._close(proposal)
+            else:
+                self._backfill(trial, directory=directory)
+                self._queue.append(proposal)
+                self._note("resumed", proposal)
+
+    def _backfill(self, trial: Trial, *, directory: RunDirectory) -> None:
+        """Tells a trial what its run measured that did not reach the study."""
+        known = search_steps(trial)
+        for measurement in directory.measurements():
+            if measurement.epoch not in known:
+                trial.report(measurement.metrics[self.plan.sweep.metric], measurement.epoch)
+
+    def _close(self, proposal: Proposal) -> str:
+        """Counts an ended run and tells its trial, if that is still open."""
+        directory = self.directory(proposal)
+        state: str = directory.info()["state"]
+        progress = self.progress[proposal.cell.name]
+        counts = progress.search if proposal.phase == "search" else progress.confirm
+        counts[state] = counts.get(state, 0) + 1
+        measured = [m.metrics[self.plan.sweep.metric] for m in directory.measurements()]
+        if proposal.phase == "confirm":
+            progress.confirmed += measured[-1:] if state == "finished" else []
+        else:
+            progress.best = self._better(progress.best, *measured)
+            trial = self._trials.pop(proposal.name)
+            self._backfill(trial, directory=directory)
+            _search_of(self._searches, proposal).tell(trial, state=state, measured=measured)
+        self._note("ended", proposal, state=state, value=measured[-1] if measured else None)
+        return state
+
+    def _confirm_ready(self) -> None:
+        """Queues the confirm runs of every cell whose search has just ended."""
+        for search in self._searches:
+            cell = search.cell
+            if cell.name not in self._unconfirmed or search.asked < cell.trials:
+                continue
+            if any(each.cell is cell for each in (*self._open.values(), *self._queue)):
+                continue
+            self._unconfirmed.discard(cell.name)
+            for proposal in self._confirmations(search):
+                directory = self.directory(proposal)
+                if directory.exists() and directory.info()["state"] != "running":
+                    self._close(proposal)
+                else:
+                    self._queue.append(proposal)
+
+    def _confirmations(self, search: "_CellSearch") -> Iterator[Proposal]:
+        tuned = search.best() if search.cell.trials else {}
+        if tuned is None:
+            self.unconfirmed += (search.cell.name,)
+            self._log("unconfirmed", cell=search.cell.name, reason="no search trial finished")
+            return
+        for number in range(self.plan.sweep.confirm.seeds):
+            spec = search.cell.run(tuned=tuned, seed=CONFIRM_SEED + number)
+            yield Proposal(search.cell, "confirm", number, tuned, spec)
+
+    def _better(self, *values: float | None) -> float | None:
+        known = [value for value in values if value is not None]
+        best = max if self.plan.sweep.metric in HIGHER_IS_BETTER else min
+        return best(known) if known else None
+
+    def _note(self, event: str, proposal: Proposal, **facts: Any) -> None:
+        self._log(event, cell=proposal.cell.name, run=proposal.name, phase=proposal.phase, **facts)
+
+    def _log(self, event: str, **facts: Any) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._decisions.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": now, "event": event, **facts}) + "\n")
+
+
+class _CellSearch:
+    """One cell's study."""
+
+    def __init__(self, cell: Cell, *, plan: Plan, index: int, storage: BaseStorage) -> None:
+        self.cell = cell
+        self.asked = 0
+        search = plan.sweep.search
+        if search is None or cell.trials == 0:
+            self._study = None
+            return
+        higher = plan.sweep.metric in HIGHER_IS_BETTER
+        epochs = cell.run(tuned=_first(cell), seed=0).training.epochs
+        self._study = optuna.create_study(
+            study_name=f"{plan.sweep.name}/{cell.name}",
+            storage=storage,
+            pruner=build_pruner(search.pruner, epochs=epochs),
+            direction="maximize" if higher else "minimize",
+            load_if_exists=True,
+        )
+        wanted = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
+        assert self._study.direction == wanted, "a sweep's metric is checked against its runs first"
+        self._points = grid_points(cell.tune) if isinstance(search.sampler, Grid) else None
+        self.asked = sum(
+            t.state != TrialState.WAITING for t in self._study.get_trials(deepcopy=False)
+        )
+        self._study.sampler = build_sampler(
+            search.sampler,
+            trials=cell.trials,
+            seed=seeding.integer_seed(search.seed, "search", index),
+            restart=self.asked,
+        )
+
+    def ask(self) -> Trial:
+        """A new trial."""
+        assert self._study is not None
+        if self._points is not None and not self._study.get_trials(states=(TrialState.WAITING,)):
+            point = self._points[self.asked]
+            self._study.enqueue_trial({p: _to_optuna(value) for p, value in point.items()})
+        trial = self._study.ask()
+        self.asked += 1
+        return trial
+
+    def proposal(self, trial: Trial) -> Proposal:
+        """What a trial proposes: the same whenever it is asked again."""
+        tuned: dict[str, Any] = {}
+        # A condition may hang on a value that is itself conditional, hence the repetition.
+        while missing := [path for path in active(self.cell.tune, tuned) if path not in tuned]:
+            for path in missing:
+                tuned[path] = _suggest(trial, path, self.cell.tune[path])
+        spec = self.cell.run(tuned=tuned, seed=trial.number)
+        return Proposal(self.cell, "search", trial.number, tuned, spec)
+
+    def trials(self) -> list[Trial]:
+        """Every trial that an earlier sitting asked for, as an open one."""
+        if self._study is None:
+            return []
+        frozen = self._study.get_trials(deepcopy=False)
+        return [
+            Trial(self._study, each._trial_id)
+            for each in frozen
+            if each.state != TrialState.WAITING
+        ]
+
+    def tell(self, trial: Trial, *, state: str, measured: list[float]) -> None:
+        """Closes the trial in the study, unless an earlier sitting did."""
+        assert self._study is not None
+        if _frozen(trial).state.is_finished():
+            return
+        if state == "finished":
+            self._study.tell(trial, measured[-1])
+        elif state == "stopped" or (state == "diverged" and measured):
+            # A diverged trial is bad news that the sampler should hear; it has a curve to judge by.
+            self._study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=TrialState.FAIL)
+
+    def best(self) -> dict[str, Any] | None:
+        """Tuned values of the best trial that ran to its end; None if none did."""
+        assert self._study is not None
+        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if not complete:
+            return None
+        number = self._study.best_trial.number
+        return dict(self.proposal(self.trials()[number]).tuned)
+
+
+def search_steps(trial: Trial) -> set[int]:
+    """The epochs whose values the study already has."""
+    return set(_frozen(trial).intermediate_values)
+
+
+def _frozen(trial: Trial) -> optuna.trial.FrozenTrial:
+    return trial.study._storage.get_trial(trial._trial_id)
+
+
+def _search_of(searches: list[_CellSearch], proposal: Proposal) -> _CellSearch:
+    return next(search for search in searches if search.cell is proposal.cell)
+
+
+def _first(cell: Cell) -> dict[str, Any]:
+    return {path: each.examples()[0] for path, each in cell.tune.items() if not each.when}
+
+
+def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
+    if isinstance(distribution, Choice):
+        # Optuna's categories are plain values, so a block travels as its JSON text.
+        coded = [_to_optuna(value) for value in distribution.values]
+        return distribution.values[coded.index(trial.suggest_categorical(path, coded))]
+    if distribution.whole:
+        low, high = int(distribution.low), int(distribution.high)
+        return trial.suggest_int(path, low, high, log=distribution.log)
+    return trial.suggest_float(path, distribution.low, distribution.high, log=distribution.log)
+
+
+def _to_optuna(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _journal(path: Path) -> BaseStorage:
+    """The journal file, freed of what a killed driver may have left: its lock, and half a line.
+
+    The caller holds the sweep's lock, so no other driver is alive.
+    """
+    for leftover in path.parent.glob(path.name + ".lock*"):
+        leftover.unlink()
+    if path.exists():
+        text = path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        if len(whole) < len(text):
+            log.warning("%s: its last line was cut short and is dropped", path)
+            path.write_bytes(whole)
+    return JournalStorage(JournalFileBackend(str(path)))

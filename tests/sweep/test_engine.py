@@ -1,0 +1,230 @@
+"""Whole sweeps on real Ray workers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from seqtune.rundir import RunDirectory, run_directories
+from seqtune.source import FileError, parse_yaml
+from seqtune.sweep.drive import Outcome, drive, read_plan
+from tests.sweep.sweeps import SMALL, write
+
+ROOT = Path(__file__).parents[2]
+
+
+def sweep(text: str, root: Path) -> Outcome:
+    source = parse_yaml(text, name="s.yaml")
+    console = Console(stderr=True, force_terminal=False)
+    return drive(read_plan(source), source=source, root=root, address=None, console=console)
+
+
+def command(*words: str | Path, address: str) -> subprocess.Popen[str]:
+    """`seqtune` in a process of its own, on the tests' cluster."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "seqtune", *map(str, words)],
+        env={**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(root: Path) -> dict[str, RunDirectory]:
+    return {
+        run.name: run for run in run_directories(root / "runs") if run.info()["state"] != "running"
+    }
+
+
+def wait_for(root: Path, *, runs: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while len(ended(root)) < runs:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def smoke(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped smoke sweep, run once."""
+    root = tmp_path_factory.mktemp("smoke") / "results"
+    text = (ROOT / "sweeps" / "smoke.yaml").read_text()
+    assert sweep(text, root) == Outcome(done=True, failed=0, unconfirmed=())
+    return root
+
+
+def test_the_smoke_sweep_ends_with_every_cell_confirmed(smoke: Path):
+    runs = [run.info() for run in run_directories(smoke / "runs")]
+    assert len(runs) == 4 * (4 + 2)
+    confirmed = [info["sweep"]["cell"] for info in runs if info["sweep"]["phase"] == "confirm"]
+    assert sorted(confirmed) == sorted(
+        2 * [f"height={height}, width={width}" for height in (1, 2) for width in (8, 16)]
+    )
+    assert {info["state"] for info in runs} <= {"finished", "stopped"}
+    assert all(info["state"] == "finished" for info in runs if info["sweep"]["phase"] == "confirm")
+    assert {path.name for path in smoke.iterdir()} >= {
+        "sweep.yaml",
+        "plan.json",
+        "studies.journal",
+        "decisions.jsonl",
+    }
+
+
+def test_ray_leaves_nothing_of_its_own_in_the_results(smoke: Path):
+    names = {
+        path.name.split(".out.")[0] for run in (smoke / "runs").iterdir() for path in run.iterdir()
+    }
+    assert names <= {
+        "run.json",
+        "measurements.csv",
+        "model_card.md",
+        "model.safetensors",
+        "events",
+        ".lock",
+    }
+
+
+def test_the_same_command_again_runs_nothing(smoke: Path):
+    before = {
+        run.name: (run.path / "run.json").stat().st_mtime_ns
+        for run in run_directories(smoke / "runs")
+    }
+    assert sweep((ROOT / "sweeps" / "smoke.yaml").read_text(), smoke).done
+    after = {
+        run.name: (run.path / "run.json").stat().st_mtime_ns
+        for run in run_directories(smoke / "runs")
+    }
+    assert before == after
+
+
+def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, tmp_path: Path):
+    root = tmp_path / "results"
+    sweep(SMALL, root)
+    before = {name: run.info() for name, run in ended(root).items()}
+    larger = SMALL.replace("confirm: {seeds: 2}", "confirm: {seeds: 3}").replace(
+        "[1, 2]", "[1, 2, 3]"
+    )
+    assert sweep(larger, root).done
+    after = {name: run.info() for name, run in ended(root).items()}
+    assert len(after) == 3 * (4 + 3)
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 4", "epochs: 5", "training.epochs: is 5, but 4 in the runs of cell"),
+        ("height: 1", "height: 2", "task.height: is 2, but 1 in the runs of cell"),
+        ("[1, 2]", "[2]", "compare: no longer holds the cell (layers=1)"),
+        (
+            "1.0e-1]",
+            "2.0e-1]",
+            "tune: differs from what the runs in this directory were searched over",
+        ),
+        ("metric: valid/excess", "metric: valid/loss", "metric: is valid/loss"),
+        ("name: small", "name: other", "belongs to the sweep small, not to other"),
+    ],
+)
+def test_a_file_that_no_longer_fits_is_refused_and_nothing_is_written(
+    ray_address: str, tmp_path_factory: pytest.TempPathFactory, old: str, new: str, message: str
+):
+    root = tmp_path_factory.getbasetemp() / "small"
+    if not root.exists():
+        sweep(SMALL, root)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.name != ".lock"}
+    with pytest.raises(FileError) as caught:
+        sweep(SMALL.replace(old, new), root)
+    assert message in str(caught.value)
+    assert {
+        path: path.stat().st_mtime_ns for path in root.rglob("*") if path.name != ".lock"
+    } == before
+
+
+def test_a_directory_of_something_else_is_refused(ray_address: str, tmp_path: Path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(
+        FileError, match=r"is no sweep's directory and is not empty \(it holds thesis\.tex\)"
+    ):
+        sweep(SMALL, tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_resources_that_no_node_has_are_told_at_once(ray_address: str, tmp_path: Path):
+    with pytest.raises(FileError, match=r"no node can hold a run of \(cpu=1.0, gpu=3.0\)"):
+        sweep(SMALL + "resources: {cpu: 1, gpu: 3}\n", tmp_path / "results")
+
+
+def test_half_a_core_a_run_runs_four_at_once(ray_address: str, tmp_path: Path):
+    root = tmp_path / "results"
+    assert sweep(SMALL + "resources: {cpu: 0.5}\n", root).done
+    events = [json.loads(line) for line in (root / "decisions.jsonl").read_text().splitlines()]
+    open_runs = most = 0
+    for event in events:
+        open_runs += {"proposed": 1, "ended": -1}.get(event["event"], 0)
+        most = max(most, open_runs)
+    assert most == 4
+
+
+def test_a_killed_driver_loses_nothing_and_repeats_nothing(ray_address: str, tmp_path: Path):
+    file, root = write(tmp_path / "s.yaml", SMALL), tmp_path / "results"
+    for runs in (3, 8):
+        process = command("sweep", file, "--out", root, address=ray_address)
+        wait_for(root, runs=runs, process=process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        before = {name: (run.info(), run.measurements()) for name, run in ended(root).items()}
+    process = command("sweep", file, "--out", root, address=ray_address)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    after = ended(root)
+    assert len(after) == 12
+    assert {name: (after[name].info(), after[name].measurements()) for name in before} == before
+    for run in after.values():
+        epochs = [m.epoch for m in run.measurements()]
+        assert epochs == list(range(1, len(epochs) + 1))
+        assert run.info()["state"] == "stopped" or len(epochs) == 4
+    trials = pd.read_csv(root / "report" / "trials.csv")
+    assert sorted(trials["run"]) == sorted(after)
+    assert pd.read_csv(root / "report" / "cells.csv")["n"].tolist() == [2, 2]
+    assert str(root / "report" / "report.md") in out
+
+
+def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_path: Path):
+    file, root = (
+        write(tmp_path / "s.yaml", SMALL.replace("epochs: 4", "epochs: 40")),
+        tmp_path / "results",
+    )
+    first = command("sweep", file, "--out", root, address=ray_address)
+    wait_for(root, runs=1, process=first)
+    second = command("sweep", file, "--out", root, address=ray_address)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"a sweep is still running here (process {first.pid} on" in err
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_ends_in_order_and_goes_on(
+    ray_address: str, tmp_path: Path, number: signal.Signals
+):
+    file, root = write(tmp_path / "s.yaml", SMALL), tmp_path / "results"
+    process = command("sweep", file, "--out", root, address=ray_address)
+    wait_for(root, runs=2, process=process)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert f"to go on where it stopped: seqtune sweep {file} --out {root}" in err
+    assert "Traceback" not in err
+    process = command("sweep", file, "--out", root, address=ray_address)
+    process.communicate(timeout=200)
+    assert process.returncode == 0
+    assert len(ended(root)) == 12

@@ -1,0 +1,244 @@
+import pytest
+
+from seqtune.source import FileError
+from seqtune.sweep.plan import grid_points
+from tests.sweep.sweeps import SMALL, plan_of
+
+
+def edited(*changes: tuple[str, str]) -> str:
+    text = SMALL
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def errors(*changes: tuple[str, str]) -> list[str]:
+    with pytest.raises(FileError) as caught:
+        plan_of(edited(*changes))
+    return str(caught.value).splitlines()
+
+
+def test_every_combination_is_a_cell():
+    plan = plan_of(
+        edited(("  model.layers: [1, 2]", "  task.height: [1, 2, 3]\n  model.layers: [1, 2]"))
+    )
+    assert [cell.name for cell in plan.cells] == [
+        f"height={height}, layers={layers}" for height in (1, 2, 3) for layers in (1, 2)
+    ]
+    assert plan.runs == 6 * (4 + 2)
+    run = plan.cells[3].run(tuned={"optimizer.lr": 0.02}, seed=7)
+    assert (run.task.height, run.model.layers, run.optimizer.lr, run.seed) == (2, 2, 0.02, 7)
+
+
+def test_zip_pairs_and_exclude_drops():
+    block = """  zip: [[model.layers, model.width], [1, 64], [2, 45]]
+  task.height: [1, 2, 3]
+  exclude: [{task.height: 3, model.layers: 2}]"""
+    plan = plan_of(edited(("  model.layers: [1, 2]", block)))
+    pairs = [
+        (c.compared["model.layers"], c.compared["model.width"], c.compared["task.height"])
+        for c in plan.cells
+    ]
+    assert pairs == [(1, 64, 1), (1, 64, 2), (1, 64, 3), (2, 45, 1), (2, 45, 2)]
+
+
+def test_arms_are_laid_over_the_base_with_roles_of_their_own():
+    arms = """arms:
+  plain: {}
+  deep:
+    model: {head_layers: 2}
+    compare: {model.width: [8, 16]}
+    tune: {model.dropout: {uniform: [0.0, 0.2]}}
+compare:"""
+    plan = plan_of(edited(("compare:", arms)))
+    assert [cell.name for cell in plan.cells] == [
+        "plain: layers=1",
+        "plain: layers=2",
+        "deep: layers=1, width=8",
+        "deep: layers=1, width=16",
+        "deep: layers=2, width=8",
+        "deep: layers=2, width=16",
+    ]
+    deep = plan.cells[2]
+    assert set(deep.tune) == {"optimizer.lr", "model.dropout"}
+    spec = deep.run(tuned={"optimizer.lr": 0.01, "model.dropout": 0.1}, seed=0)
+    assert (spec.model.head_layers, spec.model.width, spec.model.dropout) == (2, 8, 0.1)
+
+
+def test_nothing_tuned_means_nothing_searched():
+    text = edited(("tune:\n  optimizer.lr: {log: [3.0e-3, 1.0e-1]}\n", ""))
+    text = text.replace(
+        "search:  {trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}\n", ""
+    )
+    plan = plan_of(text)
+    assert plan.runs == 2 * 2
+
+
+def test_a_grid_enumerates_its_choices():
+    plan = plan_of(
+        edited(
+            (
+                "{log: [3.0e-3, 1.0e-1]}",
+                "{choice: [0.01, 0.03]}\n  model.dropout: {choice: [0.0, 0.1, 0.2]}",
+            ),
+            ("{trials: 4, ", "{sampler: grid, "),
+        )
+    )
+    assert plan.cells[0].trials == 6
+    points = grid_points(plan.cells[0].tune)
+    assert points[0] == {"optimizer.lr": 0.01, "model.dropout": 0.0}
+    assert len({tuple(point.values()) for point in points}) == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "  model.layers: [1, 2]",
+            "  model.layer: [1, 2]",
+            "s.yaml:11: compare.model.layer: no such path; did you mean model.layers?",
+        ),
+        (
+            "optimizer.lr: {log",
+            "optimiser.lr: {log",
+            "s.yaml:13: tune.optimiser.lr: no such path; did you mean optimizer?",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{log: [1.0e-1, 3.0e-3]}",
+            "s.yaml:13: tune.optimizer.lr: low <= high must hold, but got (low=0.1, high=0.003)",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{log: [0, 1]}",
+            "s.yaml:13: tune.optimizer.lr: low > 0 must hold on a logarithmic scale, but got (low=0, high=1)",
+        ),
+        (
+            "optimizer.lr: {log: [3.0e-3, 1.0e-1]}",
+            "model.dropout: {uniform: [0, 2]}",
+            "s.yaml:13: tune.model.dropout: must be below 1, but got 2.0",
+        ),
+        (
+            "optimizer.lr: {log: [3.0e-3, 1.0e-1]}",
+            "model.width: {int: [1.5, 4]}",
+            "s.yaml:13: tune.model.width: int needs whole numbers, but got (low=1.5, high=4)",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{logg: [3.0e-3, 1.0e-1]}",
+            "s.yaml:13: tune.optimizer.lr: no such distribution: logg; did you mean log?",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{choice: []}",
+            "s.yaml:13: tune.optimizer.lr: choice needs a list of at least one value, but got []",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  model.layers: [0, 1]",
+            "s.yaml:11: compare.model.layers: must be at least 1, but got 0",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  model.layers: []",
+            "s.yaml:11: compare.model.layers: needs at least one value to compare, but the list is empty",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  model.layers: [1, 2, 1]",
+            "s.yaml:10: compare: two cells are the same: (model.layers=1) and (model.layers=1)",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  model.layers: 2",
+            "s.yaml:11: compare.model.layers: must be a list of values to compare, but got 2",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  optimizer.lr: [0.1, 0.2]",
+            "s.yaml:13: tune.optimizer.lr: is compared too; a path has one role",
+        ),
+        (
+            "grammar: cfg3b",
+            "grammar: cfg3c",
+            "s.yaml:6: base.task.grammar: grammar must be one of cfg3b, cfg3i, cfg3h, cfg3g, cfg3f, cfg3j, cfg3k, "
+            "but got 'cfg3c'",
+        ),
+        (
+            "metric: valid/excess",
+            "metric: valid/exces",
+            "s.yaml:4: metric: no run has the metric valid/exces; did you mean valid/excess?",
+        ),
+        (
+            "metric: valid/excess",
+            "metric: perplexity",
+            "s.yaml:4: metric: no run has the metric perplexity; it is one of valid/loss, valid/accuracy",
+        ),
+        (
+            "search:  {trials: 4",
+            "search:  {trials: 0",
+            "s.yaml:14: search.trials: must be at least 1, but got 0",
+        ),
+        (
+            "search:  {trials: 4, ",
+            "search:  {",
+            "s.yaml:14: search.trials: is required, and is not given",
+        ),
+        (
+            "reduction_factor: 2",
+            "reduction_factor: 1",
+            "s.yaml:14: search.pruner.reduction_factor: must be at least 2, but got 1",
+        ),
+        (
+            "kind: asha, grace",
+            "kind: ahsa, grace",
+            "s.yaml:14: search.pruner: no such kind: 'ahsa'; did you mean asha?",
+        ),
+        ("name: small", "name: ../small", "s.yaml:2: name: "),
+        ("question:", "qestion:", "s.yaml:3: qestion: no such field; did you mean question?"),
+        (
+            "  model.layers: [1, 2]",
+            "  seed: [1, 2]",
+            "s.yaml:11: compare.seed: seeds are given out by search and confirm",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  model.layers: [1, 2]\n  exclude: [{model.layers: 1}, {model.layers: 2}]",
+            "s.yaml:12: compare.exclude: leaves no cell to run",
+        ),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_located_line(old: str, new: str, message: str):
+    found = errors((old, new))
+    assert len(found) == 1, found
+    assert found[0].startswith(message)
+
+
+def test_every_problem_of_a_file_is_told_at_once():
+    found = errors(
+        ("layers: 1, width: 8", "layers: 1, widht: 8"),
+        ("epochs: 4", "epochs: 0"),
+        ("[1, 2]", "[1, 0]"),
+        ("{log: [3.0e-3, 1.0e-1]}", "{log: [-1.0e-3, 1.0e-1]}"),
+    )
+    assert [" ".join(line.split(": ")[:2]) for line in found] == [
+        "s.yaml:7 base.model.widht",
+        "s.yaml:8 base.training.epochs",
+        "s.yaml:11 compare.model.layers",
+        "s.yaml:13 tune.optimizer.lr",
+    ]
+
+
+def test_a_metric_that_the_task_cannot_give_is_refused():
+    found = errors(
+        ("metric: valid/excess", "metric: generate/valid"), ("generate: 16", "generate: 0")
+    )
+    assert found == ["s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0"]
+    found = errors(
+        ("metric: valid/excess", "metric: generate/valid"),
+        ("height: 1", "height: 1, format: padded"),
+    )
+    assert found == [
+        "s.yaml:4: metric: no run has generate/valid: the padded format ends no string"
+    ]

@@ -1,0 +1,218 @@
+"""The studies with real Optuna and real runs, driven one after another without Ray."""
+
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from seqtune.record import record
+from seqtune.rundir import run_directories
+from seqtune.sweep.plan import Plan
+from seqtune.sweep.studies import CONFIRM_SEED, Proposal, Studies
+from tests.sweep.sweeps import SMALL, plan_of
+
+
+def work(studies: Studies, *, runs: int | None = None, epochs: int | None = None) -> list[Proposal]:
+    """Does what the studies propose; with `epochs`, breaks the last of `runs` runs off after so many."""
+    done: list[Proposal] = []
+    while (proposal := studies.next()) is not None:
+        done.append(proposal)
+        directory = studies.directory(proposal)
+        recording = record(proposal.spec, directory=directory, sweep=studies.place(proposal))
+        for measurement in recording:
+            if len(done) == runs and measurement.epoch == epochs:
+                return done
+            if studies.judge(proposal.name, measurement):
+                recording.close()
+                directory.end("stopped", reason="pruned")
+        studies.tell(proposal.name)
+        if len(done) == runs:
+            return done
+    return done
+
+
+def started(plan: Plan, root: Path) -> Studies:
+    (root / "runs").mkdir(parents=True, exist_ok=True)
+    return Studies(plan, root=root)
+
+
+def states(root: Path) -> dict[str, list[TrialState]]:
+    storage = JournalStorage(JournalFileBackend(str(root / "studies.journal")))
+    return {
+        study.study_name: [trial.state for trial in study.trials]
+        for study in (
+            optuna.load_study(study_name=name, storage=storage)
+            for name in optuna.get_all_study_names(storage)
+        )
+    }
+
+
+def test_every_cell_is_searched_then_its_best_is_confirmed_on_fresh_seeds(tmp_path: Path):
+    studies = started(plan_of(SMALL), tmp_path)
+    done = work(studies)
+    assert studies.done
+    for cell in studies.plan.cells:
+        search = [each for each in done if each.cell is cell and each.phase == "search"]
+        confirm = [each for each in done if each.cell is cell and each.phase == "confirm"]
+        assert [each.spec.seed for each in search] == [0, 1, 2, 3]
+        assert [each.spec.seed for each in confirm] == [CONFIRM_SEED, CONFIRM_SEED + 1]
+        finals = {
+            each.spec.optimizer.lr: studies.directory(each)
+            .measurements()[-1]
+            .metrics["valid/excess"]
+            for each in search
+            if studies.directory(each).info()["state"] == "finished"
+        }
+        assert {each.spec.optimizer.lr for each in confirm} == {min(finals, key=finals.__getitem__)}
+
+
+def test_confirm_runs_start_when_their_own_cell_is_done(tmp_path: Path):
+    studies = started(plan_of(SMALL), tmp_path)
+    order = [(each.cell.name, each.phase) for each in work(studies)]
+    first_confirm = next(index for index, (_, phase) in enumerate(order) if phase == "confirm")
+    assert order[first_confirm][0] == "layers=1"
+    assert ("layers=2", "search") in order[first_confirm:]
+
+
+def test_stopped_trials_are_told_as_pruned_with_their_curves(tmp_path: Path):
+    text = SMALL.replace("trials: 4", "trials: 8").replace("[1, 2]", "[1]")
+    studies = started(plan_of(text), tmp_path)
+    done = work(studies)
+    told = states(tmp_path)["small/layers=1"]
+    assert len(told) == 8
+    assert set(told) == {TrialState.COMPLETE, TrialState.PRUNED}
+    for each, state in zip([d for d in done if d.phase == "search"], told, strict=True):
+        directory = studies.directory(each)
+        finished = state == TrialState.COMPLETE
+        assert directory.info()["state"] == ("finished" if finished else "stopped")
+        assert len(directory.measurements()) < 4 or finished
+
+
+@pytest.mark.parametrize(("runs", "epochs"), [(1, None), (3, 2), (6, 1), (9, 3)])
+def test_a_sweep_broken_off_goes_on_without_losing_or_repeating(
+    tmp_path: Path, runs: int, epochs: int | None
+):
+    plan = plan_of(SMALL)
+    work(started(plan, tmp_path), runs=runs, epochs=epochs)
+    before = {
+        run.name: run.info()
+        for run in run_directories(tmp_path / "runs")
+        if run.info()["state"] != "running"
+    }
+    second = work(started(plan, tmp_path))
+    assert not {each.name for each in second} & set(before)
+    runs_now = run_directories(tmp_path / "runs")
+    assert len(runs_now) == plan.runs
+    assert {run.name: run.info() for run in runs_now if run.name in before} == before
+    for run in runs_now:
+        assert [m.epoch for m in run.measurements()] == list(range(1, len(run.measurements()) + 1))
+    assert all(
+        len(found) == 4 and all(state.is_finished() for state in found)
+        for found in states(tmp_path).values()
+    )
+
+
+def test_what_was_measured_but_not_told_is_told_on_the_next_start(tmp_path: Path):
+    plan = plan_of(SMALL)
+    first = started(plan, tmp_path)
+    proposal = first.next()
+    assert proposal is not None
+    list(record(proposal.spec, directory=first.directory(proposal), sweep=first.place(proposal)))
+    work(started(plan, tmp_path))  # the first driver died before it heard of anything
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "studies.journal")))
+    trial = optuna.load_study(study_name=f"small/{proposal.cell.name}", storage=storage).trials[0]
+    measured = first.directory(proposal).measurements()
+    assert trial.state == TrialState.COMPLETE
+    assert trial.intermediate_values == {m.epoch: m.metrics["valid/excess"] for m in measured}
+    assert trial.value == measured[-1].metrics["valid/excess"]
+
+
+def test_a_journal_cut_short_and_a_lock_left_behind_are_mended(tmp_path: Path):
+    plan = plan_of(SMALL)
+    work(started(plan, tmp_path), runs=2)
+    journal = tmp_path / "studies.journal"
+    with journal.open("ab") as file:
+        file.write(b'{"op_code": 5, "worker_id"')
+    (tmp_path / "studies.journal.lock").symlink_to(journal)
+    work(started(plan, tmp_path))
+    assert len(run_directories(tmp_path / "runs")) == plan.runs
+
+
+def test_a_trial_that_failed_is_told_as_failed_and_not_made_up(tmp_path: Path):
+    text = SMALL.replace(
+        "optimizer.lr: {log: [3.0e-3, 1.0e-1]}", "optimizer.lr: {choice: [0.01, 1.0e38]}"
+    )
+    text = text.replace("batch_size: 16", "batch_size: 16, clip_norm: null")
+    text = text.replace("{trials: 4, ", "{sampler: grid, ").replace(
+        "evaluation:", "optimizer: {kind: sgd}\n  evaluation:"
+    )
+    studies = started(plan_of(text), tmp_path)
+    work(studies)
+    assert set(states(tmp_path)["small/layers=1"]) == {TrialState.COMPLETE, TrialState.FAIL}
+    assert studies.progress["layers=1"].search == {"finished": 1, "diverged": 1}
+
+
+def test_a_cell_with_no_finished_trial_is_named_and_not_confirmed(tmp_path: Path):
+    text = SMALL.replace("{log: [3.0e-3, 1.0e-1]}", "{log: [1.0e37, 1.0e38]}")
+    text = text.replace("batch_size: 16", "batch_size: 16, clip_norm: null").replace(
+        "evaluation:", "optimizer: {kind: sgd}\n  evaluation:"
+    )
+    studies = started(plan_of(text), tmp_path)
+    done = work(studies)
+    assert {each.phase for each in done} == {"search"}
+    assert studies.done
+    assert studies.unconfirmed == ("layers=1", "layers=2")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "qmc"])
+@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "none"])
+def test_every_sampler_and_pruner_completes_a_search(tmp_path: Path, sampler: str, pruner: str):
+    text = SMALL.replace("[1, 2]", "[1]").replace(
+        "{trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}",
+        f"{{trials: 5, sampler: {sampler}, pruner: {pruner}}}",
+    )
+    studies = started(plan_of(text), tmp_path)
+    work(studies, runs=2)
+    studies = started(studies.plan, tmp_path)  # a sampler started anew must not repeat itself
+    work(studies)
+    rates = [
+        run.info()["sweep"]["tuned"]["optimizer.lr"]
+        for run in run_directories(tmp_path / "runs")
+        if run.info()["sweep"]["phase"] == "search"
+    ]
+    assert len(set(rates)) == 5
+    assert all(3e-3 <= rate <= 1e-1 for rate in rates)
+
+
+def test_conditions_and_blocks_are_searched_and_found_again(tmp_path: Path):
+    tune = """tune:
+  optimizer: {choice: [{kind: sgd, lr: 0.5}, {kind: adamw, lr: 0.01}]}
+  optimizer.momentum: {uniform: [0.5, 0.9], when: {optimizer: {kind: sgd, lr: 0.5}}}
+  model.width: {int_log: [4, 16]}"""
+    text = SMALL.replace("tune:\n  optimizer.lr: {log: [3.0e-3, 1.0e-1]}", tune).replace(
+        "trials: 4", "trials: 8"
+    )
+    plan = plan_of(text.replace("[1, 2]", "[1]"))
+    work(started(plan, tmp_path), runs=4, epochs=2)
+    done = work(started(plan, tmp_path))
+    assert done[0].number == 3
+    for run in run_directories(tmp_path / "runs"):
+        spec, tuned = run.info()["spec"], run.info()["sweep"]["tuned"]
+        assert ("optimizer.momentum" in tuned) == (spec["optimizer"]["kind"] == "sgd")
+        assert 4 <= spec["model"]["width"] <= 16
+
+
+def test_every_decision_is_logged(tmp_path: Path):
+    plan = plan_of(SMALL)
+    work(started(plan, tmp_path))
+    events = [json.loads(line) for line in (tmp_path / "decisions.jsonl").read_text().splitlines()]
+    proposed = [each["run"] for each in events if each["event"] == "proposed"]
+    ended = {each["run"]: each["state"] for each in events if each["event"] == "ended"}
+    stopped = {each["run"] for each in events if each["event"] == "stopped"}
+    assert len(proposed) == plan.runs
+    assert set(proposed) == set(ended)
+    assert stopped == {run for run, state in ended.items() if state == "stopped"}
