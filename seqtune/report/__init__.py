@@ -1,0 +1,43 @@
+"""Many runs -> an answer: tables, figures and a report, built from the run directories alone."""
+
+from pathlib import Path
+
+from seqtune.report import folder, render
+from seqtune.report.results import Results, load
+from seqtune.report.sections import cells, comparison, curves, measured, provenance, states
+
+SECTIONS = (
+    measured.section,
+    comparison.section,
+    curves.section,
+    cells.section,
+    states.section,
+    provenance.section,
+)
+"""What a report consists of, in order: each a function from `Results` to a `Section`."""
+
+__all__ = ["SECTIONS", "Results", "build", "load"]
+
+
+def build(root: Path) -> Path:
+    """Writes the report on the runs below `root` to `root/report` and returns the path of report.md.
+
+    Besides it: trials.csv, curves.csv, cells.csv, and figures/ with a PNG, an SVG and a CSV for each.
+
+    Raises:
+        ValueError: if there is no such directory, or no run in it.
+    """
+    results = load(root)
+    sections = [section(results) for section in SECTIONS]
+    with folder.replaced(root / "report") as new:
+        render.write_csv(results.runs, path=new / "trials.csv")
+        render.write_csv(results.curves, path=new / "curves.csv")
+        render.write_csv(results.cells, path=new / "cells.csv")
+        figures = new / render.FIGURES
+        figures.mkdir()
+        for section in sections:
+            for chart in section.charts:
+                render.write_chart(chart, folder=figures)
+        text = render.markdown(results, sections=sections)
+        (new / "report.md").write_text(text, encoding="utf-8")
+    return root / "report" / "report.md"

@@ -1,0 +1,91 @@
+"""A row a cell: what its confirm runs say, what its search chose, and what became of every run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from seqtune.report.frames import frame
+from seqtune.report.recorded import Place, RecordedRun, compared_paths, tuned_paths
+from seqtune.report.statistics import t_interval
+from seqtune.report.values import plain
+from seqtune.rundir import STATES
+from seqtune.training.measurement import HIGHER_IS_BETTER
+
+
+def cells_frame(
+    runs: pd.DataFrame, *, recorded: Sequence[RecordedRun], metric: str
+) -> pd.DataFrame:
+    """A row a cell, in the order of `runs`. Only finished runs are ranked; every state is counted.
+
+    A cell's value is the mean of the metric's last value over its finished confirm runs. A run that was
+    made outside any sweep was selected from nothing: it stands for its cell as a confirm run does.
+
+    Args:
+        runs: the frame of `runs_frame`.
+        recorded: the same runs, for their places in the sweep.
+        metric: what the sweep is judged by.
+    """
+    places = {run.name: run.place for run in recorded}
+    compared, tuned = compared_paths(recorded), tuned_paths(recorded)
+    rows = [
+        _row(group, places=places, metric=metric) for _, group in runs.groupby("cell", sort=False)
+    ]
+    columns = (
+        *("arm", "cell", *compared, "n", "mean", "ci_low", "ci_high", "std", "best_trial_value"),
+        *(f"best.{path}" for path in tuned),
+        *(*STATES, "search_trials", "parameters", "flops", "seconds", "floor.loss"),
+    )
+    return frame(rows, columns=columns)
+
+
+def _row(group: pd.DataFrame, *, places: Mapping[str, Place], metric: str) -> dict[str, Any]:
+    place = places[group["run"].iloc[0]]
+    finished = group[group["state"] == "finished"]
+    ranked = _scored(finished[finished["phase"] != "search"], metric=metric)
+    selected = _best(finished[finished["phase"] == "search"], metric=metric)
+    estimate = t_interval([float(value) for value in ranked["score"]])
+    # Those whose value is shown: the confirm runs, else the chosen trial, else whatever there is.
+    shown = next(each for each in (ranked, selected, group) if len(each))
+    settings = next((each for each in (selected, ranked) if len(each)), None)
+    tuned = {} if settings is None else places[settings["run"].iloc[0]].tuned or {}
+    return {
+        "arm": place.arm,
+        "cell": place.cell,
+        **{path: plain(value) for path, value in (place.compared or {}).items()},
+        "n": estimate.n,
+        "mean": estimate.mean,
+        "ci_low": estimate.low,
+        "ci_high": estimate.high,
+        "std": estimate.std,
+        "best_trial_value": float(selected["score"].iloc[0]) if len(selected) else math.nan,
+        **{f"best.{path}": plain(value) for path, value in tuned.items()},
+        **{state: int((group["state"] == state).sum()) for state in STATES},
+        "search_trials": int((group["phase"] == "search").sum()),
+        "parameters": _mean(shown["parameters"]),
+        "flops": _mean(shown["flops"]),
+        "seconds": float(pd.to_numeric(group["seconds"]).sum()),
+        "floor.loss": _mean(shown["floor.loss"]),
+    }
+
+
+def _scored(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:
+    """The runs that have the metric, with its last value as `score`."""
+    column = f"{metric}.last"
+    values = runs[column] if column in runs else pd.Series(math.nan, index=runs.index)
+    return runs.assign(score=values.astype("float64")).dropna(subset="score")
+
+
+def _best(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:
+    """The run with the best score, the earlier one of equals; no row if there is none."""
+    higher = metric in HIGHER_IS_BETTER
+    scored = _scored(runs, metric=metric)
+    return scored.sort_values("score", ascending=not higher, kind="stable").head(1)
+
+
+def _mean(values: pd.Series) -> float | int:
+    """The mean; a whole number stays one."""
+    numbers = [float(value) for value in values.dropna()]
+    mean = math.fsum(numbers) / len(numbers) if numbers else math.nan
+    return int(mean) if pd.api.types.is_integer_dtype(values) and mean.is_integer() else mean

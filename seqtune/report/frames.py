@@ -1,0 +1,145 @@
+"""Recorded runs -> tidy frames: a row a run, and a row a measured value."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import pandas as pd
+
+from seqtune.report.recorded import RecordedRun, compared_paths, tuned_paths
+from seqtune.report.values import is_missing, plain
+from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS, Measurement
+
+FLOORS = ("loss", "loss_string", "accuracy")
+CURVE_COLUMNS = ("run", "epoch", "step", "tokens", "seconds", "metric", "value")
+RUN_COLUMNS = (
+    *("run", "arm", "cell", "phase", "trial", "state", "reason", "seed", "epoch", "seconds"),
+    *("parameters", "flops", "directory"),
+)
+
+
+def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
+    """A row a run: who it is, how it ended, every setting that varies, last and best of every metric."""
+    settings = [_settings(run) for run in runs]
+    roles = (*compared_paths(runs), *tuned_paths(runs))
+    paths = [path for path in dict.fromkeys((*roles, *_varying(settings))) if path != "seed"]
+    measured = {name for run in runs for each in run.measurements for name in each.metrics}
+    scores = [
+        f"{name}.{which}" for name in METRICS if name in measured for which in ("last", "best")
+    ]
+    floors = [f"floor.{name}" for name in FLOORS]
+    rows = [
+        # A block given whole has no leaf of its own among the settings.
+        {path: _at(run.info.get("spec", {}), path) for path in roles}
+        | chosen
+        | _identity(run)
+        | _scores(run.measurements)
+        | {f"floor.{name}": value for name, value in (run.info.get("floor") or {}).items()}
+        for run, chosen in zip(runs, settings, strict=True)
+    ]
+    return frame(rows, columns=(*RUN_COLUMNS, *paths, *scores, *floors))
+
+
+def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
+    """A row a measured value."""
+    rows = [
+        {
+            "run": run.name,
+            "epoch": each.epoch,
+            "step": each.step,
+            "tokens": each.tokens,
+            "seconds": each.seconds,
+            "metric": metric,
+            "value": value,
+        }
+        for run in runs
+        for each in run.measurements
+        for metric, value in each.metrics.items()
+    ]
+    return frame(rows, columns=CURVE_COLUMNS)
+
+
+def frame(rows: Sequence[Mapping[str, Any]], *, columns: Iterable[str]) -> pd.DataFrame:
+    """A data frame with these columns; what a row lacks is missing, and whole numbers stay whole."""
+    return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in columns})
+
+
+def _identity(run: RecordedRun) -> dict[str, Any]:
+    info, place = run.info, run.place
+    last = run.measurements[-1] if run.measurements else None
+    flops_per_token = info.get("flops_per_token")
+    return {
+        "run": run.name,
+        "arm": place.arm,
+        "cell": place.cell,
+        "phase": place.phase,
+        "trial": place.trial,
+        "state": info["state"],
+        "reason": info.get("reason"),
+        "seed": info.get("spec", {}).get("seed"),
+        "epoch": last.epoch if last else None,
+        "seconds": last.seconds if last else None,
+        "parameters": info.get("parameters"),
+        # A float: the work of a long run has more digits than a 64-bit integer.
+        "flops": float(flops_per_token) * last.tokens
+        if last and flops_per_token is not None
+        else None,
+        "directory": run.directory,
+    }
+
+
+def _settings(run: RecordedRun) -> dict[str, Any]:
+    """Dotted path -> value: the leaves of the spec, and what the sweep compared and tuned as it says it."""
+    roles = {**(run.place.compared or {}), **(run.place.tuned or {})}
+    return _leaves(run.info.get("spec", {})) | {path: plain(value) for path, value in roles.items()}
+
+
+def _leaves(data: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, Mapping) and value:
+            found |= _leaves(value, above=f"{above}{name}.")
+        else:
+            found[f"{above}{name}"] = plain(value)
+    return found
+
+
+def _at(data: Any, path: str) -> Any:
+    for part in path.split("."):
+        if not isinstance(data, Mapping) or part not in data:
+            return None
+        data = data[part]
+    return plain(data)
+
+
+def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    paths = dict.fromkeys(path for each in settings for path in each)
+    return [path for path in paths if len({each.get(path) for each in settings}) > 1]
+
+
+def _scores(measurements: Sequence[Measurement]) -> dict[str, float]:
+    values: dict[str, list[float]] = {}
+    for each in measurements:
+        for name, value in each.metrics.items():
+            values.setdefault(name, []).append(value)
+    scores: dict[str, float] = {}
+    for name, curve in values.items():
+        numbers = [value for value in curve if not math.isnan(value)]
+        best = max if name in HIGHER_IS_BETTER else min
+        scores[f"{name}.last"] = curve[-1]
+        scores[f"{name}.best"] = best(numbers, default=math.nan)
+    return scores
+
+
+def _column(values: list[Any]) -> pd.Series:
+    """Whole numbers, numbers, text or a mixture, each in the type that keeps them as they are."""
+    given = [value for value in values if not is_missing(value)]
+    if not all(isinstance(value, Real) for value in given):
+        texts = all(isinstance(value, str) for value in given)
+        return pd.Series(values, dtype=None if texts else "object")
+    if not given or not all(isinstance(value, Integral) for value in given):
+        return pd.Series(values, dtype="float64")
+    if any(abs(int(value)) >= 2**63 for value in given):
+        return pd.Series(values, dtype="object")
+    return pd.Series(values, dtype="int64" if len(given) == len(values) else "Int64")

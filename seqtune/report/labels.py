@@ -1,0 +1,121 @@
+"""How numbers, values and names are written for a reader; CSV files keep every digit instead."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+from seqtune.report.values import is_missing
+from seqtune.training.measurement import HIGHER_IS_BETTER
+
+UNITS: dict[str, str] = {
+    "train/loss": "nats per token",
+    "train/accuracy": "share of tokens",
+    "valid/loss": "nats per token",
+    "valid/accuracy": "share of tokens",
+    "valid/excess": "nats per token",
+    "valid/excess_string": "nats per string",
+    "valid/exact": "share of strings",
+    "generate/valid": "share of samples",
+    "forcing": "probability",
+    "tokens_per_second": "tokens per second",
+    "peak_memory_bytes": "bytes",
+}
+"""What a metric is counted in, where it is not a bare number."""
+
+
+def with_unit(metric: str) -> str:
+    """A metric with its unit, for an axis."""
+    return f"{metric} ({UNITS[metric]})" if metric in UNITS else metric
+
+
+def direction(metric: str) -> str:
+    """Which values are good."""
+    return "higher is better" if metric in HIGHER_IS_BETTER else "lower is better"
+
+
+def number(value: Any, *, digits: int = 3) -> str:
+    """A number in few significant digits: 0.0123, 1,234, 1.23e-5; whole numbers in full; missing is empty."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    value = float(value)
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    magnitude = math.floor(math.log10(abs(value)))
+    if -4 < magnitude < 7:
+        return f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def interval(low: float, *, high: float) -> str:
+    """Both bounds to the place where they begin to differ: [0.111, 0.136]; missing is empty."""
+    if is_missing(low) or is_missing(high):
+        return ""
+    half_width = (high - low) / 2
+    if half_width > 0:
+        places = 1 - math.floor(math.log10(half_width))
+        if places <= 5:
+            return f"[{low:,.{max(0, places)}f}, {high:,.{max(0, places)}f}]"
+    return f"[{number(low)}, {number(high)}]"
+
+
+def value(value: Any, *, longest: int = 40) -> str:
+    """A hyperparameter's value: 0.003, adamw, null; a block is its kind and what was set in it."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, Real):
+        text = f"{value:g}" if not isinstance(value, Integral) else str(value)
+    else:
+        text = _unfolded(str(value))
+    return clipped(text, longest=longest)
+
+
+def clipped(text: str, *, longest: int) -> str:
+    """A name on one line, its middle left out if it is too long: names of runs differ at the end."""
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 2
+    return f"{text[: longest - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def short_names(paths: Iterable[str]) -> dict[str, str]:
+    """Path -> its last part, or all of it where two would be called the same."""
+    last = {path: path.rpartition(".")[2] for path in paths}
+    names = list(last.values())
+    return {path: name if names.count(name) == 1 else path for path, name in last.items()}
+
+
+def settings(values: Mapping[str, Any], *, names: Mapping[str, str]) -> str:
+    """Paths with their values in one line: `layers 2, width 64`; what is missing is left out."""
+    given = {path: each for path, each in values.items() if not is_missing(each)}
+    return ", ".join(f"{names[path]} {value(each)}" for path, each in given.items())
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def counts(values: Iterable[int], *, name: str = "n") -> str:
+    """`n = 3`, or `n = 1 to 3`."""
+    numbers = sorted(set(values))
+    if not numbers:
+        return f"{name} = 0"
+    return f"{name} = {numbers[0]}" + (f" to {numbers[-1]}" if len(numbers) > 1 else "")
+
+
+def _unfolded(text: str) -> str:
+    if not text.startswith("{"):
+        return text
+    try:
+        block = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    kind = str(block.pop("kind", ""))
+    fields = ", ".join(f"{name} {each}" for name, each in block.items())
+    return f"{kind} ({fields})" if kind and fields else kind or fields

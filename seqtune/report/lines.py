@@ -1,0 +1,175 @@
+"""Learning curves as small multiples: a panel a value of the first compared path, a line a run."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from seqtune.report import drawing, grid, labels
+from seqtune.report.values import order
+from seqtune.training.measurement import HIGHER_IS_BETTER
+
+LINES_A_PANEL = 9
+PANEL_WIDTH, PANEL_HEIGHT, LETTER_WIDTH = 3.0, 2.6, 0.066
+"""Inches; beside a panel is room for the names of its lines."""
+WIDEST = 13.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run's curve.
+
+    Attributes:
+        panel: title of the panel that it belongs to.
+        name: what tells it apart inside the panel.
+        rank: the value by which the lines are ordered, and coloured light to dark; None if by nothing.
+        tokens: x, trained on.
+        values: y, of the metric.
+        floor: best possible value; None if unknown.
+        searched: whether a search trial stands for a cell that has no confirm run.
+    """
+
+    panel: str
+    name: str
+    rank: Any
+    tokens: Sequence[float]
+    values: Sequence[float]
+    floor: float | None
+    searched: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name, and a word of warning if the run is a search trial."""
+        return f"{self.name} (search)".strip() if self.searched else self.name
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A drawn figure, and what its caption has to tell: whether a floor is known, how many values are off scale."""
+
+    figure: Figure
+    has_floor: bool
+    off_scale: int
+
+
+@drawing.styled
+def small_multiples(curves: Sequence[Line], *, metric: str, title: str) -> Picture:
+    """Draws the curves, at most nine a panel."""
+    drawn = [value for curve in curves for value in curve.values]
+    log = _is_log(metric, drawn)
+    off_scale = sum(value <= 0 for value in drawn) if log else 0
+    panels = _panels(curves)
+    width, height = (4.8, 3.9) if len(panels) == 1 else (PANEL_WIDTH, PANEL_HEIGHT)
+    width += LETTER_WIDTH * max(len(curve.label) for curve in curves)
+    rows, columns = grid.shape(len(panels), most_columns=int(WIDEST / width))
+    figure = drawing.new_figure(
+        width=columns * width + 0.4, height=rows * height + 0.6, title=title
+    )
+    # Longer strings are more tokens an epoch, so that panels share the metric's scale only.
+    grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes in grid_of_axes.flat[len(panels) :]:
+        axes.set_axis_off()
+    colours = _colours(curves)
+    for axes, (name, inside) in zip(grid_of_axes.flat, panels, strict=False):
+        axes.set_title(drawing.broken(name, width=width))
+        axes.grid(axis="y")
+        axes.xaxis.set_major_formatter(FuncFormatter(drawing.short_count))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        _draw(axes, inside, colours=colours, log=log)
+    drawing.plain_ticks(grid_of_axes[0, 0].yaxis, log=log)
+    for axes, (_, inside) in zip(grid_of_axes.flat, panels, strict=False):
+        _name_lines(axes, inside, colours=colours, height=height, log=log)
+    for axes in grid_of_axes[:, 0]:
+        axes.set_ylabel(labels.with_unit(metric))
+    for axes in grid_of_axes.flat[max(0, len(panels) - columns) : len(panels)]:
+        axes.set_xlabel("tokens trained on")
+    return Picture(
+        figure, has_floor=any(curve.floor is not None for curve in curves), off_scale=off_scale
+    )
+
+
+def _panels(curves: Sequence[Line]) -> list[tuple[str, list[Line]]]:
+    """Title and lines of every panel; one with too many lines is continued in the next."""
+    found: list[tuple[str, list[Line]]] = []
+    for name in dict.fromkeys(curve.panel for curve in curves):
+        inside = [curve for curve in curves if curve.panel == name]
+        parts = math.ceil(len(inside) / LINES_A_PANEL)
+        size = math.ceil(len(inside) / parts)
+        for part in range(parts):
+            of = f"({part + 1} of {parts})" if parts > 1 else ""
+            title = " ".join(word for word in (name, of) if word)
+            found.append((title, inside[part * size : (part + 1) * size]))
+    return found
+
+
+def _colours(curves: Sequence[Line]) -> dict[str, Any]:
+    """Name -> colour, the same in every panel: along a ramp where the names have an order."""
+    ranks = {curve.name: curve.rank for curve in curves}
+    if all(isinstance(rank, int | float) for rank in ranks.values()):
+        names = sorted(ranks, key=lambda name: order(ranks[name]))
+        return dict(zip(names, drawing.ordered_colours(len(names)), strict=True))
+    return dict(zip(ranks, drawing.distinct_colours(len(ranks)), strict=True))
+
+
+def _is_log(metric: str, values: Iterable[float]) -> bool:
+    """Errors fall by factors: an excess is always shown so, a loss where it spans enough of them."""
+    numbers = list(values)
+    if metric in HIGHER_IS_BETTER or not any(value > 0 for value in numbers):
+        return False
+    return metric.startswith("valid/excess") or drawing.needs_log(numbers)
+
+
+def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: bool) -> None:
+    if log:
+        axes.set_yscale("log")
+    for curve in curves:
+        colour = colours[curve.name]
+        values = [value if value > 0 or not log else math.nan for value in curve.values]
+        marker = "o" if len(values) <= 30 else ""
+        axes.plot(curve.tokens, values, color=colour, lw=1.5, marker=marker, ms=3)
+        below = [x for x, y in zip(curve.tokens, curve.values, strict=True) if log and y <= 0]
+        if below:
+            edge = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 3}
+            axes.plot(below, [0] * len(below), color=colour, marker="v", ms=5, ls="", **edge)
+    for floor, colour in _floors(curves, colours=colours, log=log).items():
+        axes.axhline(floor, color=colour, lw=1.1, ls=(0, (4, 2)), zorder=1)
+
+
+def _floors(curves: Sequence[Line], *, colours: dict[str, Any], log: bool) -> dict[float, Any]:
+    """Floor -> colour: that of the line that it belongs to, or ink where several share it."""
+    shared: dict[float, list[str]] = {}
+    for curve in curves:
+        if curve.floor is not None and (curve.floor > 0 or not log):
+            shared.setdefault(curve.floor, []).append(curve.name)
+    return {
+        floor: colours[names[0]] if len(names) == 1 < len(curves) else drawing.INK
+        for floor, names in shared.items()
+    }
+
+
+def _name_lines(
+    axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], height: float, log: bool
+) -> None:
+    """Writes names at the lines' ends, and `floor` where all lines share one."""
+    bottom = float(axes.get_ylim()[0])
+    ends = [
+        drawing.End(
+            curve.tokens[-1],
+            # Values that a logarithmic scale has no place for are marked at its lower edge.
+            curve.values[-1] if curve.values[-1] > 0 or not log else bottom,
+            text=curve.label,
+            colour=colours[curve.name],
+        )
+        for curve in curves
+        if curve.label
+    ]
+    floors = _floors(curves, colours=colours, log=log)
+    if len(floors) == 1:
+        right = float(axes.get_xlim()[1])
+        ends += [drawing.End(right, floor, text="floor", colour=drawing.INK) for floor in floors]
+    # A name is about 13 points high, and the axes take about 70 % of their panel.
+    drawing.label_line_ends(axes, ends=ends, gap=13 / (height * 72 * 0.7))

@@ -1,0 +1,102 @@
+"""Run directories, read once, cell by cell.
+
+Only the run directories are read, never the sweep file, the plan or the studies: what a report says can be
+checked in the folders that it names.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqtune.report.values import order, plain
+from seqtune.rundir import RunDirectory, run_directories
+from seqtune.training.measurement import Measurement
+
+PHASES = ("search", "confirm")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands in its sweep; a run that was made alone is a cell of its own."""
+
+    cell: str
+    arm: str | None = None
+    phase: str | None = None
+    trial: int | None = None
+    compared: Mapping[str, Any] | None = None
+    tuned: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """One run directory, read once.
+
+    Attributes:
+        directory: its path below the root of the report.
+        info: what run.json holds.
+    """
+
+    name: str
+    directory: str
+    info: Mapping[str, Any]
+    measurements: Sequence[Measurement]
+    place: Place
+
+
+def read(root: Path) -> list[RecordedRun]:
+    """Every run below `root/runs`, or directly below `root`, cell by cell.
+
+    Raises:
+        ValueError: if there is no such directory, or no run in it.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such directory")
+    directories = run_directories(root / "runs") or run_directories(root)
+    if not directories:
+        raise ValueError(
+            f"{root}: holds no runs; give the directory of a sweep, or one with run directories in it"
+        )
+    found = [_recorded(directory, root=root) for directory in directories]
+    compared = compared_paths(found)
+    return sorted(found, key=lambda run: _order(run, compared=compared))
+
+
+def compared_paths(runs: Iterable[RecordedRun]) -> tuple[str, ...]:
+    """Every compared path, in the order of the sweep file."""
+    return tuple(dict.fromkeys(path for run in runs for path in run.place.compared or {}))
+
+
+def tuned_paths(runs: Iterable[RecordedRun]) -> tuple[str, ...]:
+    """Every tuned path, in the order of the sweep file."""
+    return tuple(dict.fromkeys(path for run in runs for path in run.place.tuned or {}))
+
+
+def _recorded(directory: RunDirectory, *, root: Path) -> RecordedRun:
+    info = directory.info()
+    sweep = info.get("sweep")
+    return RecordedRun(
+        name=directory.name,
+        directory=directory.path.relative_to(root.absolute()).as_posix(),
+        info=info,
+        measurements=directory.measurements(),
+        place=Place(cell=directory.name)
+        if sweep is None
+        else Place(
+            cell=sweep["cell"],
+            arm=sweep.get("arm"),
+            phase=sweep.get("phase"),
+            trial=sweep.get("trial"),
+            compared=sweep.get("compared"),
+            tuned=sweep.get("tuned"),
+        ),
+    )
+
+
+def _order(run: RecordedRun, *, compared: Iterable[str]) -> tuple[Any, ...]:
+    place = run.place
+    values = place.compared or {}
+    phase = PHASES.index(place.phase) if place.phase in PHASES else len(PHASES)
+    # Null is a compared value like any other; only a path that the arm does not compare is missing.
+    keys = [order(plain(values[path]) if path in values else None) for path in compared]
+    return (place.arm or "", keys, place.cell, phase, order(place.trial), run.name)

@@ -1,0 +1,90 @@
+"""Sections -> Markdown, and their charts -> files."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from seqtune.report import drawing, labels
+from seqtune.report.results import Results
+from seqtune.report.section import Chart, Section, Table
+
+FIGURES = "figures"
+"""Folder of the charts' files, beside the report."""
+
+
+def markdown(results: Results, *, sections: Iterable[Section]) -> str:
+    """The whole report."""
+    blocks = [f"# {escaped(results.name)}"]
+    if results.question:
+        blocks.append(f"**{escaped(results.question.strip())}**")
+    figures, tables = 0, 0
+    for section in sections:
+        blocks.append(f"## {escaped(section.title)}")
+        blocks += [escaped(paragraph) for paragraph in section.paragraphs]
+        for chart in section.charts:
+            figures += 1
+            blocks += _chart(chart, number=figures)
+        for table in section.tables:
+            tables += bool(table.caption)
+            blocks += _table(table, number=tables)
+    return "\n\n".join(blocks) + "\n"
+
+
+@drawing.styled
+def write_chart(chart: Chart, *, folder: Path) -> None:
+    """Writes a chart as PNG and SVG, and its data as CSV."""
+    for suffix in ("png", "svg"):
+        # Without a date the same runs give the same file.
+        metadata = {"Date": None} if suffix == "svg" else None
+        chart.figure.savefig(folder / f"{chart.name}.{suffix}", metadata=metadata)
+        # The layout is the same for both, and takes as long as the drawing.
+        chart.figure.set_layout_engine("none")
+    write_csv(chart.data, path=folder / f"{chart.name}.csv")
+
+
+def write_csv(frame: pd.DataFrame, *, path: Path) -> None:
+    """Writes a frame with as many digits as it takes to read the same numbers back; missing is empty."""
+    frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    line = " ".join(text.split())
+    line = line.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    line = re.sub(r"([`*|~$])", r"\\\1", line)
+    # Inside a word an underscore is a letter, and a bracket needs a second one after it to be a link.
+    line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
+    line = re.sub(r"\](?=[(\[])", r"\\]", line)
+    # At the start of a line these would open a list, a heading or a quotation.
+    line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
+    return re.sub(r"^([#>+=-])", r"\\\1", line)
+
+
+def _chart(chart: Chart, *, number: int) -> Iterator[str]:
+    path = f"{FIGURES}/{chart.name}"
+    yield f"![{escaped(chart.title)}]({path}.png)"
+    yield (f"**Figure {number}.** {escaped(chart.caption)} ([SVG]({path}.svg), [data]({path}.csv))")
+
+
+def _table(table: Table, *, number: int) -> Iterator[str]:
+    if table.caption:
+        yield f"**Table {number}.** {escaped(table.caption)}"
+    frame = table.frame
+    fields = [[_field(value) for value in row] for row in frame.itertuples(index=False)]
+    right = [all(_is_number(field) for field in column) for column in zip(*fields, strict=True)]
+    rows = [
+        [escaped(str(name)) for name in frame],
+        ["---:" if each else "---" for each in right],
+        *fields,
+    ]
+    yield "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _field(value: object) -> str:
+    return escaped(value) if isinstance(value, str) else labels.number(value, digits=4)
+
+
+def _is_number(field: str) -> bool:
+    return re.fullmatch(r"(\\?-)?[\d,.]*(e-?\d+)?", field) is not None

@@ -1,0 +1,100 @@
+"""What a report is made from: the frames of a sweep, its question, and where its runs come from."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from seqtune.report import frames
+from seqtune.report.cells import cells_frame
+from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the runs come from: each distinct thing, and of how many runs it is true."""
+
+    sweeps: Mapping[str, int]
+    created: tuple[str, str]
+    devices: Mapping[str, int]
+    commits: Mapping[str, int]
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A sweep's runs as data frames.
+
+    Attributes:
+        name: the sweep's, or the directory's if the runs belong to none.
+        question: as the sweep file asks it; empty if it asks none.
+        metric: what the sweep is judged by.
+        compared: paths whose every combination is a cell; `tuned` likewise those searched in each cell.
+        runs: a row a run; `curves` a row a measured value; `cells` a row a cell.
+    """
+
+    name: str
+    question: str
+    metric: str
+    compared: tuple[str, ...]
+    tuned: tuple[str, ...]
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    cells: pd.DataFrame
+    provenance: Provenance
+
+
+def load(root: Path) -> Results:
+    """Reads every run below `root`.
+
+    Raises:
+        ValueError: if there is no such directory, or no run in it.
+    """
+    recorded = read(root)
+    runs = frames.runs_frame(recorded)
+    # A sweep file may have been edited between two sittings: the youngest run knows best.
+    in_sweeps = [run for run in recorded if run.info.get("sweep")]
+    youngest = max(in_sweeps, key=_created, default=None)
+    sweep = youngest.info["sweep"] if youngest else {}
+    metric = sweep.get("metric") or _usual_metric(runs)
+    return Results(
+        name=sweep.get("name") or root.absolute().name,
+        question=sweep.get("question") or "",
+        metric=metric,
+        compared=compared_paths(recorded),
+        tuned=tuned_paths(recorded),
+        runs=runs,
+        curves=frames.curves_frame(recorded),
+        cells=cells_frame(runs, recorded=recorded, metric=metric),
+        provenance=_provenance(recorded),
+    )
+
+
+def _usual_metric(runs: pd.DataFrame) -> str:
+    """The metric of runs that no sweep judges: the excess where the floor is known."""
+    return "valid/excess" if "valid/excess.last" in runs else "valid/loss"
+
+
+def _created(run: RecordedRun) -> str:
+    return run.info.get("created") or ""
+
+
+def _provenance(recorded: Sequence[RecordedRun]) -> Provenance:
+    def counted(text: Callable[[Mapping[str, Any]], str | None]) -> dict[str, int]:
+        return dict(Counter(text(run.info) or "not recorded" for run in recorded).most_common())
+
+    dates = sorted(_created(run) for run in recorded)
+    return Provenance(
+        sweeps=counted(lambda info: (info.get("sweep") or {"name": "none"})["name"]),
+        created=(dates[0], dates[-1]),
+        devices=counted(lambda info: info.get("device")),
+        commits=counted(lambda info: info.get("git_commit")),
+        versions=counted(lambda info: _versions(info.get("versions") or {})),
+    )
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{package} {version}" for package, version in versions.items())

@@ -1,0 +1,80 @@
+"""The answer in one picture: the metric over the compared paths."""
+
+import pandas as pd
+
+from seqtune.report import drawing, grid, heatmap, labels, points
+from seqtune.report.results import Results
+from seqtune.report.section import Chart, Section
+from seqtune.report.shown import Shown, shown
+
+
+def section(results: Results) -> Section:
+    """A heat map over two or more compared paths, points with intervals over fewer."""
+    values = shown(results)
+    layouts = grid.layouts(values.cells, compared=results.compared)
+    charts = tuple(
+        _chart(cells, layout=layout, values=values, results=results, number=number)
+        for number, (layout, cells) in enumerate(layouts.items())
+    )
+    without = int(values.cells["value"].isna().sum())
+    paragraphs: tuple[str, ...] = ()
+    if without:
+        verb = "has" if without == 1 else "have"
+        what = "finished run" if not values.confirmed else "finished confirm run"
+        paragraphs = (
+            f"{without} of {labels.plural(len(values.cells), 'cell')} {verb} no {what} with "
+            f"{results.metric}; no value is shown there, and nothing is filled in.",
+        )
+    return Section(title="Comparison", paragraphs=paragraphs, charts=charts)
+
+
+def _chart(
+    cells: pd.DataFrame, *, layout: grid.Layout, values: Shown, results: Results, number: int
+) -> Chart:
+    paths = [path for path in (layout.x, layout.y, *layout.panels) if path]
+    metric = results.metric
+    title = metric + ("" if values.confirmed else " of the best search trial")
+    title += f" by {_and(paths)}" if paths else ""
+    data = cells[["arm", "cell", *paths, *values.columns]]
+    seeds = _seeds(results, shown=values)
+    several = any(len(each) > 1 for each in seeds.values())
+    how = "Rings are the seeds, a line is the interval." if several else ""
+    if layout.x is None:
+        figure = points.one_below_another(cells, seeds=seeds, metric=metric, title=title)
+    elif layout.y is None:
+        figure = points.along_path(cells, path=layout.x, seeds=seeds, metric=metric, title=title)
+    else:
+        scale = drawing.colour_scale(values.cells["value"])
+        figure = heatmap.heat_map(cells, layout=layout, metric=metric, scale=scale, title=title)
+        logarithmic = drawing.needs_log(values.cells["value"])
+        how = "The colour scale is logarithmic. " if logarithmic else ""
+        how += "Hatched: no such run, or none that has finished."
+    if layout.y is None:
+        # One field, so that a row stays a cell; every digit is kept.
+        texts = [" ".join(map(repr, seeds.get(cell, ()))) for cell in cells["cell"]]
+        data = data.assign(seeds=texts)
+    return Chart(
+        name="comparison" if number == 0 else f"comparison-{number + 1}",
+        title=title,
+        caption=f"Each value is {values.what}; {labels.direction(metric)}. {how}".strip(),
+        figure=figure,
+        data=data,
+    )
+
+
+def _seeds(results: Results, *, shown: Shown) -> dict[str, list[float]]:
+    """Cell -> last values of its finished confirm runs; none where search trials stand for the cells."""
+    column = f"{results.metric}.last"
+    runs = results.runs
+    if not shown.confirmed or column not in runs:
+        return {}
+    finished = runs[(runs["state"] == "finished") & (runs["phase"] != "search")]
+    return {
+        str(cell): [float(value) for value in group[column].dropna()]
+        for cell, group in finished.groupby("cell")
+    }
+
+
+def _and(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,146 @@
+"""Learning curves: the best run of every cell, against the floor."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from seqtune.report import labels, lines
+from seqtune.report.grid import task_first
+from seqtune.report.results import Results
+from seqtune.report.section import Chart, Section
+from seqtune.report.values import is_missing
+from seqtune.training.measurement import HIGHER_IS_BETTER
+
+FLOORS = {"valid/loss": "floor.loss", "valid/accuracy": "floor.accuracy"}
+"""Metrics with a best possible value, and the column that holds it."""
+
+
+def section(results: Results) -> Section:
+    """valid/loss with its floor, and the sweep's own metric where it is another."""
+    best = _best_runs(results)
+    charts = tuple(
+        _chart(best, metric=metric, results=results)
+        for metric in dict.fromkeys(("valid/loss", results.metric))
+        if f"{metric}.last" in best and best[f"{metric}.last"].notna().any()
+    )
+    paragraphs: list[str] = [] if charts else ["No finished run has anything to draw."]
+    missing = [str(cell) for cell in results.cells["cell"] if cell not in set(best["cell"])]
+    if missing and charts:
+        paragraphs.append(f"Without a finished run, and so without a curve: {'; '.join(missing)}.")
+    return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
+
+
+def _best_runs(results: Results) -> pd.DataFrame:
+    """A row a cell: its best finished confirm run, or its best search trial if it has none."""
+    runs = results.runs[results.runs["state"] == "finished"]
+    score = f"{results.metric}.last"
+    if score in runs:
+        higher = results.metric in HIGHER_IS_BETTER
+        runs = runs.sort_values(score, ascending=not higher, kind="stable")
+    searched = runs["phase"] == "search"
+    chosen = pd.concat([runs[~searched], runs[searched]]).drop_duplicates("cell")
+    # The compared values of a cell: a run's own columns also hold what its arm leaves fixed.
+    chosen = chosen.drop(columns=list(results.compared))
+    return results.cells[["cell", *results.compared]].merge(chosen, on="cell")
+
+
+def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
+    floor = FLOORS.get(metric)
+    arrangement = _arrangement(best, compared=results.compared)
+    curves = [
+        _line(row, metric=metric, floor=floor, arrangement=arrangement, curves=results.curves)
+        for _, row in best.iterrows()
+    ]
+    title = f"{metric} of the best run of each cell"
+    picture = lines.small_multiples(
+        [curve for curve in curves if curve.values], metric=metric, title=title
+    )
+    mine = results.curves[results.curves["metric"] == metric]
+    columns = ["run", "cell", "phase", *results.compared, *([floor] if floor else [])]
+    return Chart(
+        name="curves-" + metric.replace("/", "-"),
+        title=title,
+        caption=_caption(best, metric=metric, picture=picture, results=results),
+        figure=picture.figure,
+        data=best[columns].merge(mine[["run", "epoch", "step", "tokens", "value"]], on="run"),
+    )
+
+
+def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, results: Results) -> str:
+    searched = int((best["phase"] == "search").sum())
+    if best["phase"].isna().all():
+        of = "of every finished run; a line is one run (n = 1)."
+    else:
+        kind = "search trial" if searched == len(best) else "confirm run"
+        of = (
+            f"of each cell's best finished {kind} by the last value of {results.metric}; a line is one run "
+            "(n = 1), chosen for being the best."
+        )
+    sentences = [
+        f"{metric} after every epoch over the tokens trained on, {of}",
+        "Dashed: the exact floor of the validation strings." if picture.has_floor else "",
+        f"Marked (search): the best search trial of {labels.plural(searched, 'cell')} without a finished "
+        "confirm run."
+        if 0 < searched < len(best)
+        else "",
+        f"Triangles at the lower edge: {labels.plural(picture.off_scale, 'value')} at or below 0, for which "
+        "a logarithmic scale has no place."
+        if picture.off_scale
+        else "",
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+@dataclass(frozen=True)
+class _Arrangement:
+    """What makes a panel, and what tells its lines apart."""
+
+    panel: str | None
+    arms_apart: bool
+    inside: tuple[str, ...]
+
+
+def _arrangement(best: pd.DataFrame, *, compared: tuple[str, ...]) -> _Arrangement:
+    """A panel a value of the first path; an arm has its own if together they would crowd it."""
+    paths = task_first(compared)
+    if not paths or (len(paths) == 1 and best["arm"].isna().all()):
+        return _Arrangement(panel=None, arms_apart=False, inside=tuple(paths))
+    first, *others = paths
+    crowd = int(best.groupby(first, dropna=False).size().max()) if len(best) else 0
+    return _Arrangement(panel=first, arms_apart=crowd > lines.LINES_A_PANEL, inside=tuple(others))
+
+
+def _line(
+    row: pd.Series,
+    *,
+    metric: str,
+    floor: str | None,
+    arrangement: _Arrangement,
+    curves: pd.DataFrame,
+) -> lines.Line:
+    curve = curves[(curves["run"] == row["run"]) & (curves["metric"] == metric)]
+    curve = curve.dropna(subset="value")
+    arm = "" if is_missing(row["arm"]) else str(row["arm"])
+    inside = {path: row[path] for path in arrangement.inside}
+    settings = labels.settings(inside, names=labels.short_names(inside))
+    panel = _panel_title(row, path=arrangement.panel)
+    if arrangement.arms_apart:
+        panel, arm = _joined(panel, arm), ""
+    named = bool(inside) or arrangement.panel is not None or bool(arm)
+    return lines.Line(
+        panel=panel,
+        name=_joined(arm, settings) if named else labels.value(row["cell"], longest=28),
+        rank=next(iter(inside.values())) if len(inside) == 1 and not arm else None,
+        tokens=[float(value) for value in curve["tokens"]],
+        values=[float(value) for value in curve["value"]],
+        floor=None if floor is None or is_missing(row[floor]) else float(row[floor]),
+        searched=row["phase"] == "search",
+    )
+
+
+def _panel_title(row: pd.Series, *, path: str | None) -> str:
+    return "" if path is None or is_missing(row[path]) else f"{path} = {labels.value(row[path])}"
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,34 @@
+"""What was measured, over how many runs."""
+
+from seqtune.report import labels
+from seqtune.report.results import Results
+from seqtune.report.section import Section
+from seqtune.report.shown import shown
+from seqtune.training.measurement import METRICS
+
+
+def section(results: Results) -> Section:
+    """The metric with its meaning, what a value is, and how many runs there are."""
+    metric = results.metric
+    meaning = METRICS.get(metric, "")
+    unit = labels.UNITS.get(metric, "")
+    in_unit = f", in {unit}" if unit and unit.split()[0] not in meaning else ""
+    told = f": {meaning}{in_unit}" if meaning else ""
+    measured = (
+        f"Measured is {metric}{told}; {labels.direction(metric)}. A value is {shown(results).what}."
+    )
+    return Section(title="What was measured", paragraphs=(measured, _size(results)))
+
+
+def _size(results: Results) -> str:
+    runs, cells = results.runs, results.cells
+    phases = [
+        labels.plural(int((runs["phase"] == phase).sum()), noun)
+        for phase, noun in (("search", "search trial"), ("confirm", "confirm run"))
+        if (runs["phase"] == phase).any()
+    ]
+    alone = int(runs["phase"].isna().sum())
+    if alone:
+        phases.append(f"{labels.plural(alone, 'run')} outside any sweep")
+    finished = labels.plural(int((runs["state"] == "finished").sum()), "run")
+    return f"{labels.plural(len(cells), 'cell')}: {', '.join(phases)}. {finished} finished."

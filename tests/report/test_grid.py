@@ -1,0 +1,28 @@
+from seqtune.report.grid import Layout, layout, shape
+
+
+def test_the_task_is_the_x_axis_and_the_model_the_y_axis():
+    assert layout(["model.layers", "task.height"]) == Layout("task.height", "model.layers", ())
+
+
+def test_two_paths_of_the_model_keep_their_order():
+    assert layout(["model.layers", "model.width"]) == Layout("model.layers", "model.width", ())
+
+
+def test_further_paths_make_panels():
+    found = layout(["task.height", "task.format", "model.layers", "data.kind"])
+    assert found == Layout("task.height", "model.layers", ("task.format", "data.kind"))
+
+
+def test_two_paths_of_the_task_have_an_axis_each():
+    assert layout(["task.height", "task.format"]) == Layout("task.height", "task.format", ())
+
+
+def test_nothing_compared_has_no_axis():
+    assert layout([]) == Layout(None, None, ())
+
+
+def test_panels_fill_their_rows():
+    assert shape(4, most_columns=3) == (2, 2)
+    assert shape(5, most_columns=3) == (2, 3)
+    assert shape(1, most_columns=0) == (1, 1)

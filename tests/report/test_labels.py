@@ -1,0 +1,76 @@
+import math
+
+import pytest
+
+from seqtune.report import labels
+from seqtune.training.measurement import OBJECTIVES
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0123456, "0.0123"),
+        (0.5, "0.500"),
+        (12.345, "12.3"),
+        (1234.5, "1,234"),
+        (0.00012345, "1.23e-4"),
+        (1.5e9, "1.50e9"),
+        (0.0, "0"),
+        (-0.0314, "-0.0314"),
+        (17_000, "17,000"),
+        (math.inf, "inf"),
+        (math.nan, ""),
+        (None, ""),
+    ],
+)
+def test_numbers_are_written_in_three_digits(value: float | None, text: str):
+    assert labels.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.1112, 0.1358, "[0.111, 0.136]"),
+        (-0.29, 1.134, "[-0.29, 1.13]"),
+        (80.0, 150.0, "[80, 150]"),
+        (1.2e-7, 3.4e-7, "[1.20e-7, 3.40e-7]"),
+        (0.25, 0.25, "[0.250, 0.250]"),
+        (math.nan, math.nan, ""),
+    ],
+)
+def test_an_interval_is_written_to_the_place_where_its_bounds_differ(
+    low: float, high: float, text: str
+):
+    assert labels.interval(low, high=high) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2, "2"),
+        (1024, "1024"),
+        (0.003, "0.003"),
+        ("adamw", "adamw"),
+        ("null", "null"),
+        ('{"kind":"cosine","floor":0.1}', "cosine (floor 0.1)"),
+        ('{"kind":"cosine"}', "cosine"),
+        ("{no json", "{no json"),
+        (math.nan, ""),
+    ],
+)
+def test_a_block_is_named_by_its_kind(value: object, text: str):
+    assert labels.value(value) == text
+
+
+def test_a_long_name_keeps_its_end():
+    assert labels.clipped("lstm-layers-2-0123456789", longest=13) == "lstm-l…456789"
+
+
+def test_paths_that_end_alike_keep_their_whole_names():
+    names = labels.short_names(["task.height", "task.kind", "model.kind"])
+    assert names == {"task.height": "height", "task.kind": "task.kind", "model.kind": "model.kind"}
+
+
+@pytest.mark.parametrize("metric", OBJECTIVES)
+def test_every_objective_has_a_unit(metric: str):
+    assert labels.UNITS[metric]

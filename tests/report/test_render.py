@@ -1,0 +1,41 @@
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from seqtune.report import load, render
+from seqtune.report.section import Section, Table
+from tests.report.made import make_run
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown"),
+    [
+        ("a | b", "a \\| b"),
+        ("two\nlines", "two lines"),
+        ("`code`", "\\`code\\`"),
+        ("<b> & c", "&lt;b> &amp; c"),
+        ("lstm_vs_tree _x_", "lstm_vs_tree \\_x\\_"),
+        ("*bold*", "\\*bold\\*"),
+        ("[text](address)", "[text\\](address)"),
+        ("[0.1, 0.2]", "[0.1, 0.2]"),
+        ("# no heading", "\\# no heading"),
+        ("1. no list", "1\\. no list"),
+        ("0.5", "0.5"),
+        ("a\\b", "a\\\\b"),
+    ],
+)
+def test_names_are_shown_as_they_are(text: str, markdown: str):
+    assert render.escaped(text) == markdown
+
+
+def test_a_table_aligns_numbers_and_leaves_missing_ones_empty(tmp_path: Path):
+    make_run(tmp_path, "a", compared={})
+    frame = pd.DataFrame({"name": ["a|b", "c"], "value": [0.123456, math.nan]})
+    section = Section(title="One", paragraphs=("Text.",), tables=(Table("What.", frame),))
+    text = render.markdown(load(tmp_path), sections=[section])
+    assert text == (
+        "# made\n\n**How deep?**\n\n## One\n\nText.\n\n**Table 1.** What.\n\n"
+        "| name | value |\n| --- | ---: |\n| a\\|b | 0.1235 |\n| c |  |\n"
+    )
