@@ -1,0 +1,36 @@
+# Two commands: `make sweep` and `make test`. Each makes .venv if it is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: sweep test check bench clean
+
+sweep: .venv/installed
+	$(BIN)/seqtune sweep sweeps/lstm_vs_tree.yaml
+
+test: .venv/installed-dev
+	$(BIN)/pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: .venv/installed-dev
+	for script in analysis/benchmarks/*.py; do $(BIN)/python $$script || exit; done
+
+# torch first and by itself: the constraint takes the build that is at hand, CPU or CUDA, once.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv

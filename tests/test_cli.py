@@ -1,0 +1,152 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from seqtune.cli import app
+from seqtune.run import RunSpec
+from seqtune.rundir import RunDirectory
+from seqtune.source import read_yaml
+from seqtune.sweep.drive import read_plan
+from tests.sweep.sweeps import SMALL, write
+
+ROOT = Path(__file__).parents[1]
+RUN = """
+task:       {kind: cfg, grammar: cfg3b, height: 1}
+model:      {kind: lstm, width: 8, embedding: 8}
+training:   {epochs: 3, batches_per_epoch: 4, batch_size: 16}
+evaluation: {strings: 32, generate: 8}
+"""
+
+
+def call(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], prog_name="seqtune")
+
+
+@pytest.mark.parametrize("command", ["sweep", "train", "report"])
+def test_every_command_has_help(command: str):
+    assert command in call("--help").stdout
+    shown = call(command, "--help")
+    assert shown.exit_code == 0
+    assert "Usage: seqtune" in shown.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["sweep", "wrong.yaml"], ["train", "wrong.yaml"]])
+def test_help_and_a_wrong_file_are_answered_without_torch_or_ray(tmp_path: Path, words: list[str]):
+    write(tmp_path / "wrong.yaml", "name: x\nmodel: {kind: lstm, layers: 0}\nbase: {}\n")
+    code = (
+        "import sys; from seqtune.cli import app\n"
+        "try: app(sys.argv[1:], prog_name='seqtune')\n"
+        "finally: print(sorted({'torch', 'ray', 'pandas', 'numba', 'optuna'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+    )
+    assert done.stdout.endswith("[]\n"), done.stdout + done.stderr
+    assert done.returncode == (0 if words == ["--help"] else 2)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.name
+)
+def test_every_shipped_file_can_be_used(path: Path):
+    source = read_yaml(path)
+    if "base" in source.data:
+        assert read_plan(source).runs > 0
+    else:
+        RunSpec.parse(source.data)
+
+
+def test_train_records_a_run_and_says_where(tmp_path: Path):
+    file = write(tmp_path / "run.yaml", RUN)
+    done = call(
+        "train", file, "--out", tmp_path / "run", "--set", "model.layers=2", "--note", "a try"
+    )
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"finished: {tmp_path / 'run'}\n"
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["1/3", "2/3", "3/3"]
+    assert "tokens/s" in done.stderr
+    run = RunDirectory(tmp_path / "run")
+    assert run.info()["spec"]["model"]["layers"] == 2
+    assert "Note: a try" in (run.path / "model_card.md").read_text()
+    again = call("train", file, "--out", tmp_path / "run", "--set", "model.layers=2")
+    assert again.stdout == f"finished: {tmp_path / 'run'}\n"
+
+
+def test_train_names_its_directory_after_file_and_spec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    done = call("train", write(tmp_path / "pilot.yaml", RUN))
+    spec = RunSpec.parse(read_yaml(tmp_path / "pilot.yaml").data)
+    assert done.stdout == f"finished: {tmp_path / 'runs' / f'pilot-{spec.hash()}'}\n"
+
+
+def test_a_run_that_fails_exits_with_one_and_its_reason(tmp_path: Path):
+    file = write(tmp_path / "run.yaml", RUN + "optimizer: {kind: sgd, lr: 1.0e+38}\n")
+    done = call("train", file, "--out", tmp_path / "run", "--set", "training.clip_norm=null")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("diverged (train/loss is")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "missing.yaml"], "missing.yaml: cannot be read: No such file or directory"),
+        (
+            ["train", "run.yaml", "--set", "model.layer=2"],
+            "--set: model.layer: no such field; did you mean model.layers?",
+        ),
+        (["train", "run.yaml", "--set", "model.layers"], "--set model.layers: must be PATH=VALUE"),
+        (
+            ["train", "run.yaml", "--set", "model.layers=[1"],
+            "--set model.layers=[1: is not valid YAML",
+        ),
+        (["train", "run.yaml", "--out", "taken"], "taken: is no run directory and is not empty"),
+        (["train", "sweep.yaml"], "sweep.yaml:2: name: no such field"),
+        (["sweep", "run.yaml"], "run.yaml:2: task: no such field"),
+        (
+            ["sweep", "sweep.yaml", "--set", "compare.model.layers=[]"],
+            "--set: compare.model.layers: needs at least one value",
+        ),
+        (
+            ["sweep", "sweep.yaml", "--out", "taken"],
+            "taken: is no sweep's directory and is not empty",
+        ),
+        (["report", "missing"], "missing"),
+        (["report", "taken"], "taken"),
+    ],
+)
+def test_wrong_input_exits_with_two_and_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "run.yaml", RUN)
+    write(tmp_path / "sweep.yaml", SMALL)
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    done = call(*words)
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["notes.txt"]
+    assert not (tmp_path / "results").exists()
+
+
+def test_another_runs_directory_is_refused_and_what_differs_is_named(tmp_path: Path):
+    file = write(tmp_path / "run.yaml", RUN)
+    call("train", file, "--out", tmp_path / "run")
+    before = json.loads((tmp_path / "run" / "run.json").read_text())
+    done = call("train", file, "--out", tmp_path / "run", "--set", "model.width=16")
+    assert done.exit_code == 2
+    assert "holds another run: model.width is 8 there and 16 here" in done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == before
