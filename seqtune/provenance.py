@@ -6,16 +6,24 @@ import platform
 import subprocess
 from pathlib import Path
 
-import seqtune
-
-PACKAGES = ("torch", "numpy", "numba", "ray", "optuna", "x-transformers", "pandas", "tensorboard")
+PACKAGES = (
+    "seqtune",
+    "torch",
+    "numpy",
+    "numba",
+    "ray",
+    "optuna",
+    "x-transformers",
+    "pandas",
+    "tensorboard",
+)
 
 
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of seqtune, Python and the packages whose numbers matter."""
-    found = {"seqtune": seqtune.__version__, "python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}
 
 
 @functools.cache

@@ -18,6 +18,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 Path: TypeAlias = tuple[str | int, ...]
 S = TypeVar("S", bound="Spec")
 
+CLOSE = 0.6
+"""Likeness from which a misspelt name is taken for another, in [0, 1]."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -124,10 +127,17 @@ def problem(message: str, *, at: str = "") -> PydanticCustomError:
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """The end of an error sentence: the right name if one is near, otherwise all of them."""
     names = list(candidates)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]}?"
+    close = near(name, names)
+    if close is not None:
+        return f"; did you mean {close}?"
     return f"; it is one of {listed(names)}" if names else ""
+
+
+def near(name: str, candidates: Iterable[str]) -> str | None:
+    """The one candidate that is most like a name; None if none is like it, or several equally."""
+    likeness = {each: difflib.SequenceMatcher(a=name, b=each).ratio() for each in candidates}
+    best = [each for each, ratio in likeness.items() if ratio == max(likeness.values())]
+    return best[0] if len(best) == 1 and likeness[best[0]] >= CLOSE else None
 
 
 def listed(names: Iterable[str]) -> str:
@@ -302,12 +312,11 @@ def _written_path(loc: Path, data: Any, *, absent: bool) -> Path:
 
 def _unknown_field(path: Path, *, loc: Path, spec: type[Spec]) -> Problem:
     *parents, name = path
-    owner = _owner(spec, loc[:-1])
-    prefix = dotted(tuple(parents))
-    names = [f"{prefix}.{field}" if prefix else field for field in owner.model_fields]
-    close = difflib.get_close_matches(str(name), list(owner.model_fields), n=1, cutoff=0.6)
-    right = f"; did you mean {names[list(owner.model_fields).index(close[0])]}?" if close else ""
-    return Problem(path, f"no such field{right or f'; it is one of {listed(names)}'}")
+    fields = {dotted((*parents, field)): field for field in _owner(spec, loc[:-1]).model_fields}
+    close = near(str(name), fields.values())
+    right = [full for full, field in fields.items() if field == close]
+    hint = f"; did you mean {right[0]}?" if right else f"; it is one of {listed(fields)}"
+    return Problem(path, f"no such field{hint}")
 
 
 def _owner(spec: type[Spec], loc: Path) -> type[Spec]:

@@ -162,8 +162,8 @@ def test_a_grid_enumerates_its_choices():
         (
             "grammar: cfg3b",
             "grammar: cfg3c",
-            "s.yaml:6: base.task.grammar: grammar must be one of cfg3b, cfg3i, cfg3h, cfg3g, cfg3f, cfg3j, cfg3k, "
-            "but got 'cfg3c'",
+            "s.yaml:6: base.task.grammar: no such grammar: 'cfg3c'; "
+            "it is one of cfg3b, cfg3i, cfg3h, cfg3g, cfg3f, cfg3j, cfg3k",
         ),
         (
             "metric: valid/excess",

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from seqtune.tasks.cfg.grammar import Grammar, RuleTable
+    from seqtune.tasks.cfg.grammar import Grammar
+    from seqtune.tasks.cfg.rules import RuleTable
 
 STEPS = 400_000
 """Steps up to which the search goes: a few seconds; the named grammars need a fifth at most."""

@@ -28,7 +28,8 @@ import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from seqtune.tasks.cfg.grammar import Grammar, RuleTable
+    from seqtune.tasks.cfg.grammar import Grammar
+    from seqtune.tasks.cfg.rules import RuleTable
 
 TRIE_TOKENS = 2_048
 """A symbol is matched as a trie if its derivations together have at most about so many tokens."""

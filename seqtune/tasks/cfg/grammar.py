@@ -9,31 +9,37 @@ parsed: a mistake in a grammar is reported at once.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
-from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from seqtune.spec import nearest
 from seqtune.tasks.cfg.ambiguity import Ambiguity, Entropy, judge, string_entropy
 from seqtune.tasks.cfg.named import RULES
+from seqtune.tasks.cfg.rules import (
+    RawRules,
+    Rules,
+    RuleTable,
+    begins,
+    children_first,
+    natural,
+    problems,
+    reachable,
+    read_rules,
+)
 
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.chart import Chart
     from seqtune.tasks.cfg.sampler import Sampler
 
 TokenStrings = Iterable[Sequence[int] | np.ndarray]
-Rules = Mapping[str, tuple[tuple[str, ...], ...]]
-RawRules = Mapping[Any, Sequence[str | int | Sequence[str | int]]]
 Value = TypeVar("Value")
 
 
@@ -44,39 +50,6 @@ class Lengths:
     min: int
     mean: float
     max: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RuleTable:
-    """The rules that the root reaches, as arrays.
-
-    Symbol ids: 0 is none; 1 to `terminals` are the terminals, by their token ids; then come the
-    nonterminals by height. So a symbol's id is larger than those in its right-hand sides, and the
-    root's is the largest.
-
-    Attributes:
-        symbols: Name of every id; id 0 is the empty text.
-        terminals: Number of terminals.
-        heights: int64 [symbols]; 0 for a terminal.
-        rule_begin: int64 [symbols + 1]; the rules of symbol s are those from rule_begin[s] on and
-            before rule_begin[s + 1].
-        rhs_begin: int64 [rules + 1]; in the same way, where right-hand sides are in `rhs`.
-        rhs: int64; symbol ids.
-        probability: float64 [rules]; sums to 1 over the rules of a symbol.
-    """
-
-    symbols: tuple[str, ...]
-    terminals: int
-    heights: np.ndarray
-    rule_begin: np.ndarray
-    rhs_begin: np.ndarray
-    rhs: np.ndarray
-    probability: np.ndarray
-
-    def right_hand_sides(self, symbol: int) -> list[tuple[int, ...]]:
-        """The right-hand sides of a symbol's rules; none for a terminal."""
-        begins = self.rhs_begin[self.rule_begin[symbol] : self.rule_begin[symbol + 1] + 1].tolist()
-        return [tuple(self.rhs[i:j].tolist()) for i, j in itertools.pairwise(begins)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +82,7 @@ class Grammar:
         if found := problems(self.root, self.rules):
             raise ValueError("\n".join(found))
         object.__setattr__(self, "root", str(self.root))
-        object.__setattr__(self, "rules", MappingProxyType(_read(self.rules)))
+        object.__setattr__(self, "rules", MappingProxyType(read_rules(self.rules)))
 
     @classmethod
     def from_rules(cls, *, name: str, root: str | int, rules: RawRules) -> Grammar:
@@ -137,14 +110,14 @@ class Grammar:
     def terminals(self) -> tuple[str, ...]:
         """The terminals of all rules in natural ascending order: numbers by value, then text."""
         used = {symbol for right in self.rules.values() for symbol in itertools.chain(*right)}
-        return tuple(sorted(used - set(self.rules), key=_natural))
+        return tuple(sorted(used - set(self.rules), key=natural))
 
     @cached_property
     def heights(self) -> Mapping[str, int]:
         """Longest path to a leaf from every nonterminal; 1 where all rules hold terminals only."""
         heights = self._fold(0, lambda rules: 1 + max(map(max, rules)))
         return MappingProxyType(
-            {symbol: heights[symbol] for symbol in sorted(self.rules, key=_natural)}
+            {symbol: heights[symbol] for symbol in sorted(self.rules, key=natural)}
         )
 
     @property
@@ -292,8 +265,8 @@ class Grammar:
     @cached_property
     def table(self) -> RuleTable:
         """The rules that the root reaches, as arrays: what sampler and chart read."""
-        reached = _reachable(self.root, self.rules)
-        inner = sorted(reached & set(self.rules), key=lambda s: (self.heights[s], _natural(s)))
+        reached = reachable(self.root, self.rules)
+        inner = sorted(reached & set(self.rules), key=lambda s: (self.heights[s], natural(s)))
         symbols = ("", *self.terminals, *inner)
         ids = {symbol: number for number, symbol in enumerate(symbols)}
         right = [
@@ -304,8 +277,8 @@ class Grammar:
             symbols=symbols,
             terminals=len(self.terminals),
             heights=np.array([self.heights.get(symbol, 0) for symbol in symbols]),
-            rule_begin=_begins(right),
-            rhs_begin=_begins(flat),
+            rule_begin=begins(right),
+            rhs_begin=begins(flat),
             rhs=np.array([symbol for rhs in flat for symbol in rhs]),
             probability=np.array([1 / len(rules) for rules in right for _ in rules]),
         )
@@ -338,7 +311,7 @@ class Grammar:
     def _fold(self, leaf: Value, join: Callable[[list[list[Value]]], Value]) -> dict[str, Value]:
         """A value of every symbol: of terminals `leaf`, of others what `join` makes of the rules."""
         values: dict[str, Value] = {}
-        for symbol in _children_first(self.rules):
+        for symbol in children_first(self.rules):
             right = self.rules.get(symbol)
             values[symbol] = join([[values[s] for s in rhs] for rhs in right]) if right else leaf
         return values
@@ -367,149 +340,15 @@ def grammar(name: str, *, root: int | str | None = None, height: int | None = No
     return whole if height is None else whole.with_height(height)
 
 
-def problems(root: str | int, rules: RawRules) -> list[str]:
-    """All that keeps root and rules from being a grammar, one line each; empty if nothing does.
-
-    Rules are as in `Grammar.from_rules`. Where they cannot be read, nothing else is looked at.
-    """
-    if found := _shape_problems(rules):
-        return found
-    read = _read(rules)
-    for left, right in read.items():
-        found += _rule_problems(left, right)
-    return found + _root_problems(str(root), read) + _cycle_problems(read)
-
-
-def _nearest(word: str, choices: Sequence[str]) -> str:
-    """The end of an error message: the choice that looks most like `word`, if any does."""
-    close = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
 @cache
 def _named(name: str) -> Grammar:
     if name not in RULES:
-        raise ValueError(
-            f"grammar must be one of {', '.join(RULES)}, "
-            f"but got {name!r}{_nearest(name, list(RULES))}"
-        )
+        raise ValueError(f"no such grammar: {name!r}{nearest(name, RULES)}")
     return Grammar.from_rules(name=name, root=next(iter(RULES[name])), rules=RULES[name])
 
 
 def _restore(name: str, root: str, rules: Rules) -> Grammar:
     return Grammar(name=name, root=root, rules=rules)
-
-
-def _read(rules: RawRules) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Rules with every symbol as text."""
-    return {
-        str(left): tuple(
-            tuple(str(rhs).split() if isinstance(rhs, str | int) else map(str, rhs))
-            for rhs in right
-        )
-        for left, right in rules.items()
-    }
-
-
-def _shape_problems(rules: Any) -> list[str]:
-    """Why rules cannot be read."""
-    if not isinstance(rules, Mapping) or not rules:
-        return [
-            "rules must map nonterminals to their right-hand sides, such as {'S': ['a b', 'a']}, "
-            f"but got {rules!r}"
-        ]
-    found = [
-        f"{left}: must be given once, but got it as a number and as text; join the two"
-        for left, times in Counter(map(str, rules)).items()
-        if times > 1
-    ]
-    return found + [
-        f"{left}: must have a list of right-hand sides, but got {right!r}; write [{right!r}]"
-        for left, right in rules.items()
-        if isinstance(right, str) or not isinstance(right, Sequence)
-    ]
-
-
-def _rule_problems(left: str, right: tuple[tuple[str, ...], ...]) -> list[str]:
-    """What is wrong with the rules of one nonterminal, taken alone."""
-    found = []
-    if not right:
-        found.append(
-            f"{left}: must have at least one right-hand side, but got none; "
-            f"write one, or leave {left} out to make it a terminal"
-        )
-    for number, rhs in enumerate(right, start=1):
-        if not rhs:
-            found.append(
-                f"{left}: a right-hand side must hold at least one symbol, but number {number} is "
-                "empty; leave it out: deriving nothing is not supported"
-            )
-        found += [
-            f"{left}: a symbol must be text without blanks, '|' and '->', but right-hand side "
-            f"{number} holds {symbol!r}; write every alternative as an entry of its own"
-            for symbol in rhs
-            if not symbol or re.search(r"\s|\||->", symbol)
-        ]
-    return found + [
-        f"{left}: right-hand sides must differ, since all are equally likely, "
-        f"but got '{' '.join(rhs)}' {times} times; write it once"
-        for rhs, times in Counter(right).items()
-        if times > 1 and rhs
-    ]
-
-
-def _root_problems(root: str, rules: Rules) -> list[str]:
-    """What is wrong with the root."""
-    if root in rules:
-        return []
-    names = sorted(rules, key=_natural)
-    if any(root in rhs for right in rules.values() for rhs in right):
-        given = f"the terminal {root}, which has no rules"
-    else:
-        given = repr(root) + _nearest(root, names)
-    return [f"root must be one of the nonterminals {', '.join(names)}, but got {given}"]
-
-
-def _cycle_problems(rules: Rules) -> list[str]:
-    """What is wrong with rules that derive a symbol from itself."""
-    try:
-        _children_first(rules)
-    except CycleError as error:
-        cycle = error.args[1][:0:-1]
-        start = cycle.index(next(left for left in rules if left in cycle))
-        names = [*cycle[start:], *cycle[:start], cycle[start]]
-        return [
-            f"rules must not be recursive, but got {' -> '.join(names)}; recursive grammars are "
-            "not supported yet: write a nonterminal of its own for every level of the tree"
-        ]
-    return []
-
-
-def _children_first(rules: Mapping[str, Sequence[tuple[str, ...]]]) -> list[str]:
-    """All symbols, each after those of its right-hand sides; CycleError if rules are recursive."""
-    return list(
-        TopologicalSorter({a: list(itertools.chain(*rules[a])) for a in rules}).static_order()
-    )
-
-
-def _reachable(root: str, rules: Rules) -> set[str]:
-    """The symbols that derivations from `root` can hold."""
-    reached, waiting = {root}, [root]
-    while waiting:
-        new = set(itertools.chain(*rules.get(waiting.pop(), ()))) - reached
-        reached |= new
-        waiting += new
-    return reached
-
-
-def _natural(symbol: str) -> tuple[int, int, str]:
-    """Sort key: numbers by value, then text."""
-    return (0, int(symbol), symbol) if re.fullmatch(r"-?[0-9]+", symbol) else (1, 0, symbol)
-
-
-def _begins(groups: Iterable[Sized]) -> np.ndarray:
-    """Where each group begins, and the last one ends, if one is laid out after the other."""
-    return np.cumsum([0, *map(len, groups)])
 
 
 def _split(tokens: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
@@ -528,4 +367,4 @@ def _flatten(strings: TokenStrings) -> tuple[np.ndarray, np.ndarray]:
     tokens = np.concatenate([array for array in arrays if len(array)] or [np.empty(0, np.int64)])
     if tokens.dtype.kind not in "iu":
         raise ValueError(f"strings must hold integer token ids, but got {tokens.dtype}")
-    return tokens.astype(np.int64), _begins(arrays)
+    return tokens.astype(np.int64), begins(arrays)

@@ -19,7 +19,8 @@ import numpy as np
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
 from seqtune.spec import ByShape, Spec, problem
-from seqtune.tasks.cfg.grammar import Grammar, grammar, problems
+from seqtune.tasks.cfg.grammar import Grammar, grammar
+from seqtune.tasks.cfg.rules import problems
 from seqtune.tasks.task import Batch, Floor, Mask, Prompt, Strings, Task, Tokens
 
 

@@ -2,11 +2,13 @@
 
 import math
 import pickle
+import re
 
 import pytest
 
-from seqtune.tasks.cfg.grammar import Grammar, grammar, problems
+from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.named import RULES, parse_rules
+from seqtune.tasks.cfg.rules import problems
 
 MIXED = {"S": ["A x B", ["B"], "x y"], "A": ["x", "y y"], "B": ["A A", "C"], "C": ["x y x"]}
 
@@ -203,12 +205,12 @@ BAD = [
     (
         {"Noun": ["cat"], "Phrase": ["Noun", "the Noun"]},
         "Prase",
-        "root must be one of the nonterminals Noun, Phrase, but got 'Prase'; did you mean Phrase?",
+        "no such root: 'Prase'; did you mean Phrase?",
     ),
     (
         {"S": ["a b"]},
         "a",
-        "root must be one of the nonterminals S, but got the terminal a, which has no rules",
+        "root a is a terminal, which has no rules; a root is one of S",
     ),
 ]
 
@@ -216,7 +218,7 @@ BAD = [
 @pytest.mark.parametrize(("rules", "root", "message"), BAD)
 def test_a_bad_grammar_is_explained_in_one_line(rules, root, message):
     assert problems(root, rules) == [message]
-    with pytest.raises(ValueError, match="must") as error:
+    with pytest.raises(ValueError, match=".") as error:
         Grammar.from_rules(name="bad", root=root, rules=rules)
     assert str(error.value) == message
 
@@ -224,7 +226,7 @@ def test_a_bad_grammar_is_explained_in_one_line(rules, root, message):
 def test_all_problems_are_told_at_once():
     rules = {"S": ["A b", "A b"], "A": [], "B": ["B"]}
     found = problems("T", rules)
-    assert [line.split()[0] for line in found] == ["S:", "A:", "root", "rules"]
+    assert [line.split()[0] for line in found] == ["S:", "A:", "no", "rules"]
     with pytest.raises(ValueError, match="S: right-hand sides must differ") as error:
         Grammar.from_rules(name="bad", root="T", rules=rules)
     assert str(error.value).splitlines() == found
@@ -235,8 +237,8 @@ def test_all_problems_are_told_at_once():
     [
         (
             {"name": "cfg3c"},
-            "grammar must be one of cfg3b, cfg3i, cfg3h, cfg3g, cfg3f, cfg3j, cfg3k, "
-            "but got 'cfg3c'; did you mean cfg3k?",
+            "no such grammar: 'cfg3c'; "
+            "it is one of cfg3b, cfg3i, cfg3h, cfg3g, cfg3f, cfg3j, cfg3k",
         ),
         (
             {"name": "cfg3b", "height": 7},
@@ -252,8 +254,8 @@ def test_all_problems_are_told_at_once():
         ),
         (
             {"name": "cfg3b", "root": 3},
-            "root must be one of the nonterminals 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, "
-            "20, 21, 22, but got the terminal 3, which has no rules",
+            "root 3 is a terminal, which has no rules; a root is one of 7, 8, 9, 10, 11, 12, 13, 14, "
+            "15, 16, 17, 18, 19, 20, 21, 22",
         ),
         (
             {"name": "cfg3b", "root": 7, "height": 1},
@@ -262,6 +264,5 @@ def test_all_problems_are_told_at_once():
     ],
 )
 def test_a_wrong_name_root_or_height_is_explained(arguments, message):
-    with pytest.raises(ValueError, match="but got") as error:
+    with pytest.raises(ValueError, match=re.escape(message)):
         grammar(**arguments)
-    assert str(error.value) == message
