@@ -4,13 +4,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: sweep test check bench clean
+.PHONY: sweep test test-slow check bench clean
 
 sweep: .venv/installed
 	$(BIN)/seqtune sweep sweeps/lstm_vs_tree.yaml
 
 test: .venv/installed-dev
 	$(BIN)/pytest
+
+test-slow: .venv/installed-dev
+	$(BIN)/pytest -m slow
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

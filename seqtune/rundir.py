@@ -16,7 +16,6 @@ import csv
 import io
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -87,13 +86,6 @@ class RunDirectory:
         self.update({"state": state, "reason": reason})
         self.checkpoint.unlink(missing_ok=True)
 
-    def reopen(self) -> None:
-        """Puts an ended run back to `running`, with nothing measured."""
-        for path in (self.error, self.checkpoint, self.weights, *self.path.glob("events.out.*")):
-            path.unlink(missing_ok=True)
-        self.rewind(None)
-        self.update({"state": "running", "reason": None})
-
     def append(self, measurement: Measurement) -> None:
         """Adds a row to measurements.csv."""
         path = self.path / "measurements.csv"
@@ -137,10 +129,6 @@ class RunDirectory:
             yield
         finally:
             lock.release()
-
-    def remove(self) -> None:
-        """Deletes the run."""
-        shutil.rmtree(self.path)
 
     def _write_info(self, info: Mapping[str, Any]) -> None:
         _replace(self.path / "run.json", json.dumps(info, indent=2) + "\n")

@@ -330,19 +330,19 @@ def _owner(spec: type[Spec], loc: Path) -> type[Spec]:
         elif part in owner.model_fields:
             field = owner.model_fields[str(part)]
             candidates = [
-                member for member in _members(field.annotation) if "kind" in member.model_fields
+                member for member in members(field.annotation) if "kind" in member.model_fields
             ]
             plain = [
-                member for member in _members(field.annotation) if "kind" not in member.model_fields
+                member for member in members(field.annotation) if "kind" not in member.model_fields
             ]
             owner = plain[0] if plain else owner
     return owner
 
 
-def _members(annotation: Any) -> list[type[Spec]]:
-    """The spec classes inside a type: unions, aliases, `Annotated` and containers looked through."""
+def members(annotation: Any) -> list[type[Spec]]:
+    """The spec classes in a type, such as a register: unions, aliases, `Annotated` and containers looked through."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         return [annotation]
     if hasattr(annotation, "__value__"):
-        return _members(annotation.__value__)
-    return [member for inner in get_args(annotation) for member in _members(inner)]
+        return members(annotation.__value__)
+    return [member for inner in get_args(annotation) for member in members(inner)]

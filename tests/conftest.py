@@ -18,7 +18,7 @@ def ray_address() -> Iterator[str]:
     """Address of the session's local Ray cluster of two cores, which this process is connected to."""
     import ray
 
-    import seqtune.sweep.engine  # noqa: F401  (sets Ray's environment before Ray is imported)
+    import seqtune.sweep.cluster  # noqa: F401  (sets Ray's environment before Ray is imported)
 
     ray.init(
         address="local",

@@ -55,9 +55,6 @@ def test_a_run_tells_how_it_ended(run: RunDirectory):
     assert (run.info()["state"], run.info()["reason"]) == ("failed", "error: ValueError: no")
     assert run.error.read_text() == "Traceback ..."
     assert not run.checkpoint.exists()
-    run.reopen()
-    assert run.info()["state"] == "running"
-    assert not run.error.exists()
 
 
 def test_only_one_process_may_write(run: RunDirectory, monkeypatch: pytest.MonkeyPatch):

@@ -66,7 +66,8 @@ def drive(
 
 
 def _run(plan: Plan, *, root: Path, address: str | None, console: Console) -> Outcome:
-    from seqtune.sweep.engine import ClusterError, Events, cluster, execute
+    from seqtune.sweep.cluster import ClusterError, cluster
+    from seqtune.sweep.engine import Events, execute
     from seqtune.sweep.progress import LiveTable
     from seqtune.sweep.studies import Studies
 

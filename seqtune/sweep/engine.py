@@ -6,8 +6,6 @@ they are read from the run directories, and every start is a fresh Tune experime
 """
 
 import json
-import logging
-import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,41 +14,21 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-QUIET = {
-    # Ray's own tables, result files, hints and usage reports: ours are the run directories.
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    # A run that fails at once reports nothing; that must not end the sweep.
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # Slow clean-up of a stopped run must not hang the worker that is used again.
-    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-os.environ.update(QUIET)
+# First, since it sets the environment that Ray reads when it is imported.
+from seqtune.sweep.cluster import count_slots  # isort: skip
 
-import ray  # noqa: E402  (reads its environment when imported)
-from ray import tune  # noqa: E402
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
-from ray.tune.search import Searcher  # noqa: E402
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
-from seqtune.run import RunSpec  # noqa: E402
-from seqtune.rundir import RunDirectory  # noqa: E402
-from seqtune.sweep.spec import Resources  # noqa: E402
-from seqtune.sweep.studies import Proposal, Studies  # noqa: E402
-from seqtune.training.measurement import METRICS, Measurement  # noqa: E402
-
-log = logging.getLogger(__name__)
+from seqtune.run import RunSpec
+from seqtune.rundir import RunDirectory
+from seqtune.sweep.spec import Resources
+from seqtune.sweep.studies import Proposal, Studies
+from seqtune.training.measurement import METRICS, Measurement
 
 RESTARTS = 2
 """How often a run goes on from its checkpoint after its worker died; then it is lost."""
-
-
-class ClusterError(ValueError):
-    """The cluster cannot be reached, or cannot hold a single run."""
 
 
 @dataclass(frozen=True)
@@ -66,42 +44,10 @@ class Events:
     tick: Callable[[], None]
 
 
-@contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """A connection to a Ray cluster, left as it was found.
+def execute(studies: Studies, *, resources: Resources, events: Events) -> None:
+    """Runs everything that the studies propose, on the cluster that this process is connected to.
 
-    Args:
-        address: of a running cluster; None for `RAY_ADDRESS`, or else a local one of our own.
-
-    Raises:
-        ClusterError: if there is no cluster at the address.
-    """
-    if ray.is_initialized():
-        yield
-        return
-    chosen = address or os.environ.get("RAY_ADDRESS") or "local"
-    try:
-        ray.init(
-            address=chosen,
-            include_dashboard=False if chosen == "local" else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except ConnectionError as error:
-        reason = str(error).splitlines()[0]
-        raise ClusterError(f"no Ray cluster at {chosen}: {reason}") from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def execute(studies: Studies, *, resources: Resources, events: Events) -> bool:
-    """Runs everything that the studies propose; needs a cluster.
-
-    Returns:
-        Whether all is done; false after an interruption (SIGINT or SIGTERM), when every run
-        that was under way can be gone on with.
+    SIGINT and SIGTERM end it early and in order: every run that was under way can be gone on with.
 
     Raises:
         ClusterError: if no node can hold a run.
@@ -129,34 +75,6 @@ def execute(studies: Studies, *, resources: Resources, events: Events) -> bool:
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
             ),
         ).fit()
-    return studies.done
-
-
-def count_slots(resources: Resources) -> int:
-    """How many runs the cluster holds at once.
-
-    Raises:
-        ClusterError: if no node holds even one.
-    """
-    slots = 0
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        has = node["Resources"]
-        fits = int(has.get("CPU", 0) / resources.cpu + 1e-9)
-        if resources.gpu:
-            fits = min(fits, int(has.get("GPU", 0) / resources.gpu + 1e-9))
-        slots += fits
-    if slots == 0:
-        most = {
-            name: max((node["Resources"].get(name, 0) for node in ray.nodes()), default=0)
-            for name in ("CPU", "GPU")
-        }
-        raise ClusterError(
-            f"resources: no node can hold a run of (cpu={resources.cpu}, gpu={resources.gpu}); "
-            f"the largest has (cpu={most['CPU']}, gpu={most['GPU']})"
-        )
-    return slots
 
 
 def _train(config: dict[str, Any]) -> None:

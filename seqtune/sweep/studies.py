@@ -8,7 +8,7 @@ running is found again by its directory, what it measured meanwhile is told, and
 import json
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,44 +17,17 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.study import StudyDirection
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
-from seqtune import seeding
-from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
-from seqtune.sweep.distributions import Choice, Distribution
-from seqtune.sweep.plan import Cell, Plan, active, grid_points
-from seqtune.sweep.samplers import build_pruner, build_sampler
-from seqtune.sweep.spec import Grid
+from seqtune.sweep.plan import Cell, Plan
+from seqtune.sweep.search import CellSearch, Proposal
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
 
 log = logging.getLogger(__name__)
 
 CONFIRM_SEED = 1_000_000
 """First seed of the confirm runs; search trial k has seed k. The two never meet."""
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """A run to do next.
-
-    Attributes:
-        phase: `search` or `confirm`.
-        number: the search trial's number in its cell, or the confirm run's.
-        tuned: values of the tuned paths.
-    """
-
-    cell: Cell
-    phase: str
-    number: int
-    tuned: Mapping[str, Any]
-    spec: RunSpec
-
-    @property
-    def name(self) -> str:
-        """Name of the run directory."""
-        return f"{self.cell.key}-{self.phase}{self.number:03d}-{self.spec.hash()}"
 
 
 @dataclass(eq=False)
@@ -84,7 +57,7 @@ class Studies:
         self._decisions = root / "decisions.jsonl"
         storage = _journal(root / "studies.journal")
         self._searches = [
-            _CellSearch(cell, plan=plan, index=index, storage=storage)
+            CellSearch(cell, plan=plan, index=index, storage=storage)
             for index, cell in enumerate(plan.cells)
         ]
         self._queue: deque[Proposal] = deque()
@@ -175,7 +148,7 @@ class Studies:
         self._trials[proposal.name] = trial
         return proposal
 
-    def _take_up(self, search: "_CellSearch") -> None:
+    def _take_up(self, search: "CellSearch") -> None:
         """Finds every trial of an earlier sitting: tells those that ended, queues the rest."""
         for trial in search.trials():
             proposal = search.proposal(trial)
@@ -184,16 +157,9 @@ class Studies:
             if directory.exists() and directory.info()["state"] != "running":
                 self._close(proposal)
             else:
-                self._backfill(trial, directory=directory)
+                search.backfill(trial, measured=self._values(directory))
                 self._queue.append(proposal)
                 self._note("resumed", proposal)
-
-    def _backfill(self, trial: Trial, *, directory: RunDirectory) -> None:
-        """Tells a trial what its run measured that did not reach the study."""
-        known = search_steps(trial)
-        for measurement in directory.measurements():
-            if measurement.epoch not in known:
-                trial.report(measurement.metrics[self.plan.sweep.metric], measurement.epoch)
 
     def _close(self, proposal: Proposal) -> str:
         """Counts an ended run and tells its trial, if that is still open."""
@@ -202,14 +168,16 @@ class Studies:
         progress = self.progress[proposal.cell.name]
         counts = progress.search if proposal.phase == "search" else progress.confirm
         counts[state] = counts.get(state, 0) + 1
-        measured = [m.metrics[self.plan.sweep.metric] for m in directory.measurements()]
+        values = self._values(directory)
+        measured = list(values.values())
         if proposal.phase == "confirm":
             progress.confirmed += measured[-1:] if state == "finished" else []
         else:
             progress.best = self._better(progress.best, *measured)
             trial = self._trials.pop(proposal.name)
-            self._backfill(trial, directory=directory)
-            _search_of(self._searches, proposal).tell(trial, state=state, measured=measured)
+            search = next(each for each in self._searches if each.cell is proposal.cell)
+            search.backfill(trial, measured=values)
+            search.tell(trial, state=state, measured=measured)
         self._note("ended", proposal, state=state, value=measured[-1] if measured else None)
         return state
 
@@ -229,7 +197,7 @@ class Studies:
                 else:
                     self._queue.append(proposal)
 
-    def _confirmations(self, search: "_CellSearch") -> Iterator[Proposal]:
+    def _confirmations(self, search: "CellSearch") -> Iterator[Proposal]:
         tuned = search.best() if search.cell.trials else {}
         if tuned is None:
             self.unconfirmed += (search.cell.name,)
@@ -238,6 +206,11 @@ class Studies:
         for number in range(self.plan.sweep.confirm.seeds):
             spec = search.cell.run(tuned=tuned, seed=CONFIRM_SEED + number)
             yield Proposal(search.cell, "confirm", number, tuned, spec)
+
+    def _values(self, directory: RunDirectory) -> dict[int, float]:
+        """The sweep's metric by epoch, as far as it was measured."""
+        metric = self.plan.sweep.metric
+        return {m.epoch: m.metrics[metric] for m in directory.measurements()}
 
     def _better(self, *values: float | None) -> float | None:
         known = [value for value in values if value is not None]
@@ -251,124 +224,6 @@ class Studies:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._decisions.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": now, "event": event, **facts}) + "\n")
-
-
-class _CellSearch:
-    """One cell's study."""
-
-    def __init__(self, cell: Cell, *, plan: Plan, index: int, storage: BaseStorage) -> None:
-        self.cell = cell
-        self.asked = 0
-        search = plan.sweep.search
-        if search is None or cell.trials == 0:
-            self._study = None
-            return
-        higher = plan.sweep.metric in HIGHER_IS_BETTER
-        epochs = cell.run(tuned=_first(cell), seed=0).training.epochs
-        self._study = optuna.create_study(
-            study_name=f"{plan.sweep.name}/{cell.name}",
-            storage=storage,
-            pruner=build_pruner(search.pruner, epochs=epochs),
-            direction="maximize" if higher else "minimize",
-            load_if_exists=True,
-        )
-        wanted = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
-        assert self._study.direction == wanted, "a sweep's metric is checked against its runs first"
-        self._points = grid_points(cell.tune) if isinstance(search.sampler, Grid) else None
-        self.asked = sum(
-            t.state != TrialState.WAITING for t in self._study.get_trials(deepcopy=False)
-        )
-        self._study.sampler = build_sampler(
-            search.sampler,
-            trials=cell.trials,
-            seed=seeding.integer_seed(search.seed, "search", index),
-            restart=self.asked,
-        )
-
-    def ask(self) -> Trial:
-        """A new trial."""
-        assert self._study is not None
-        if self._points is not None and not self._study.get_trials(states=(TrialState.WAITING,)):
-            point = self._points[self.asked]
-            self._study.enqueue_trial({p: _to_optuna(value) for p, value in point.items()})
-        trial = self._study.ask()
-        self.asked += 1
-        return trial
-
-    def proposal(self, trial: Trial) -> Proposal:
-        """What a trial proposes: the same whenever it is asked again."""
-        tuned: dict[str, Any] = {}
-        # A condition may hang on a value that is itself conditional, hence the repetition.
-        while missing := [path for path in active(self.cell.tune, tuned) if path not in tuned]:
-            for path in missing:
-                tuned[path] = _suggest(trial, path, self.cell.tune[path])
-        spec = self.cell.run(tuned=tuned, seed=trial.number)
-        return Proposal(self.cell, "search", trial.number, tuned, spec)
-
-    def trials(self) -> list[Trial]:
-        """Every trial that an earlier sitting asked for, as an open one."""
-        if self._study is None:
-            return []
-        frozen = self._study.get_trials(deepcopy=False)
-        return [
-            Trial(self._study, each._trial_id)
-            for each in frozen
-            if each.state != TrialState.WAITING
-        ]
-
-    def tell(self, trial: Trial, *, state: str, measured: list[float]) -> None:
-        """Closes the trial in the study, unless an earlier sitting did."""
-        assert self._study is not None
-        if _frozen(trial).state.is_finished():
-            return
-        if state == "finished":
-            self._study.tell(trial, measured[-1])
-        elif state == "stopped" or (state == "diverged" and measured):
-            # A diverged trial is bad news that the sampler should hear; it has a curve to judge by.
-            self._study.tell(trial, state=TrialState.PRUNED)
-        else:
-            self._study.tell(trial, state=TrialState.FAIL)
-
-    def best(self) -> dict[str, Any] | None:
-        """Tuned values of the best trial that ran to its end; None if none did."""
-        assert self._study is not None
-        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if not complete:
-            return None
-        number = self._study.best_trial.number
-        return dict(self.proposal(self.trials()[number]).tuned)
-
-
-def search_steps(trial: Trial) -> set[int]:
-    """The epochs whose values the study already has."""
-    return set(_frozen(trial).intermediate_values)
-
-
-def _frozen(trial: Trial) -> optuna.trial.FrozenTrial:
-    return trial.study._storage.get_trial(trial._trial_id)
-
-
-def _search_of(searches: list[_CellSearch], proposal: Proposal) -> _CellSearch:
-    return next(search for search in searches if search.cell is proposal.cell)
-
-
-def _first(cell: Cell) -> dict[str, Any]:
-    return {path: each.examples()[0] for path, each in cell.tune.items() if not each.when}
-
-
-def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
-    if isinstance(distribution, Choice):
-        # Optuna's categories are plain values, so a block travels as its JSON text.
-        coded = [_to_optuna(value) for value in distribution.values]
-        return distribution.values[coded.index(trial.suggest_categorical(path, coded))]
-    if distribution.whole:
-        low, high = int(distribution.low), int(distribution.high)
-        return trial.suggest_int(path, low, high, log=distribution.log)
-    return trial.suggest_float(path, distribution.low, distribution.high, log=distribution.log)
-
-
-def _to_optuna(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def _journal(path: Path) -> BaseStorage:

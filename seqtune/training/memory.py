@@ -1,6 +1,7 @@
 """Peak memory of a run."""
 
 import math
+import os
 import resource
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def start_measuring(device: torch.device) -> None:
     """Forgets the peak so far, so that a worker process used again starts anew."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif _CLEAR.exists():
+    elif os.access(_CLEAR, os.W_OK):
         _CLEAR.write_text("5")  # Linux: resets the high-water mark of the resident set
 
 

@@ -4,16 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqtune.models import LSTMSpec
+from seqtune.models import LSTMSpec, ModelSpec
 from seqtune.models.model import SequenceModel
+from seqtune.spec import members
 
 SPECS = [
+    *(member() for member in members(ModelSpec)),
     LSTMSpec(layers=1, width=8, embedding=6),
     LSTMSpec(layers=3, width=8, embedding=6, head_layers=2, dropout=0.3),
 ]
 
 
-@pytest.fixture(params=SPECS, ids=lambda spec: f"{spec.kind}-{spec.layers}")
+@pytest.fixture(params=SPECS, ids=lambda spec: spec.hash())
 def model(request: pytest.FixtureRequest) -> SequenceModel:
     torch.manual_seed(0)
     return request.param.build(vocab_size=5, outputs=4).double().eval()

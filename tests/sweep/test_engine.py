@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from rich.console import Console
 
@@ -104,6 +105,7 @@ def test_the_same_command_again_runs_nothing(smoke: Path):
     assert before == after
 
 
+@pytest.mark.slow
 def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, tmp_path: Path):
     root = tmp_path / "results"
     sweep(SMALL, root)
@@ -162,6 +164,32 @@ def test_resources_that_no_node_has_are_told_at_once(ray_address: str, tmp_path:
         sweep(SMALL + "resources: {cpu: 1, gpu: 3}\n", tmp_path / "results")
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_killed_goes_on_from_its_last_epoch(ray_address: str, tmp_path: Path):
+    text = SMALL.replace("epochs: 4, batches_per_epoch: 5", "epochs: 8, batches_per_epoch: 400")
+    file, root = write(tmp_path / "s.yaml", text.replace("[1, 2]", "[1]")), tmp_path / "results"
+    process = command("sweep", file, "--out", root, address=ray_address)
+    deadline = time.monotonic() + 120
+    while not list((root / "runs").glob("*/checkpoint.pt")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    titles = {each: (each.info["cmdline"] or [""])[0] for each in psutil.process_iter(["cmdline"])}
+    workers = [each for each, title in titles.items() if "ImplicitFunc" in title]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    _, err = process.communicate(timeout=250)
+    assert process.returncode == 0, err
+    runs = ended(root)
+    assert len(runs) == 4 + 2
+    for run in runs.values():
+        epochs = [m.epoch for m in run.measurements()]
+        assert epochs == list(range(1, len(epochs) + 1))
+        assert run.info()["state"] in ("finished", "stopped")
+
+
+@pytest.mark.slow
 def test_half_a_core_a_run_runs_four_at_once(ray_address: str, tmp_path: Path):
     root = tmp_path / "results"
     assert sweep(SMALL + "resources: {cpu: 0.5}\n", root).done
@@ -212,7 +240,9 @@ def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_p
     first.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_sweep_ends_in_order_and_goes_on(
     ray_address: str, tmp_path: Path, number: signal.Signals
 ):

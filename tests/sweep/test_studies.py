@@ -168,8 +168,15 @@ def test_a_cell_with_no_finished_trial_is_named_and_not_confirmed(tmp_path: Path
     assert studies.unconfirmed == ("layers=1", "layers=2")
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "gp", "qmc"])
-@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "none"])
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [
+        ("tpe", "asha"),
+        ("random", "hyperband"),
+        ("gp", "median"),
+        ("qmc", "none"),
+    ],
+)
 def test_every_sampler_and_pruner_completes_a_search(tmp_path: Path, sampler: str, pruner: str):
     text = SMALL.replace("[1, 2]", "[1]").replace(
         "{trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}",

@@ -4,17 +4,20 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
+from seqtune.spec import members
+from seqtune.tasks import TaskSpec
 from seqtune.tasks.cfg.task import CfgSpec
 from seqtune.tasks.task import Floor, Strings, Task
 
 SPECS = [
+    *(member() for member in members(TaskSpec)),
     CfgSpec(height=2),
     CfgSpec(height=2, format="padded"),
     CfgSpec(grammar="cfg3f", height=3),
 ]
 
 
-@pytest.fixture(params=SPECS, ids=lambda spec: f"{spec.kind}-{spec.grammar}-{spec.format}")
+@pytest.fixture(params=SPECS, ids=lambda spec: spec.hash())
 def task(request: pytest.FixtureRequest) -> Task:
     return request.param.build()
 

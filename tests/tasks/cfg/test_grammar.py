@@ -218,9 +218,8 @@ BAD = [
 @pytest.mark.parametrize(("rules", "root", "message"), BAD)
 def test_a_bad_grammar_is_explained_in_one_line(rules, root, message):
     assert problems(root, rules) == [message]
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=re.escape(message)):
         Grammar.from_rules(name="bad", root=root, rules=rules)
-    assert str(error.value) == message
 
 
 def test_all_problems_are_told_at_once():
