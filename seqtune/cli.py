@@ -60,7 +60,7 @@ def sweep(
     """Run a sweep, or go on with it, and write its report."""
     from seqtune.sweep.drive import drive, read_plan
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False)
     try:
         source = read_yaml(file).override(_changes(set_))
         plan = read_plan(source)
@@ -112,7 +112,7 @@ def train(
     from seqtune.training_bar import train_with_bar
 
     state, reason = train_with_bar(
-        spec, directory=directory, note=note, console=Console(stderr=True)
+        spec, directory=directory, note=note, console=Console(stderr=True, highlight=False)
     )
     typer.echo(f"{state}{f' ({reason})' if reason else ''}: {directory.path}")
     if state == "running":

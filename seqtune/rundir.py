@@ -82,7 +82,7 @@ class RunDirectory:
     def end(self, state: State, *, reason: str | None = None, error: str | None = None) -> None:
         """Notes how the run ended; what was only needed to go on is removed."""
         if error is not None:
-            _replace(self.error, error)
+            replace_text(self.error, error)
         self.update({"state": state, "reason": reason})
         self.checkpoint.unlink(missing_ok=True)
 
@@ -106,11 +106,11 @@ class RunDirectory:
         earlier = [] if last is None else [m for m in self.measurements() if m.epoch < last.epoch]
         kept = earlier if last is None else [*earlier, last]
         text = ",".join(COLUMNS) + "\n" + "".join(_row(measurement) for measurement in kept)
-        _replace(self.path / "measurements.csv", text)
+        replace_text(self.path / "measurements.csv", text)
 
     def write_card(self, text: str) -> None:
         """Writes model_card.md."""
-        _replace(self.path / "model_card.md", text)
+        replace_text(self.path / "model_card.md", text)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -131,7 +131,7 @@ class RunDirectory:
             lock.release()
 
     def _write_info(self, info: Mapping[str, Any]) -> None:
-        _replace(self.path / "run.json", json.dumps(info, indent=2) + "\n")
+        replace_text(self.path / "run.json", json.dumps(info, indent=2) + "\n")
 
 
 def run_directories(root: Path) -> list[RunDirectory]:
@@ -158,7 +158,8 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
     )
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file so that a reader, or a kill, finds the old text or the new, never a part."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

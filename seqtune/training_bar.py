@@ -47,7 +47,7 @@ def train_with_bar(
                     epoch=min(measurement.epoch + 1, spec.training.epochs),
                 )
                 console.print(
-                    _line(measurement, epochs=spec.training.epochs), highlight=False, soft_wrap=True
+                    _line(measurement, epochs=spec.training.epochs), soft_wrap=True
                 )
         except KeyboardInterrupt:
             recording.close()

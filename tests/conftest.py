@@ -15,7 +15,10 @@ torch.set_num_threads(1)
 
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:
-    """Address of the session's local Ray cluster of two cores, which this process is connected to."""
+    """Address of the session's local Ray cluster, which this process is connected to.
+
+    It has two cores, and declares one GPU that nothing here uses: enough for placing runs by fractions.
+    """
     import ray
 
     import seqtune.sweep.cluster  # noqa: F401  (sets Ray's environment before Ray is imported)
@@ -23,6 +26,7 @@ def ray_address() -> Iterator[str]:
     ray.init(
         address="local",
         num_cpus=2,
+        num_gpus=1,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,

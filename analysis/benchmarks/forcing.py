@@ -26,7 +26,7 @@ MODELS = {
     "3 layers of 512": LSTMSpec(layers=3, width=512, embedding=128, head_layers=2),
     "1 layer of 64": LSTMSpec(layers=1, width=64, embedding=32),
 }
-REPETITIONS = {32: 5, 256: 2}
+REPETITIONS = {32: 7, 256: 3}
 """Interleaved repetitions by batch size, after one of each to warm up."""
 TRUTHS = (1.0, 0.5, 0.0)
 
@@ -58,6 +58,26 @@ def step_seconds(
     return time.perf_counter() - started
 
 
+def medians(spec: LSTMSpec, *, batch: int, repetitions: int) -> dict[tuple[float, str], float]:
+    """Median step time by probability of reading the truth and by kind of step.
+
+    All of them take turns, so that what slows the machine for a while slows all alike.
+    """
+    torch.manual_seed(0)
+    model = spec.build(vocab_size=VOCABULARY, outputs=VOCABULARY)
+    assert isinstance(model, LSTM)
+    tokens = torch.randint(0, VOCABULARY, (batch, LENGTH))
+    kinds = {"plain": plain, "staged": staged}
+    times: dict[tuple[float, str], list[float]] = {(t, kind): [] for t in TRUTHS for kind in kinds}
+    for repetition in range(repetitions + 1):
+        for truth, kind in times:
+            coins = draw_coins(LENGTH, truth=truth, generator=np.random.default_rng(0))
+            seconds = step_seconds(kinds[kind], model, tokens, coins=coins)
+            if repetition > 0:  # the first warms up
+                times[truth, kind].append(seconds)
+    return {each: statistics.median(values) for each, values in times.items()}
+
+
 def main() -> None:
     """Prints a line for every model, batch and probability of reading the truth."""
     print(f"{cpu_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
@@ -65,19 +85,9 @@ def main() -> None:
     print(f"{'model':<16} {'batch':>5} {'truth':>5} {'plain ms':>9} {'staged ms':>9} {'ratio':>6}")
     for name, spec in MODELS.items():
         for batch, repetitions in REPETITIONS.items():
+            seconds = medians(spec, batch=batch, repetitions=repetitions)
             for truth in TRUTHS:
-                torch.manual_seed(0)
-                model = spec.build(vocab_size=VOCABULARY, outputs=VOCABULARY)
-                assert isinstance(model, LSTM)
-                tokens = torch.randint(0, VOCABULARY, (batch, LENGTH))
-                coins = draw_coins(LENGTH, truth=truth, generator=np.random.default_rng(0))
-                times: dict[str, list[float]] = {"plain": [], "staged": []}
-                for repetition in range(repetitions + 1):
-                    for kind, logits_of in (("plain", plain), ("staged", staged)):
-                        seconds = step_seconds(logits_of, model, tokens, coins=coins)
-                        if repetition > 0:  # the first warms up
-                            times[kind].append(seconds)
-                slow, fast = (statistics.median(times[kind]) for kind in ("plain", "staged"))
+                slow, fast = seconds[truth, "plain"], seconds[truth, "staged"]
                 print(
                     f"{name:<16} {batch:>5} {truth:>5} {slow * 1e3:>9.1f} {fast * 1e3:>9.1f} "
                     f"{slow / fast:>6.2f}",

@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seqtune.rundir import RunDirectory, run_directories
+from seqtune.rundir import RunDirectory, replace_text, run_directories
 from seqtune.source import FileError, Source
 from seqtune.sweep.plan import Cell, Plan
 
@@ -86,8 +86,8 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
         more = f"\n... and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
     (root / "runs").mkdir(exist_ok=True)
-    (root / "sweep.yaml").write_text(source.text, encoding="utf-8")
-    (root / "plan.json").write_text(json.dumps(plan.to_data(), indent=2) + "\n", encoding="utf-8")
+    replace_text(root / "sweep.yaml", source.text)
+    replace_text(root / "plan.json", json.dumps(plan.to_data(), indent=2) + "\n")
 
 
 def _misfits(root: Path, *, plan: Plan) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,6 +77,14 @@ def test_the_smoke_sweep_ends_with_every_cell_confirmed(smoke: Path):
         "studies.journal",
         "decisions.jsonl",
     }
+
+
+def test_all_runs_of_a_task_are_measured_on_the_same_strings(smoke: Path):
+    floors: dict[int, set[float]] = {}
+    for run in run_directories(smoke / "runs"):
+        info = run.info()
+        floors.setdefault(info["spec"]["task"]["height"], set()).add(info["floor"]["loss"])
+    assert {height: len(found) for height, found in floors.items()} == {1: 1, 2: 1}
 
 
 def test_ray_leaves_nothing_of_its_own_in_the_results(smoke: Path):
@@ -190,15 +199,20 @@ def test_a_worker_that_is_killed_goes_on_from_its_last_epoch(ray_address: str, t
 
 
 @pytest.mark.slow
-def test_half_a_core_a_run_runs_four_at_once(ray_address: str, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("resources", "at_once"), [("{cpu: 0.5}", 4), ("{cpu: 0.5, gpu: 0.5}", 2), ("{cpu: 2}", 1)]
+)
+def test_fractions_of_cores_and_gpus_are_shared(
+    ray_address: str, tmp_path: Path, resources: str, at_once: int
+):
     root = tmp_path / "results"
-    assert sweep(SMALL + "resources: {cpu: 0.5}\n", root).done
+    assert sweep(f"{SMALL}resources: {resources}\n", root).done
     events = [json.loads(line) for line in (root / "decisions.jsonl").read_text().splitlines()]
     open_runs = most = 0
     for event in events:
         open_runs += {"proposed": 1, "ended": -1}.get(event["event"], 0)
         most = max(most, open_runs)
-    assert most == 4
+    assert most == at_once
 
 
 def test_a_killed_driver_loses_nothing_and_repeats_nothing(ray_address: str, tmp_path: Path):
@@ -212,6 +226,10 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(ray_address: str, tmp
     process = command("sweep", file, "--out", root, address=ray_address)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
+    for line in err.splitlines():  # nothing of Ray's or Optuna's own
+        assert re.match(
+            r"small: 2 cells, 12 runs, in |\d+/12 layers=\d (search|confirm) \d: ", line
+        )
     after = ended(root)
     assert len(after) == 12
     assert {name: (after[name].info(), after[name].measurements()) for name in before} == before
