@@ -4,8 +4,11 @@ Exit status: 0 done, 1 some runs failed, 2 the file or the call is wrong, 130 in
 """
 
 import logging
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -61,7 +64,7 @@ def sweep(
     from seqtune.sweep.drive import drive, read_plan
 
     console = Console(stderr=True, highlight=False)
-    try:
+    with _clear_errors():
         source = read_yaml(file).override(_changes(set_))
         plan = read_plan(source)
         root = (out or Path("results") / plan.sweep.name).absolute()
@@ -71,14 +74,10 @@ def sweep(
             soft_wrap=True,
         )
         outcome = drive(plan, source=source, root=root, address=address, console=console)
-    except FileError as error:
-        raise _wrong(error) from None
     for cell in outcome.unconfirmed:
         typer.echo(f"{cell}: no search trial finished, so there is nothing to confirm", err=True)
     if not outcome.done:
-        words = " ".join(["seqtune sweep", str(file), *([f"--out {out}"] if out else [])])
-        typer.echo(f"interrupted; to go on where it stopped: {words}", err=True)
-        raise typer.Exit(INTERRUPTED)
+        _interrupted("sweep", file, set_, out=out, address=address)
     _report(root)
     if outcome.failed:
         typer.echo(f"{outcome.failed} of {plan.runs} runs failed; the report names them", err=True)
@@ -97,9 +96,9 @@ def train(
 ) -> None:
     """Train one model, or go on with it, and record it in a run directory."""
     from seqtune.run import RunSpec
-    from seqtune.rundir import RunDirectory
+    from seqtune.rundir import RunDirectory, RunInUseError
 
-    try:
+    with _clear_errors():
         source = read_yaml(file).override(_changes(set_))
         try:
             spec = RunSpec.parse(source.data)
@@ -107,19 +106,16 @@ def train(
             raise source.error(error) from None
         directory = RunDirectory(out or Path("runs") / f"{file.stem}-{spec.hash()}")
         _check_run_directory(directory, spec=spec)
-    except FileError as error:
-        raise _wrong(error) from None
-    from seqtune.training_bar import train_with_bar
+        from seqtune.training_bar import train_with_bar
 
-    state, reason = train_with_bar(
-        spec, directory=directory, note=note, console=Console(stderr=True, highlight=False)
-    )
+        console = Console(stderr=True, highlight=False)
+        try:
+            state, reason = train_with_bar(spec, directory=directory, note=note, console=console)
+        except RunInUseError as error:
+            raise FileError(str(error)) from None
     typer.echo(f"{state}{f' ({reason})' if reason else ''}: {directory.path}")
     if state == "running":
-        typer.echo(
-            f"to go on where it stopped: seqtune train {file} --out {directory.path}", err=True
-        )
-        raise typer.Exit(INTERRUPTED)
+        _interrupted("train", file, set_, out=directory.path)
     if state != "finished":
         raise typer.Exit(SOME_FAILED)
 
@@ -137,11 +133,41 @@ def report(
 def _report(root: Path) -> None:
     from seqtune.report import build
 
-    try:
+    with _clear_errors():
         path = build(root)
-    except ValueError as error:
-        raise _wrong(error) from None
     typer.echo(f"report: {path}")
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """What a person wrote, or a file that cannot be had, is told in its own words: exit 2."""
+    try:
+        yield
+    except FileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"{error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(WRONG) from None
+
+
+def _interrupted(
+    command: str,
+    file: Path,
+    settings: list[str] | None,
+    *,
+    out: Path | None,
+    address: str | None = None,
+) -> NoReturn:
+    """Says which command goes on, and exits."""
+    words = ["seqtune", command, str(file)]
+    words += [word for setting in settings or [] for word in ("--set", setting)]
+    words += ["--out", str(out)] if out else []
+    words += ["--address", address] if address else []
+    typer.echo(f"interrupted; to go on where it stopped: {shlex.join(words)}", err=True)
+    raise typer.Exit(INTERRUPTED)
 
 
 def _check_run_directory(directory: "RunDirectory", *, spec: "RunSpec") -> None:
@@ -172,10 +198,5 @@ def _changes(settings: list[str] | None) -> dict[str, object]:
         try:
             changes[path] = parse_value(text)
         except FileError as error:
-            raise FileError(f"--set {path}={error}") from None
+            raise FileError(f"--set {setting}: {error}") from None
     return changes
-
-
-def _wrong(error: Exception) -> typer.Exit:
-    typer.echo(str(error), err=True)
-    return typer.Exit(WRONG)

@@ -24,6 +24,7 @@ from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from seqtune.source import FileError
 from seqtune.training.measurement import METRICS, Measurement
 
 State: TypeAlias = Literal["running", "finished", "stopped", "diverged", "failed"]
@@ -72,8 +73,12 @@ class RunDirectory:
         )
 
     def info(self) -> dict[str, Any]:
-        """What run.json holds."""
-        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        """What run.json holds.
+
+        Raises:
+            FileError: if it is no JSON object.
+        """
+        return read_json(self.path / "run.json")
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Replaces fields of run.json."""
@@ -156,6 +161,21 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
         seconds=float(row["seconds"]),
         metrics={name: float(row[name]) for name in METRICS if row.get(name)},
     )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        FileError: if it holds none.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise FileError(f"{path}: is not valid JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise FileError(f"{path}: must hold a JSON object, but got {found!r}")
+    return found
 
 
 def replace_text(path: Path, text: str) -> None:

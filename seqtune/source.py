@@ -7,7 +7,7 @@ read `1e-3` as text and `no` as false.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
@@ -106,11 +106,12 @@ def parse_value(text: str) -> Any:
     Raises:
         FileError: if the text is no YAML.
     """
+    # As the value of a field, so that there is one way of reading; the place in it is no use.
+    lines = ["value:", *(f" {line}" for line in text.splitlines())]
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        return None if node is None else _Reader().build(node, path=())
-    except yaml.MarkedYAMLError as error:
-        raise FileError(f"{text}: is not valid YAML: {error.problem}") from None
+        return parse_yaml("\n".join(lines), name="value").data["value"]
+    except FileError as error:
+        raise FileError(str(error).partition(": ")[2]) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -194,21 +195,29 @@ class _Reader:
         return data
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
-        text: str = node.value
-        match node.tag.rpartition(":")[2]:
-            case "null":
-                return None
-            case "bool":
-                return text.lower() == "true"
-            case "int":
-                digits = text.replace("_", "")
-                return int(digits, 0) if digits[:2] in ("0x", "0o") else int(digits)
-            case "float":
-                digits = text.replace("_", "").lower()
-                return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
-            case "str":
-                return text
-            case tag:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the tag {tag} is not used here", problem_mark=node.start_mark
-                )
+        kind = node.tag.rpartition(":")[2]
+        try:
+            return _SCALARS[kind](node.value)
+        except (KeyError, ValueError):
+            problem = f"{node.value!r} cannot be read as {kind}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+
+def _whole_number(text: str) -> int:
+    digits = text.replace("_", "")
+    return int(digits, 0) if digits[:2] in ("0x", "0o") else int(digits)
+
+
+def _number(text: str) -> float:
+    digits = text.replace("_", "").lower()
+    return float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    "null": lambda text: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": _whole_number,
+    "float": _number,
+    "str": str,
+}
+"""How each kind of scalar of YAML 1.2's core schema is read; another tag is refused."""

@@ -95,7 +95,7 @@ class ByKind:
                 kind = value.get("kind")
                 if kind is None:
                     raise problem(f"needs a `kind`: {listed(choices)}")
-                if kind not in choices:
+                if not isinstance(kind, str) or kind not in choices:
                     raise problem(f"no such kind: {kind!r}{nearest(str(kind), choices)}")
             elif not isinstance(value, members):
                 raise problem(f"must be a mapping or one of {listed(choices)}, but got {value!r}")
@@ -224,7 +224,7 @@ def _assign(data: dict[str, Any], parts: list[str], value: Any) -> None:
         data[whole] = value
         return
     if name in ("compare", "tune"):
-        data[name] = {**data.get(name, {}), ".".join(rest): value}
+        data[name] = {**(_block(data.get(name)) or {}), ".".join(rest): value}
         return
     inner = data.get(name)
     if isinstance(inner, str):

@@ -46,9 +46,7 @@ def train_with_bar(
                     completed=measurement.step,
                     epoch=min(measurement.epoch + 1, spec.training.epochs),
                 )
-                console.print(
-                    _line(measurement, epochs=spec.training.epochs), soft_wrap=True
-                )
+                console.print(_line(measurement, epochs=spec.training.epochs), soft_wrap=True)
         except KeyboardInterrupt:
             recording.close()
     info = directory.info()
@@ -57,15 +55,13 @@ def train_with_bar(
 
 def _line(measurement: measured.Measurement, *, epochs: int) -> str:
     metrics = measurement.metrics
-    parts = [
-        f"epoch {measurement.epoch:>{len(str(epochs))}}/{epochs}",
-        f"train loss {metrics['train/loss']:.4f}",
-        f"accuracy {metrics['train/accuracy']:.3f}",
-        f"valid loss {metrics['valid/loss']:.4f}",
-    ]
+    valid = [f"valid loss {metrics['valid/loss']:.4f}"]
     if "valid/excess_string" in metrics:
-        parts.append(f"excess {metrics['valid/excess_string']:.4f} nats a string")
+        valid.append(f"excess {metrics['valid/excess_string']:.4f} nats a string")
     if "generate/valid" in metrics:
-        parts.append(f"generated valid {metrics['generate/valid']:.1%}")
-    parts += [f"lr {metrics['lr']:.2e}", f"{metrics['tokens_per_second']:,.0f} tokens/s"]
-    return "  ".join(parts)
+        valid.append(f"{metrics['generate/valid']:.1%} of its strings valid")
+    return (
+        f"epoch {measurement.epoch:>{len(str(epochs))}}/{epochs}: "
+        f"loss {metrics['train/loss']:.4f}, accuracy {metrics['train/accuracy']:.3f}; "
+        f"{', '.join(valid)}; {metrics['tokens_per_second']:,.0f} tokens/s"
+    )

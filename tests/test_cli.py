@@ -73,7 +73,7 @@ def test_train_records_a_run_and_says_where(tmp_path: Path):
     )
     assert done.exit_code == 0, done.output
     assert done.stdout == f"finished: {tmp_path / 'run'}\n"
-    assert [line.split()[1] for line in done.stderr.splitlines()] == ["1/3", "2/3", "3/3"]
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["1/3:", "2/3:", "3/3:"]
     assert "tokens/s" in done.stderr
     run = RunDirectory(tmp_path / "run")
     assert run.info()["spec"]["model"]["layers"] == 2
@@ -140,6 +140,22 @@ def test_wrong_input_exits_with_two_and_one_clear_line(
     assert "Traceback" not in done.output
     assert [path.name for path in (tmp_path / "taken").iterdir()] == ["notes.txt"]
     assert not (tmp_path / "results").exists()
+
+
+def test_a_directory_that_cannot_be_made_is_told_in_one_line(tmp_path: Path):
+    file = write(tmp_path / "sweep.yaml", SMALL)
+    done = call("sweep", file, "--out", file / "below")
+    assert done.exit_code == 2
+    assert "Not a directory" in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_a_corrupt_run_json_is_named(tmp_path: Path):
+    call("train", write(tmp_path / "run.yaml", RUN), "--out", tmp_path / "runs" / "one")
+    write(tmp_path / "runs" / "one" / "run.json", "{")
+    done = call("report", tmp_path)
+    assert done.exit_code == 2
+    assert f"{tmp_path / 'runs' / 'one' / 'run.json'}: is not valid JSON" in done.stderr
 
 
 def test_another_runs_directory_is_refused_and_what_differs_is_named(tmp_path: Path):

@@ -46,7 +46,7 @@ def test_scalars_follow_yaml_1_2(text: str, value: object):
         ("", "f.yaml:1: must be a mapping of fields, but got None"),
         ("[1, 2]", "f.yaml:1: must be a mapping of fields, but got [1, 2]"),
         ("a: &x {b: *x}", "f.yaml:1: is not valid YAML: a.b contains itself"),
-        ("a: !!python/object:os.system x", "f.yaml:1: is not valid YAML: the tag"),
+        ("a: !!python/object:os.system x", "f.yaml:1: is not valid YAML: 'x' cannot be read as"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_located(text: str, message: str):

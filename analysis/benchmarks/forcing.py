@@ -70,11 +70,11 @@ def medians(spec: LSTMSpec, *, batch: int, repetitions: int) -> dict[tuple[float
     kinds = {"plain": plain, "staged": staged}
     times: dict[tuple[float, str], list[float]] = {(t, kind): [] for t in TRUTHS for kind in kinds}
     for repetition in range(repetitions + 1):
-        for truth, kind in times:
+        for (truth, kind), measured in times.items():
             coins = draw_coins(LENGTH, truth=truth, generator=np.random.default_rng(0))
             seconds = step_seconds(kinds[kind], model, tokens, coins=coins)
             if repetition > 0:  # the first warms up
-                times[truth, kind].append(seconds)
+                measured.append(seconds)
     return {each: statistics.median(values) for each, values in times.items()}
 
 

@@ -25,7 +25,7 @@ def build(root: Path) -> Path:
     Besides it: trials.csv, curves.csv, cells.csv, and figures/ with a PNG, an SVG and a CSV for each.
 
     Raises:
-        ValueError: if there is no such directory, or no run in it.
+        FileError: if there is no such directory, or no run in it.
     """
     results = load(root)
     sections = [section(results) for section in SECTIONS]

@@ -40,11 +40,34 @@ def cells_frame(
     return frame(rows, columns=columns)
 
 
+def ranked(
+    runs: pd.DataFrame, *, recorded: Sequence[RecordedRun], metric: str
+) -> "pd.Series[bool]":
+    """Which runs stand for their cells: the finished ones that confirm the search's winner.
+
+    A sweep that was given more trials may have a new winner. The runs that confirmed the old one
+    stay and are counted, but they are of another setting. A run of no sweep stands for itself.
+    """
+    tuned = {run.name: run.place.tuned for run in recorded}
+    finished = runs[runs["state"] == "finished"]
+    winners: dict[str, Any] = {}
+    for cell, group in finished[finished["phase"] == "search"].groupby("cell"):
+        for name in _best(group, metric=metric)["run"]:
+            winners[str(cell)] = tuned[name]
+    flags = {
+        run.name: run.info["state"] == "finished"
+        and run.place.phase != "search"
+        and run.place.tuned == winners.get(run.place.cell, run.place.tuned)
+        for run in recorded
+    }
+    return runs["run"].map(flags).astype(bool)
+
+
 def _row(group: pd.DataFrame, *, places: Mapping[str, Place], metric: str) -> dict[str, Any]:
     place = places[group["run"].iloc[0]]
     finished = group[group["state"] == "finished"]
-    ranked = _scored(finished[finished["phase"] != "search"], metric=metric)
     selected = _best(finished[finished["phase"] == "search"], metric=metric)
+    ranked = _scored(group[group["ranked"]], metric=metric)
     estimate = t_interval([float(value) for value in ranked["score"]])
     # Those whose value is shown: the confirm runs, else the chosen trial, else whatever there is.
     shown = next(each for each in (ranked, selected, group) if len(each))

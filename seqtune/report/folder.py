@@ -15,6 +15,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from seqtune.source import FileError
+
 log = logging.getLogger(__name__)
 WRITTEN = ".written.json"
 
@@ -26,11 +28,11 @@ def replaced(folder: Path) -> Iterator[Path]:
     A file in `folder` that is not ours stays; if a file of ours has its name, it stays as `NAME.kept`.
 
     Raises:
-        ValueError: if `folder` is no folder.
+        FileError: if `folder` is no folder.
     """
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder}: must be a folder for the report, but is a file; move it away")
+        raise FileError(f"{folder}: must be a folder for the report, but is a file; move it away")
     new, old = (folder.with_name(f".{folder.name}.{word}") for word in ("new", "old"))
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if old.exists() and not folder.exists():

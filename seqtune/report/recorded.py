@@ -11,6 +11,7 @@ from typing import Any
 
 from seqtune.report.values import order, plain
 from seqtune.rundir import RunDirectory, run_directories
+from seqtune.source import FileError
 from seqtune.training.measurement import Measurement
 
 PHASES = ("search", "confirm")
@@ -48,13 +49,13 @@ def read(root: Path) -> list[RecordedRun]:
     """Every run below `root/runs`, or directly below `root`, cell by cell.
 
     Raises:
-        ValueError: if there is no such directory, or no run in it.
+        FileError: if there is no such directory, or no run in it.
     """
     if not root.is_dir():
-        raise ValueError(f"{root}: no such directory")
+        raise FileError(f"{root}: no such directory")
     directories = run_directories(root / "runs") or run_directories(root)
     if not directories:
-        raise ValueError(
+        raise FileError(
             f"{root}: holds no runs; give the directory of a sweep, or one with run directories in it"
         )
     found = [_recorded(directory, root=root) for directory in directories]

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from seqtune.report import frames
-from seqtune.report.cells import cells_frame
+from seqtune.report.cells import cells_frame, ranked
+from seqtune.report.frames import RUN_COLUMNS
 from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
 
 
@@ -51,7 +52,7 @@ def load(root: Path) -> Results:
     """Reads every run below `root`.
 
     Raises:
-        ValueError: if there is no such directory, or no run in it.
+        FileError: if there is no such directory, or no run in it.
     """
     recorded = read(root)
     runs = frames.runs_frame(recorded)
@@ -60,6 +61,7 @@ def load(root: Path) -> Results:
     youngest = max(in_sweeps, key=_created, default=None)
     sweep = youngest.info["sweep"] if youngest else {}
     metric = sweep.get("metric") or _usual_metric(runs)
+    runs.insert(RUN_COLUMNS.index("seed"), "ranked", ranked(runs, recorded=recorded, metric=metric))
     return Results(
         name=sweep.get("name") or root.absolute().name,
         question=sweep.get("question") or "",

@@ -21,6 +21,9 @@ QUIET = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # Slow clean-up of a stopped run must not hang the worker that is used again.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+    # A worker that Ray's memory monitor ends takes the whole sweep with it; one that the system ends
+    # is started again.
+    "RAY_memory_monitor_refresh_ms": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 os.environ.update(QUIET)
@@ -52,10 +55,12 @@ def cluster(address: str | None) -> Iterator[None]:
         ray.init(
             address=chosen,
             include_dashboard=False if chosen == "local" else None,
+            # The workers of a local cluster inherit our environment; those of another do not.
+            runtime_env=None if chosen == "local" else {"env_vars": QUIET},
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except ConnectionError as error:
+    except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ClusterError(f"no Ray cluster at {chosen}: {reason}") from None
     try:

@@ -8,13 +8,15 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seqtune.spec import Path, Problem, SpecError
+from seqtune.spec import Path, Problem, SpecError, nearest
 
 Compared = dict[str, Any]
 
 
 def combinations(block: Mapping[str, Any], *, at: Path) -> list[Compared]:
     """Every combination of a `compare` block, in the order of the file, first path slowest.
+
+    What is excluded is still among them: an arm's block and the sweep's are crossed first.
 
     Raises:
         SpecError: with every malformed entry; `at` is where the block stands.
@@ -38,8 +40,26 @@ def combinations(block: Mapping[str, Any], *, at: Path) -> list[Compared]:
     crossed = (
         {key: v for part in parts for key, v in part.items()} for parts in itertools.product(*axes)
     )
-    excluded = block.get("exclude", [])
-    return [each for each in crossed if not any(_matches(each, entry) for entry in excluded)]
+    return list(crossed)
+
+
+def kept(found: list[Compared], *, block: Mapping[str, Any], at: Path) -> list[Compared]:
+    """The combinations that the block's `exclude` leaves.
+
+    Raises:
+        SpecError: if an entry names a path that is not compared.
+    """
+    entries = block.get("exclude", [])
+    known = list(dict.fromkeys(path for each in found for path in each))
+    problems = [
+        Problem((*at, "exclude", index), f"{path} is not compared{nearest(path, known)}")
+        for index, entry in enumerate(entries)
+        for path in entry
+        if path not in known
+    ]
+    if problems:
+        raise SpecError(problems)
+    return [each for each in found if not any(_matches(each, entry) for entry in entries)]
 
 
 def _zipped(rows: list[list[Any]]) -> list[Compared]:
@@ -66,6 +86,8 @@ def _zip_problems(rows: Any, *, at: Path) -> list[Problem]:
         or not all(isinstance(row, list) for row in rows)
     ):
         return [Problem(at, f"{form}, but got {rows!r}")]
+    if not all(isinstance(path, str) for path in rows[0]):
+        return [Problem((*at, 0), f"must be a list of paths, but got {rows[0]!r}")]
     return [
         Problem((*at, index), f"needs a value for each of {len(rows[0])} paths, but got {row!r}")
         for index, row in enumerate(rows)

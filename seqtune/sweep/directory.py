@@ -18,8 +18,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seqtune.rundir import RunDirectory, replace_text, run_directories
+from seqtune.rundir import RunDirectory, read_json, replace_text, run_directories
 from seqtune.source import FileError, Source
+from seqtune.spec import SpecError
 from seqtune.sweep.plan import Cell, Plan
 
 
@@ -35,7 +36,7 @@ def check_owner(root: Path, *, plan: Plan) -> None:
     if not root.is_dir():
         raise FileError(f"{root}: is a file, but a directory is needed; give another --out")
     if plan_file.exists():
-        name = json.loads(plan_file.read_text(encoding="utf-8"))["name"]
+        name = _read_plan(plan_file)["name"]
         if name != plan.sweep.name:
             raise FileError(
                 f"{root}: belongs to the sweep {name}, not to {plan.sweep.name}; give another --out"
@@ -90,12 +91,19 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
     replace_text(root / "plan.json", json.dumps(plan.to_data(), indent=2) + "\n")
 
 
+def _read_plan(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    missing = {"name", "metric", "sampler", "confirm_seeds", "cells"} - set(found)
+    if missing:
+        raise FileError(f"{path}: is no plan of a sweep; give another --out")
+    return found
+
+
 def _misfits(root: Path, *, plan: Plan) -> Iterator[str]:
     """What in the file differs from the runs that are there, a line each."""
     plan_file = root / "plan.json"
     if plan_file.exists():
-        before = json.loads(plan_file.read_text(encoding="utf-8"))
-        yield from _search_misfits(before, plan=plan)
+        yield from _search_misfits(_read_plan(plan_file), plan=plan)
     cells = {cell.name: cell for cell in plan.cells}
     told: set[str] = set()
     for directory in run_directories(root / "runs"):
@@ -106,12 +114,26 @@ def _misfits(root: Path, *, plan: Plan) -> Iterator[str]:
 
 
 def _search_misfits(before: dict[str, Any], *, plan: Plan) -> Iterator[str]:
-    if before["metric"] != plan.sweep.metric:
-        yield f"metric: is {plan.sweep.metric}, but the sweep in this directory was judged by {before['metric']}"
-    now = {cell["cell"]: cell for cell in plan.to_data()["cells"]}
+    """What of the search differs; more trials, seeds and cells are welcome, fewer are not."""
+    now = plan.to_data()
+    elsewhere = "put it back or give another --out"
+    if before["metric"] != now["metric"]:
+        yield f"metric: is {now['metric']}, but this sweep was judged by {before['metric']}; {elsewhere}"
+    if "grid" in (before["sampler"], now["sampler"]) and before["sampler"] != now["sampler"]:
+        yield f"search.sampler: is {now['sampler']}, but was {before['sampler']}; {elsewhere}"
+    if now["confirm_seeds"] < before["confirm_seeds"]:
+        yield (
+            f"confirm.seeds: is {now['confirm_seeds']}, but {before['confirm_seeds']} were asked for "
+            f"before; {elsewhere}"
+        )
+    cells = {cell["cell"]: cell for cell in now["cells"]}
     for cell in before["cells"]:
-        if cell["cell"] in now and cell["tune"] != now[cell["cell"]]["tune"]:
-            yield "tune: differs from what the runs in this directory were searched over; give another --out"
+        same = cells.get(cell["cell"], cell)
+        if cell["tune"] != same["tune"]:
+            yield f"tune: differs from what the runs here were searched over; {elsewhere}"
+            return
+        if same["trials"] < cell["trials"]:
+            yield f"search.trials: is {same['trials']}, but {cell['trials']} were asked for before; {elsewhere}"
             return
 
 
@@ -128,8 +150,12 @@ def _run_misfits(directory: RunDirectory, *, cells: dict[str, Cell], plan: Plan)
             f"{directory.path.parent}; put it back or give another --out"
         )
         return
-    tuned = cell.run(tuned=place["tuned"], seed=info["spec"]["seed"]).to_data()
-    for path, there, here in differences(info["spec"], tuned):
+    try:
+        spec = cell.run(tuned=place["tuned"], seed=info["spec"]["seed"])
+    except SpecError as error:
+        yield f"{error.problems[0]}, as the runs of cell ({cell.name}) have it; give another --out"
+        return
+    for path, there, here in differences(info["spec"], spec.to_data()):
         yield (
             f"{path}: is {json.dumps(here)}, but {json.dumps(there)} in the runs of cell "
             f"({cell.name}); put it back or give another --out"

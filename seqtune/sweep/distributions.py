@@ -4,6 +4,7 @@
 `when: {path: value}` only where another hyperparameter has that value. Bounds are inclusive.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -28,6 +29,10 @@ class Range(Spec):
     def log(self) -> bool:
         return self.kind in ("log", "int_log")
 
+    def takes(self, value: Any) -> bool:
+        """Whether the value lies in the range."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
     def examples(self) -> list[float]:
         """The values at the bounds: if both are allowed, so is what lies between."""
         return [int(self.low), int(self.high)] if self.whole else [self.low, self.high]
@@ -39,6 +44,10 @@ class Choice(Spec):
     kind: Literal["choice"]
     values: Annotated[tuple[Any, ...], Field(strict=False)]
     when: dict[str, Any] = Field(default_factory=dict)
+
+    def takes(self, value: Any) -> bool:
+        """Whether the value is in the list."""
+        return value in self.values
 
     def examples(self) -> list[Any]:
         """All of them."""
@@ -62,6 +71,8 @@ def _expanded(value: Any) -> Any:
     given = [name for name in _NAMES if name in value]
     if len(given) != 1:
         raise problem(f"must be one of {_FORMS}, but got {listed(given) or 'none of them'}")
+    if not isinstance(value.get("when", {}), Mapping):
+        raise problem(f"when must be {{path: value}}, but got {value['when']!r}")
     kind, argument, when = given[0], value[given[0]], value.get("when", {})
     if kind == "choice":
         if not isinstance(argument, list | tuple) or not argument:
@@ -72,10 +83,11 @@ def _expanded(value: Any) -> Any:
 
 def _bounds(kind: str, argument: Any) -> dict[str, float]:
     numbers = isinstance(argument, list | tuple) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) for each in argument
+        isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each)
+        for each in argument
     )
     if not numbers or len(argument) != 2:
-        raise problem(f"{kind} needs [low, high], but got {argument!r}")
+        raise problem(f"{kind} needs [low, high], two finite numbers, but got {argument!r}")
     low, high = argument
     given = f"(low={low}, high={high})"
     if not low <= high:

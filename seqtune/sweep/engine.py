@@ -177,23 +177,25 @@ class _Join:
         proposal = self._proposals.pop(trial_id)
         directory = self.studies.directory(proposal)
         running = not directory.exists() or directory.info()["state"] == "running"
+        if running and self.interrupted:
+            return  # it stays open, and another sitting goes on with it
         if running and trial_id in self._stopped:
             directory.end("stopped", reason="pruned")
         elif running and error:
-            self._lose(proposal, directory=directory)
+            self._lose(proposal, reason=f"lost: its worker failed or died {RESTARTS + 1} times")
         elif running:
-            self.studies.put_back(proposal.name)
-            return
+            reason = f"lost: its worker ended, but {directory.path} does not say how; is it shared?"
+            self._lose(proposal, reason=reason)
         state = self.studies.tell(proposal.name)
         self.events.ended(proposal, state)
 
-    def _lose(self, proposal: Proposal, *, directory: RunDirectory) -> None:
+    def _lose(self, proposal: Proposal, *, reason: str) -> None:
+        directory = self.studies.directory(proposal)
         if not directory.exists():
             spec = proposal.spec
             place = self.studies.place(proposal)
             directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
-        times = RESTARTS + 1
-        directory.end("failed", reason=f"lost: its worker died {times} times")
+        directory.end("failed", reason=reason)
 
 
 class _Searcher(Searcher):

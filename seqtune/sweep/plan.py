@@ -8,7 +8,7 @@ from typing import Any
 
 from seqtune.run import RunSpec
 from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
-from seqtune.sweep.comparison import Compared, combinations
+from seqtune.sweep.comparison import Compared, combinations, kept
 from seqtune.sweep.distributions import Choice, Range
 from seqtune.sweep.spec import Grid, SweepSpec
 
@@ -63,6 +63,7 @@ class Plan:
             "question": self.sweep.question,
             "metric": self.sweep.metric,
             "runs": self.runs,
+            "sampler": self.sweep.search.sampler.kind if self.sweep.search else None,
             "confirm_seeds": self.sweep.confirm.seeds,
             "cells": [
                 {
@@ -137,6 +138,7 @@ class _Draft:
                     yield Problem(self._origin(problem.path), self._sentence(problem))
                 continue
             yield from self._metric_problems(spec)
+            yield from self._grace_problems(spec)
 
     def cell(self, names: Mapping[str, str]) -> Cell:
         values = {names[path]: _text(value) for path, value in self.compared.items()}
@@ -161,16 +163,21 @@ class _Draft:
         return search.trials if search.trials is not None else len(grid_points(self.tune))
 
     def _role_problems(self) -> Iterator[Problem]:
+        if "seed" in self.data:
+            yield Problem(self._origin(("seed",)), "seeds are given out by search and confirm")
         for path in self.tune:
             where = self._role_path("tune", path)
-            if path in self.compared:
-                yield Problem(where, "is compared too; a path has one role")
+            for other in self.compared:
+                if path == other or path.startswith(f"{other}.") or other.startswith(f"{path}."):
+                    yield Problem(where, f"a path has one role, but {other} is compared")
             if isinstance(self._grid(), Grid) and isinstance(self.tune[path], Range):
                 yield Problem(where, "the grid sampler needs {choice: [...]}, but this is a range")
-            for other in self.tune[path].when:
+            for other, value in self.tune[path].when.items():
                 if other not in self.tune:
                     known = ", ".join(each for each in self.tune if each != path) or "nothing else"
                     yield Problem((*where, "when"), f"{other} is not tuned here; tuned are {known}")
+                elif not self.tune[other].takes(value):
+                    yield Problem((*where, "when"), f"{other} never takes the value {value!r}")
         for role, names in (("tune", self.tune), ("compare", self.compared)):
             if "seed" in names:
                 yield Problem(
@@ -188,6 +195,16 @@ class _Draft:
         elif not spec.task.judges_completions:
             yield Problem(
                 ("metric",), "no run has generate/valid: the padded format ends no string"
+            )
+
+    def _grace_problems(self, spec: RunSpec) -> Iterator[Problem]:
+        grace = getattr(self.sweep.search.pruner, "grace", 0) if self.sweep.search else 0
+        epochs = spec.training.epochs
+        if self.tune and grace > epochs:
+            yield Problem(
+                ("search", "pruner", "grace"),
+                "grace <= training.epochs must hold, "
+                f"but got (grace={grace}, training.epochs={epochs})",
             )
 
     def _origin(self, path: Path) -> Path:
@@ -224,16 +241,21 @@ class _Draft:
 def grid_points(tune: Mapping[str, Range | Choice]) -> list[dict[str, Any]]:
     """Every combination of the tuned lists, in the order of the file."""
     lists = [[(path, value) for value in each.examples()] for path, each in tune.items()]
-    return [dict(point) for point in itertools.product(*lists)]
+    points = [dict(point) for point in itertools.product(*lists)]
+    # Without what a condition leaves out, some of them are the same.
+    applied = [{path: point[path] for path in active(tune, point)} for point in points]
+    return list({json.dumps(point): point for point in applied}.values())
 
 
 def _drafts(sweep: SweepSpec, *, arm: str | None) -> list[_Draft]:
-    common = combinations(sweep.compare, at=("compare",))
+    here: Path = ("compare",)
+    common = kept(combinations(sweep.compare, at=here), block=sweep.compare, at=here)
     if arm is None:
         return [_Draft(sweep, None, compared, sweep.tune) for compared in common]
-    own = combinations(sweep.arms[arm].compare, at=("arms", arm, "compare"))
+    block, at = sweep.arms[arm].compare, ("arms", arm, "compare")
+    crossed = [{**each, **more} for each in common for more in combinations(block, at=at)]
     tune = {**sweep.tune, **sweep.arms[arm].tune}
-    return [_Draft(sweep, arm, {**each, **more}, tune) for each in common for more in own]
+    return [_Draft(sweep, arm, each, tune) for each in kept(crossed, block=block, at=at)]
 
 
 def active(tune: Mapping[str, Range | Choice], values: Mapping[str, Any]) -> list[str]:
@@ -266,7 +288,8 @@ def _twins(drafts: list[_Draft]) -> Iterator[Problem]:
     seen: dict[str, _Draft] = {}
     for draft in drafts:
         spec = RunSpec.parse(assigned(draft.data, _examples(draft.tune)[0]))
-        key = json.dumps([spec.to_data(), sorted(draft.tune)], sort_keys=True)
+        tune = {path: each.model_dump(mode="json") for path, each in draft.tune.items()}
+        key = json.dumps([spec.to_data(), tune], sort_keys=True)
         if key in seen:
             first, second = _label(seen[key]), _label(draft)
             yield Problem(_common_place(draft), f"two cells are the same: {first} and {second}")

@@ -75,9 +75,7 @@ def build_pruner(spec: PrunerSpec, *, epochs: int) -> BasePruner:
                 reduction_factor=spec.reduction_factor,
             )
         case Median():
-            return MedianPruner(
-                n_startup_trials=spec.startup_trials, n_warmup_steps=max(spec.grace - 1, 0)
-            )
+            return MedianPruner(n_startup_trials=spec.startup_trials, n_warmup_steps=spec.grace)
         case NoPruner():
             return NopPruner()
         case _:

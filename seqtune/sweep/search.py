@@ -1,6 +1,7 @@
 """The search inside one cell: an Optuna study, and the runs that its trials propose."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Proposal:
 class CellSearch:
     """One cell's study."""
 
-    def __init__(self, cell: Cell, *, plan: Plan, index: int, storage: BaseStorage) -> None:
+    def __init__(self, cell: Cell, *, plan: Plan, storage: BaseStorage) -> None:
         self.cell = cell
         self.asked = 0
         search = plan.sweep.search
@@ -69,7 +70,8 @@ class CellSearch:
         self._study.sampler = build_sampler(
             search.sampler,
             trials=cell.trials,
-            seed=seeding.integer_seed(search.seed, "search", index),
+            # By name, so that a cell added before it in the file changes nothing here.
+            seed=seeding.integer_seed(search.seed, "search", zlib.crc32(cell.name.encode())),
             restart=self.asked,
         )
 

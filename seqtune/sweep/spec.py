@@ -119,6 +119,13 @@ class Resources(Spec):
     cpu: float = Field(default=1.0, gt=0)
     gpu: float = Field(default=0.0, ge=0)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, amount in (("cpu", self.cpu), ("gpu", self.gpu)):
+            if amount > 1 and amount != int(amount):
+                raise problem(f"must be a whole number above 1, but got {amount}", at=name)
+        return self
+
 
 class ArmSpec(Spec):
     """Blocks of a run laid over `base`, with what is compared and tuned in this arm alone."""

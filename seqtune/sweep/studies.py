@@ -55,11 +55,10 @@ class Studies:
         self.root = root
         self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
         self._decisions = root / "decisions.jsonl"
+        events = [json.loads(line) for line in _whole_lines(self._decisions)]
+        self._logged = {event["run"] for event in events if event["event"] == "ended"}
         storage = _journal(root / "studies.journal")
-        self._searches = [
-            CellSearch(cell, plan=plan, index=index, storage=storage)
-            for index, cell in enumerate(plan.cells)
-        ]
+        self._searches = [CellSearch(cell, plan=plan, storage=storage) for cell in plan.cells]
         self._queue: deque[Proposal] = deque()
         self._open: dict[str, Proposal] = {}
         self._trials: dict[str, Trial] = {}
@@ -132,12 +131,6 @@ class Studies:
         self._confirm_ready()
         return state
 
-    def put_back(self, run: str) -> None:
-        """Takes an open run back unended: the sweep is interrupted, and another sitting goes on with it."""
-        proposal = self._open.pop(run)
-        self.progress[proposal.cell.name].running -= 1
-        self._queue.appendleft(proposal)
-
     def _ask(self) -> Proposal | None:
         waiting = [search for search in self._searches if search.asked < search.cell.trials]
         if not waiting:
@@ -178,7 +171,9 @@ class Studies:
             search = next(each for each in self._searches if each.cell is proposal.cell)
             search.backfill(trial, measured=values)
             search.tell(trial, state=state, measured=measured)
-        self._note("ended", proposal, state=state, value=measured[-1] if measured else None)
+        if proposal.name not in self._logged:
+            self._logged.add(proposal.name)
+            self._note("ended", proposal, state=state, value=measured[-1] if measured else None)
         return state
 
     def _confirm_ready(self) -> None:
@@ -233,10 +228,19 @@ def _journal(path: Path) -> BaseStorage:
     """
     for leftover in path.parent.glob(path.name + ".lock*"):
         leftover.unlink()
-    if path.exists():
-        text = path.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        if len(whole) < len(text):
-            log.warning("%s: its last line was cut short and is dropped", path)
-            path.write_bytes(whole)
+    _whole_lines(path)
     return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that is appended to; a last one that was cut short is taken off."""
+    if not path.exists():
+        return []
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if len(whole) < len(text):
+        log.warning("%s: its last line was cut short and is dropped", path)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(whole)
+        partial.replace(path)
+    return whole.splitlines()

@@ -1,5 +1,7 @@
 """The scores of a model: teacher-forced, against the floor of the same strings, and by what it generates."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,6 +11,7 @@ from torch.nn import functional
 from seqtune import seeding
 from seqtune.models.model import SequenceModel
 from seqtune.tasks.task import Batch, Floor, Prompt, Task
+from seqtune.training.measurement import DivergedError
 from seqtune.training.spec import EvaluationSpec
 
 TOKENS_A_BATCH = 32_768
@@ -32,11 +35,18 @@ class Evaluator:
         self.floor = _total([task.floor(batch) for batch in self.batches])
 
     def scores(self, model: SequenceModel, *, epoch: int) -> dict[str, float]:
-        """Every `valid/` and `generate/` metric; a model in training mode is put back into it."""
+        """Every `valid/` and `generate/` metric; a model in training mode is put back into it.
+
+        Raises:
+            DivergedError: if the loss is not finite; from such a model nothing can be sampled.
+        """
         training = model.training
         model.eval()
         try:
-            return self._forced(model) | self._generated(model, epoch=epoch)
+            forced = self._forced(model)
+            if not math.isfinite(forced["valid/loss"]):
+                raise DivergedError(f"valid/loss is {forced['valid/loss']} after epoch {epoch}")
+            return forced | self._generated(model, epoch=epoch)
         finally:
             model.train(training)
 

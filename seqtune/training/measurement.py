@@ -65,4 +65,4 @@ class Progress:
 
 
 class DivergedError(Exception):
-    """Loss or gradient is no finite number any more."""
+    """A loss is no finite number any more."""

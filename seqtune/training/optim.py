@@ -33,7 +33,7 @@ class _Schedule(Spec):
         """
         warmup = self.warmup_epochs * steps_per_epoch
         if step < warmup:
-            return peak * (step + 1) / (warmup + 1)
+            return self._after_warmup(peak, 0.0) * (step + 1) / (warmup + 1)
         if self.by == "epoch":
             step = step // steps_per_epoch * steps_per_epoch
         return self._after_warmup(peak, max(step - warmup, 0) / max(steps - warmup, 1))

@@ -89,3 +89,15 @@ def test_a_finished_run_without_the_metric_is_not_counted_in_n(tmp_path: Path):
     make_run(tmp_path, "b", excess=(), compared={})
     [row] = load(tmp_path).cells.to_dict("records")
     assert (row["n"], row["mean"], row["finished"]) == (1, 0.3, 2)
+
+
+def test_runs_that_confirmed_an_earlier_winner_are_counted_and_not_ranked(tmp_path: Path):
+    cell = {"task.height": 2}
+    make_cell(tmp_path, compared=cell, values=(0.1, 0.2))
+    new = {"optimizer.lr": 0.05}  # more trials were asked for, and one of them is better
+    make_run(tmp_path, "new", excess=(0.05,), compared=cell, tuned=new, phase="search", trial=2)
+    make_run(tmp_path, "again", excess=(0.06,), compared=cell, tuned=new, seed=1000)
+    row = cells_of(tmp_path)["height=2"]
+    assert (row["n"], row["mean"], row["finished"], row["best.optimizer.lr"]) == (1, 0.06, 6, 0.05)
+    runs = load(tmp_path).runs.set_index("run")
+    assert runs.index[runs["ranked"]].tolist() == ["again"]

@@ -28,11 +28,14 @@ def sweep(text: str, root: Path) -> Outcome:
     return drive(read_plan(source), source=source, root=root, address=None, console=console)
 
 
-def command(*words: str | Path, address: str) -> subprocess.Popen[str]:
-    """`seqtune` in a process of its own, on the tests' cluster."""
+def command(*words: str | Path, address: str | None) -> subprocess.Popen[str]:
+    """`seqtune` in a process of its own, on the tests' cluster, or with None on one of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if address is not None:
+        environment["RAY_ADDRESS"] = address
     return subprocess.Popen(
         [sys.executable, "-m", "seqtune", *map(str, words)],
-        env={**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": str(ROOT)},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -133,6 +136,8 @@ def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, 
     [
         ("epochs: 4", "epochs: 5", "training.epochs: is 5, but 4 in the runs of cell"),
         ("height: 1", "height: 2", "task.height: is 2, but 1 in the runs of cell"),
+        ("seeds: 2", "seeds: 1", "confirm.seeds: is 1, but 2 were asked for before"),
+        ("trials: 4", "trials: 3", "search.trials: is 3, but 4 were asked for before"),
         ("[1, 2]", "[2]", "compare: no longer holds the cell (layers=1)"),
         (
             "1.0e-1]",
@@ -215,15 +220,19 @@ def test_fractions_of_cores_and_gpus_are_shared(
     assert most == at_once
 
 
-def test_a_killed_driver_loses_nothing_and_repeats_nothing(ray_address: str, tmp_path: Path):
+@pytest.mark.parametrize("own_cluster", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_killed_driver_loses_nothing_and_repeats_nothing(
+    ray_address: str, tmp_path: Path, own_cluster: bool
+):
+    address = None if own_cluster else ray_address
     file, root = write(tmp_path / "s.yaml", SMALL), tmp_path / "results"
     for runs in (3, 8):
-        process = command("sweep", file, "--out", root, address=ray_address)
+        process = command("sweep", file, "--out", root, address=address)
         wait_for(root, runs=runs, process=process)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         before = {name: (run.info(), run.measurements()) for name, run in ended(root).items()}
-    process = command("sweep", file, "--out", root, address=ray_address)
+    process = command("sweep", file, "--out", root, address=address)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     for line in err.splitlines():  # nothing of Ray's or Optuna's own

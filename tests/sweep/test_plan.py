@@ -157,7 +157,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "  model.layers: [1, 2]",
             "  optimizer.lr: [0.1, 0.2]",
-            "s.yaml:13: tune.optimizer.lr: is compared too; a path has one role",
+            "s.yaml:13: tune.optimizer.lr: a path has one role, but optimizer.lr is compared",
         ),
         (
             "grammar: cfg3b",
@@ -197,6 +197,51 @@ def test_a_grid_enumerates_its_choices():
         ),
         ("name: small", "name: ../small", "s.yaml:2: name: "),
         ("question:", "qestion:", "s.yaml:3: qestion: no such field; did you mean question?"),
+        (
+            "  model.layers: [1, 2]",
+            "  model.layers: [1, 2]\n  exclude: [{model.layer: 1}]",
+            "s.yaml:12: compare.exclude[0]: model.layer is not compared; did you mean model.layers?",
+        ),
+        (
+            "  model.layers: [1, 2]",
+            "  zip: [[model.layers, 3], [1, 2]]",
+            "s.yaml:11: compare.zip[0]: must be a list of paths, but got ['model.layers', 3]",
+        ),
+        (
+            "{kind: lstm, layers: 1",
+            "{kind: [lstm], layers: 1",
+            "s.yaml:7: base.model: no such kind: ['lstm']; did you mean lstm?",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{log: [3.0e-3, .inf]}",
+            "s.yaml:13: tune.optimizer.lr: log needs [low, high], two finite numbers, but got",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{log: [3.0e-3, 1.0e-1], when: 5}",
+            "s.yaml:13: tune.optimizer.lr: when must be {path: value}, but got 5",
+        ),
+        (
+            "{log: [3.0e-3, 1.0e-1]}",
+            "{log: [3.0e-3, 1.0e-1], when: {optimizer: sgd}}\n  optimizer: {choice: [adam, adamw]}",
+            "s.yaml:13: tune.optimizer.lr.when: optimizer never takes the value 'sgd'",
+        ),
+        (
+            "grace: 1",
+            "grace: 5",
+            "s.yaml:14: search.pruner.grace: grace <= training.epochs must hold, but got (grace=5, training.epochs=4)",
+        ),
+        (
+            "confirm: {seeds: 2}",
+            "confirm: {seeds: 2}\nresources: {gpu: 1.5}",
+            "s.yaml:16: resources.gpu: must be a whole number above 1, but got 1.5",
+        ),
+        (
+            "base:\n",
+            "base:\n  seed: 3\n",
+            "s.yaml:6: base.seed: seeds are given out by search and confirm",
+        ),
         (
             "  model.layers: [1, 2]",
             "  seed: [1, 2]",

@@ -7,6 +7,7 @@ from seqtune.models import LSTMSpec
 from seqtune.tasks.cfg.task import CfgSpec
 from seqtune.tasks.task import Floor, Prompt
 from seqtune.training.evaluation import Evaluator, generate, token_scores
+from seqtune.training.measurement import DivergedError
 from seqtune.training.spec import EvaluationSpec
 from tests.oracle import Oracle
 
@@ -80,6 +81,15 @@ def test_a_scored_model_stays_in_the_mode_it_was_in():
     first, again = (evaluator.scores(model, epoch=1) for _ in range(2))
     assert first == again
     assert model.training
+
+
+def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
+    task = CfgSpec(height=1).build()
+    model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
+    torch.nn.init.constant_(next(model.parameters()), math.nan)
+    evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
+    with pytest.raises(DivergedError, match="valid/loss is nan after epoch 3"):
+        evaluator.scores(model, epoch=3)
 
 
 def test_completions_end_with_the_stop_or_are_cut():

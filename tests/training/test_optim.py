@@ -47,6 +47,11 @@ def test_warm_up_rises_to_where_the_schedule_starts():
     assert max(values) == values[20] == 1.0
 
 
+def test_warm_up_meets_a_one_cycle_where_that_begins():
+    values = rates(OneCycle(warmup_epochs=2))
+    assert max(values[:20]) <= values[20] == pytest.approx(1 / 25)
+
+
 def test_one_cycle_agrees_with_torchs():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     # torch reaches its last rate at step total - 1, ours would at step total.

@@ -68,10 +68,9 @@ def _seeds(results: Results, *, shown: Shown) -> dict[str, list[float]]:
     runs = results.runs
     if not shown.confirmed or column not in runs:
         return {}
-    finished = runs[(runs["state"] == "finished") & (runs["phase"] != "search")]
     return {
         str(cell): [float(value) for value in group[column].dropna()]
-        for cell, group in finished.groupby("cell")
+        for cell, group in runs[runs["ranked"]].groupby("cell")
     }
 
 

@@ -32,7 +32,9 @@ def section(results: Results) -> Section:
 
 def _best_runs(results: Results) -> pd.DataFrame:
     """A row a cell: its best finished confirm run, or its best search trial if it has none."""
-    runs = results.runs[results.runs["state"] == "finished"]
+    runs = results.runs
+    searches = (runs["state"] == "finished") & (runs["phase"] == "search")
+    runs = runs[runs["ranked"] | searches]
     score = f"{results.metric}.last"
     if score in runs:
         higher = results.metric in HIGHER_IS_BETTER
