@@ -142,7 +142,7 @@ def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, 
         (
             "1.0e-1]",
             "2.0e-1]",
-            "tune: differs from what the runs in this directory were searched over",
+            "tune: differs from what the runs here were searched over",
         ),
         ("metric: valid/excess", "metric: valid/loss", "metric: is valid/loss"),
         ("name: small", "name: other", "belongs to the sweep small, not to other"),

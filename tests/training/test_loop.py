@@ -127,7 +127,7 @@ def test_the_heartbeat_tells_where_a_run_is(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.slow
 def test_one_layer_of_64_learns_trees_of_height_3():
-    """The shipped pilot: below a tenth of a nat a string above the floor, in about ten seconds."""
+    """The shipped pilot: below a tenth of a nat a string above the floor, in seconds."""
     spec = RunSpec.parse(read_yaml(ROOT / "sweeps" / "train.yaml").data)
     last = measurements(spec)[-1]
     assert last.metrics["valid/excess_string"] < 0.1
