@@ -3,8 +3,9 @@
 A schedule is a function of the progress, so that a resumed run needs no scheduler state.
 """
 
+import abc
 import math
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -38,9 +39,9 @@ class _Schedule(Spec):
             step = step // steps_per_epoch * steps_per_epoch
         return self._after_warmup(peak, max(step - warmup, 0) / max(steps - warmup, 1))
 
+    @abc.abstractmethod
     def _after_warmup(self, peak: float, progress: float) -> float:
         """Learning rate at a progress in [0, 1)."""
-        raise NotImplementedError
 
 
 class ConstantRate(_Schedule):
@@ -107,40 +108,40 @@ class _Optimizer(Spec):
     schedule: ScheduleSpec = Cosine()
 
 
-class Adam(_Optimizer):
+class _Adaptive(_Optimizer):
+    """What Adam and its kin have: decay rates of the two running means."""
+
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "lr": self.lr,
+            "betas": (self.beta1, self.beta2),
+            "weight_decay": self.weight_decay,
+        }
+
+
+class Adam(_Adaptive):
     """Adam; weight decay is added to the gradient. Source: Kingma & Ba 2015."""
 
     kind: Literal["adam"] = "adam"
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
 
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.Adam(
-            model.parameters(),
-            lr=self.lr,
-            betas=(self.beta1, self.beta2),
-            weight_decay=self.weight_decay,
-        )
+        return optim.Adam(model.parameters(), **self._settings())
 
 
-class AdamW(_Optimizer):
+class AdamW(_Adaptive):
     """Adam with decoupled weight decay. Source: Loshchilov & Hutter 2019."""
 
     kind: Literal["adamw"] = "adamw"
-    beta1: float = Field(default=0.9, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
 
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.AdamW(
-            model.parameters(),
-            lr=self.lr,
-            betas=(self.beta1, self.beta2),
-            weight_decay=self.weight_decay,
-        )
+        return optim.AdamW(model.parameters(), **self._settings())
 
 
 class SGD(_Optimizer):
