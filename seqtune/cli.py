@@ -66,6 +66,8 @@ def sweep(
     console = Console(stderr=True, highlight=False)
     with _clear_errors():
         source = read_yaml(file).override(_changes(set_))
+        if "task" in source.data and "base" not in source.data:
+            raise FileError(f"{file}: is a single run, not a sweep; write: seqtune train {file}")
         plan = read_plan(source)
         root = (out or Path("results") / plan.sweep.name).absolute()
         console.print(
@@ -100,6 +102,8 @@ def train(
 
     with _clear_errors():
         source = read_yaml(file).override(_changes(set_))
+        if "base" in source.data and "task" not in source.data:
+            raise FileError(f"{file}: is a sweep, not a single run; write: seqtune sweep {file}")
         try:
             spec = RunSpec.parse(source.data)
         except SpecError as error:

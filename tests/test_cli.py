@@ -112,8 +112,14 @@ def test_a_run_that_fails_exits_with_one_and_its_reason(tmp_path: Path):
             "--set model.layers=[1: is not valid YAML",
         ),
         (["train", "run.yaml", "--out", "taken"], "taken: is no run directory and is not empty"),
-        (["train", "sweep.yaml"], "sweep.yaml:2: name: no such field"),
-        (["sweep", "run.yaml"], "run.yaml:2: task: no such field"),
+        (
+            ["train", "sweep.yaml"],
+            "sweep.yaml: is a sweep, not a single run; write: seqtune sweep sweep.yaml",
+        ),
+        (
+            ["sweep", "run.yaml"],
+            "run.yaml: is a single run, not a sweep; write: seqtune train run.yaml",
+        ),
         (
             ["sweep", "sweep.yaml", "--set", "compare.model.layers=[]"],
             "--set: compare.model.layers: needs at least one value",
@@ -122,7 +128,7 @@ def test_a_run_that_fails_exits_with_one_and_its_reason(tmp_path: Path):
             ["sweep", "sweep.yaml", "--out", "taken"],
             "taken: is no sweep's directory and is not empty",
         ),
-        (["report", "missing"], "missing"),
+        (["report", "missing"], "missing: no such directory"),
         (["report", "taken"], "taken"),
     ],
 )
@@ -147,6 +153,15 @@ def test_a_directory_that_cannot_be_made_is_told_in_one_line(tmp_path: Path):
     done = call("sweep", file, "--out", file / "below")
     assert done.exit_code == 2
     assert "Not a directory" in done.stderr
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "somewhere", "ray://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: str):
+    file = write(tmp_path / "sweep.yaml", SMALL)
+    done = call("sweep", file, "--out", tmp_path / "out", "--address", address)
+    assert done.exit_code == 2
+    assert f"no Ray cluster at {address}: " in done.stderr
     assert "Traceback" not in done.output
 
 

@@ -6,6 +6,7 @@ set, and `engine` takes it from here.
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,8 @@ import ray  # noqa: E402
 
 from seqtune.sweep.spec import Resources  # noqa: E402
 
+CONNECT_SECONDS = 10.0
+
 
 class ClusterError(ValueError):
     """The cluster cannot be reached, or cannot hold a single run."""
@@ -51,6 +54,7 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
         return
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
+    _check_reachable(chosen)
     try:
         ray.init(
             address=chosen,
@@ -67,6 +71,23 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes, and says nothing that helps.
+
+    Raises:
+        ClusterError: if the address is none, or nobody listens there.
+    """
+    if address in ("local", "auto"):
+        return
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        raise ClusterError(f"no Ray cluster at {address}: write auto, HOST:PORT or ray://HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ClusterError(f"no Ray cluster at {address}: {error}") from None
 
 
 def count_slots(resources: Resources) -> int:
