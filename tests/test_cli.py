@@ -159,10 +159,27 @@ def test_a_directory_that_cannot_be_made_is_told_in_one_line(tmp_path: Path):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "somewhere", "ray://127.0.0.1:1"])
 def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: str):
     file = write(tmp_path / "sweep.yaml", SMALL)
-    done = call("sweep", file, "--out", tmp_path / "out", "--address", address)
-    assert done.exit_code == 2
+    # In a process of its own, since this one may be connected to the tests' cluster.
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "seqtune",
+            "sweep",
+            file,
+            "--out",
+            tmp_path / "out",
+            "--address",
+            address,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
     assert f"no Ray cluster at {address}: " in done.stderr
-    assert "Traceback" not in done.output
+    assert "Traceback" not in done.stderr
 
 
 def test_a_corrupt_run_json_is_named(tmp_path: Path):
