@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from seqtune.models.model import SequenceModel
-from seqtune.tasks.cfg.grammar import Grammar
+from seqtune.tasks.cfg.language import Language
 
 Prefixes = list[list[int]]
 
@@ -12,7 +12,7 @@ Prefixes = list[list[int]]
 class Oracle(SequenceModel[Prefixes]):
     """Logits of the `sentence` layout: log P(next | prefix) by the grammar's own dynamic program."""
 
-    def __init__(self, grammar: Grammar) -> None:
+    def __init__(self, grammar: Language) -> None:
         super().__init__()
         self.grammar = grammar
         self.unused = torch.nn.Parameter(torch.zeros(1))

@@ -1,7 +1,7 @@
-"""How fast grammars are sampled and parsed on one core, beside plain implementations.
+"""How fast grammars are sampled and parsed on one core, beside plain implementations, and on all.
 
-Prints CPU seconds of this process, as rates: medians of interleaved repetitions after a warm-up, so
-that other work on the machine counts little. The plain implementations are what one would write
+Prints rates a CPU second of this process on one core, and a second of the clock on all: medians of
+interleaved repetitions after a warm-up. The plain implementations are what one would write
 first: a recursive sampler in Python, and a chart of dense matrices, in which a rule A -> B C is a
 matrix product, so that a string of n tokens costs n^3. Run it without arguments.
 """
@@ -21,6 +21,8 @@ from statistics import median
 import numpy as np
 
 from seqtune.tasks.cfg.grammar import Grammar, grammar
+from seqtune.tasks.cfg.threads import cores
+from seqtune.tasks.task import Strings
 
 REPETITIONS = 7
 STRINGS = 4_000
@@ -68,16 +70,18 @@ def dense_next_token(whole: Grammar, string: np.ndarray) -> np.ndarray:
     return rows / rows.sum(axis=1, keepdims=True)
 
 
-def rates(tasks: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Amount of work a CPU second of every task; a task returns the amount that it did."""
+def rates(
+    tasks: dict[str, Callable[[], float]], *, clock: Callable[[], float] = time.process_time
+) -> dict[str, float]:
+    """Amount of work a second of every task; a task returns the amount that it did."""
     for task in tasks.values():
         task()
     found: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(REPETITIONS):
         for name, task in tasks.items():
-            start = time.process_time()
+            start = clock()
             amount = task()
-            found[name].append(amount / (time.process_time() - start))
+            found[name].append(amount / (clock() - start))
     return {name: median(values) for name, values in found.items()}
 
 
@@ -112,6 +116,25 @@ def small_batches() -> dict[str, float]:
     return rates({name: lambda part=part: draw(part) for name, part in parts.items()})
 
 
+def on_all_cores(whole: Grammar) -> dict[str, tuple[float, float]]:
+    """Rates by the clock with one thread and with one a core."""
+    generator = np.random.default_rng(0)
+    tokens, offsets = whole.sample_flat(10 * STRINGS, generator)
+    many = Strings(tokens, offsets)
+
+    def tasks(threads: int) -> dict[str, Callable[[], float]]:
+        return {
+            f"sample {threads}": lambda: len(
+                whole.sample_flat(10 * STRINGS, generator, threads=threads)[0]
+            ),
+            f"log P {threads}": lambda: len(whole.log_probability(many, threads=threads)),
+            f"next {threads}": lambda: len(whole.next_token_batch(many, threads=threads)[1]) - 1,
+        }
+
+    found = rates({**tasks(1), **tasks(0)}, clock=time.perf_counter)
+    return {name: (found[f"{name} 1"], found[f"{name} 0"]) for name in ("sample", "log P", "next")}
+
+
 def main() -> None:
     """Prints the rates and their ratios."""
     whole = grammar("cfg3b")
@@ -135,6 +158,9 @@ def main() -> None:
     for name, unit in (("sample", "tokens/s"), ("log P", "strings/s"), ("next", "strings/s")):
         fast, plain = found[name], found[f"plain {name}"]
         print(f"{name:7} {fast:14,.0f} {unit:9}  plain {plain:11,.1f}  ratio {fast / plain:8,.0f}")
+    print(f"by the clock, one thread and one on each of {cores()} cores:")
+    for name, (one, all_) in on_all_cores(whole).items():
+        print(f"{name:7} {one:14,.0f} {all_:14,.0f}  ratio {all_ / one:.2f}")
     print(f"sampling {BATCH} strings, by height of cfg3b:")
     for name, rate in small_batches().items():
         print(f"{name:9} {1e6 / rate:8,.0f} microseconds")

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from seqtune.tasks.task import Strings
+
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.grammar import Grammar
     from seqtune.tasks.cfg.rules import RuleTable
@@ -34,6 +36,9 @@ SAMPLES = 2_048
 """Strings drawn where only sampling is left, always those of `SEED`."""
 
 SEED = 0
+
+ROUNDING = 1e-6
+"""Nats by which a string must be likelier than its derivation to have another; rounding adds less."""
 
 Word = tuple[int, ...]
 
@@ -68,7 +73,7 @@ class Entropy(float):
 def judge(grammar: Grammar) -> Ambiguity:
     """Whether some string of the grammar has more than one derivation."""
     try:
-        witness = _Search(grammar.table).witness()
+        witness = _Search(grammar.table, steps=STEPS).witness()
     except _TooLargeError:
         return _judge_by_samples(grammar)
     if witness is None:
@@ -76,6 +81,14 @@ def judge(grammar: Grammar) -> Ambiguity:
         return Ambiguity(verdict="unambiguous", reason=reason)
     reason = "two derivations part and spell the same string"
     return Ambiguity(verdict="ambiguous", reason=reason, witness=witness)
+
+
+def is_proven_unambiguous(grammar: Grammar, *, steps: int) -> bool:
+    """Whether a search of so many steps shows that no string has more than one derivation."""
+    try:
+        return _Search(grammar.table, steps=steps).witness() is None
+    except _TooLargeError:
+        return False
 
 
 def string_entropy(grammar: Grammar) -> Entropy:
@@ -112,14 +125,14 @@ class _Step:
 
 
 class _TooLargeError(Exception):
-    """The search has taken `STEPS` steps."""
+    """The search has taken all its steps."""
 
 
 class _Search:
     """The search for a string with two derivations, symbol by symbol, children first."""
 
-    def __init__(self, table: RuleTable):
-        self._steps_taken = 0
+    def __init__(self, table: RuleTable, *, steps: int):
+        self._steps_left = steps
         self._rules = [table.right_hand_sides(symbol) for symbol in range(len(table.symbols))]
         # By symbol: the terminals that its strings begin with, one of its shortest strings, and its
         # overhangs, each with a string that it runs ahead of.
@@ -148,8 +161,8 @@ class _Search:
             if (step := next(waiting[-1], None)) is None:
                 waiting.pop()
                 continue
-            self._steps_taken += 1
-            if self._steps_taken > STEPS:
+            self._steps_left -= 1
+            if self._steps_left < 0:
                 raise _TooLargeError
             if step.pair in reached:
                 continue
@@ -223,8 +236,7 @@ def _judge_by_samples(grammar: Grammar) -> Ambiguity:
     """The verdict without a search: a string likelier than its derivation has another."""
     draws = _draw(grammar)
     best = int(draws.gains.argmax())
-    # Rounding adds less than 1e-9.
-    if draws.gains[best] > 1e-6:
+    if draws.gains[best] > ROUNDING:
         return Ambiguity(
             verdict="ambiguous",
             reason="a sampled string is likelier than the derivation that it was drawn by",
@@ -240,10 +252,12 @@ def _judge_by_samples(grammar: Grammar) -> Ambiguity:
 class _Draws:
     """Sampled strings; `gains` [n] is by how many nats each is likelier than its derivation."""
 
-    strings: list[np.ndarray]
+    strings: Strings
     gains: np.ndarray
 
 
 def _draw(grammar: Grammar) -> _Draws:
-    strings, of_derivations = grammar.sample_derivations(SAMPLES, np.random.default_rng(SEED))
-    return _Draws(strings=strings, gains=grammar.log_probability(strings) - of_derivations)
+    trees = grammar.sample_trees(SAMPLES, np.random.default_rng(SEED))
+    strings = Strings(trees.tokens, trees.offsets)
+    gains = grammar.log_probability(strings) - trees.log_probability
+    return _Draws(strings=strings, gains=gains)

@@ -27,15 +27,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
+from seqtune.tasks.cfg.scoring import Scorer
+
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.grammar import Grammar
     from seqtune.tasks.cfg.rules import RuleTable
 
 TRIE_TOKENS = 2_048
 """A symbol is matched as a trie if its derivations together have at most about so many tokens."""
-
-CHUNK_STRINGS = 256
-"""Strings whose next-token distributions are held at once where one number of each is kept."""
 
 STEP = 2.0**256
 TINY = 1 / STEP
@@ -105,50 +104,24 @@ class _String(NamedTuple):
     end: int
 
 
-class Chart:
-    """Scores strings of one grammar.
+class Chart(Scorer):
+    """Scores strings of one grammar."""
 
-    All methods take token ids [total], string after string, and offsets [n + 1], both int64.
-    """
+    slice_tokens = 1 << 16
 
     def __init__(self, grammar: Grammar):
-        self._terminals = grammar.table.terminals
+        self.terminals = grammar.table.terminals
         self._tables = _tabulate(grammar)
 
-    def log_probability(self, tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Nats, float64 [n]; -inf outside the language."""
+    def _nats(self, tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         out = np.empty(len(offsets) - 1)
         self._run(_log_probability, tokens, offsets, out)
         return out
 
-    def next_token(self, tokens: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and offsets of rows, as `Grammar.next_token_batch` describes them."""
-        row_offsets = offsets + np.arange(len(offsets))
-        out = np.empty((row_offsets[-1], self._terminals + 1))
+    def _rows(self, tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        out = np.empty((len(tokens) + len(offsets) - 1, self.terminals + 1))
         self._run(_next_token, tokens, offsets, out)
-        return out, row_offsets
-
-    def token_log_probability(
-        self, tokens: np.ndarray, offsets: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Nats and offsets, as `Grammar.token_log_probabilities` describes them."""
-        out = [np.empty(0)]
-        for first in range(0, len(offsets) - 1, CHUNK_STRINGS):
-            own = offsets[first : first + CHUNK_STRINGS + 1]
-            out.append(self._own_probability(tokens[own[0] : own[-1]], own - own[0]))
-        with np.errstate(divide="ignore"):
-            return np.log(np.concatenate(out)), offsets + np.arange(len(offsets))
-
-    def _own_probability(self, tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Probability of every token, and of every string's end, given what is before it."""
-        rows, row_offsets = self.next_token(tokens, offsets)
-        of_tokens = np.delete(np.arange(len(rows)), row_offsets[1:] - 1)
-        known = (tokens >= 1) & (tokens <= self._terminals)
-        columns = np.full(len(rows), self._terminals)
-        columns[of_tokens] = np.where(known, tokens - 1, 0)
-        own = rows[np.arange(len(rows)), columns]
-        own[of_tokens] *= known  # A factor, so that NaN stays NaN.
-        return own
+        return out
 
     def _run(
         self, score: Callable[..., int], tokens: np.ndarray, offsets: np.ndarray, out: np.ndarray
@@ -158,7 +131,7 @@ class Chart:
         spans = 32 * (longest + 32)
         done = 0
         while done < len(offsets) - 1:
-            work = _work(self._tables, longest=longest, terminals=self._terminals, spans=spans)
+            work = _work(self._tables, longest=longest, terminals=self.terminals, spans=spans)
             # As plain tuples: a cache that names classes cannot be read once these are renamed.
             done = score((tokens, offsets), done, out, tuple(self._tables), tuple(work))
             spans *= 4

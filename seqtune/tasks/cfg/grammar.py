@@ -1,34 +1,40 @@
 """Probabilistic context-free grammars without recursion: rules, counts, lengths, entropies.
 
-A grammar is a value: rules, and the root that strings grow from. Another nonterminal as the root
-keeps every rule and so every terminal, since a token id must mean the same at every height.
-
-Sampling and parsing are compiled by numba, which is imported only when the first string is drawn or
-parsed: a mistake in a grammar is reported at once.
+A grammar is a value: rules with their probabilities, and the root that strings grow from. Another
+nonterminal as the root keeps every rule and so every terminal, since a token id must mean the same
+at every height. Recursive grammars are in `recursive`: they have no height, and no longest string.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cache, cached_property, reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from seqtune.spec import nearest
 from seqtune.tasks.cfg.ambiguity import Ambiguity, Entropy, judge, string_entropy
+from seqtune.tasks.cfg.language import Language, Lengths
 from seqtune.tasks.cfg.named import RULES
+from seqtune.tasks.cfg.probabilities import (
+    Probabilities,
+    probability_problems,
+    read_probabilities,
+    scaled,
+)
 from seqtune.tasks.cfg.rules import (
     RawRules,
     Rules,
     RuleTable,
     begins,
     children_first,
+    cycle,
     natural,
     problems,
     reachable,
@@ -39,33 +45,24 @@ if TYPE_CHECKING:
     from seqtune.tasks.cfg.chart import Chart
     from seqtune.tasks.cfg.sampler import Sampler
 
-TokenStrings = Iterable[Sequence[int] | np.ndarray]
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lengths:
-    """Tokens a string: the least, the mean under the distribution, and the most; all exact."""
-
-    min: int
-    mean: float
-    max: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Grammar:
+class Grammar(Language):
     """A probabilistic context-free grammar without recursion.
 
-    All rules of a nonterminal are equally likely. A symbol without rules is a terminal; number i of
-    `terminals`, counted from 0, has token id i + 1.
+    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i + 1.
 
     Attributes:
         name: For messages and reports.
         root: The nonterminal that strings are derived from.
         rules: Right-hand sides of every nonterminal, also of those that the root does not reach.
+        probabilities: Of every right-hand side; equal ones by default.
 
     Raises:
-        ValueError: The rules or the root are not a grammar; one line for each of the `problems`.
+        ValueError: The rules or the root are not a grammar, one line for each of the `problems`; or
+            the rules are recursive.
 
     Example:
         >>> rules = {"S": ["A A", "A"], "A": ["a", "b a"]}
@@ -77,12 +74,23 @@ class Grammar:
     name: str
     root: str
     rules: Rules
+    probabilities: Probabilities = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if found := problems(self.root, self.rules):
             raise ValueError("\n".join(found))
+        rules = read_rules(self.rules)
+        if around := cycle(rules):
+            raise ValueError(
+                f"rules must not be recursive here, but got {' -> '.join(around)}; "
+                "a recursive grammar needs a max_length"
+            )
         object.__setattr__(self, "root", str(self.root))
-        object.__setattr__(self, "rules", MappingProxyType(read_rules(self.rules)))
+        object.__setattr__(self, "rules", MappingProxyType(rules))
+        probabilities = dict(self.probabilities) or read_probabilities(rules)
+        if found := probability_problems(rules, probabilities):
+            raise ValueError("\n".join(found))
+        object.__setattr__(self, "probabilities", MappingProxyType(scaled(probabilities)))
 
     @classmethod
     def from_rules(cls, *, name: str, root: str | int, rules: RawRules) -> Grammar:
@@ -92,30 +100,32 @@ class Grammar:
             name: For messages and reports.
             root: The nonterminal that strings are derived from.
             rules: For every nonterminal its right-hand sides, each a text that is split at blanks,
-                as "A B", or a list of symbols; integers are turned into text.
+                as "A B", or a list of symbols; integers are turned into text. A mapping from texts
+                to probabilities stands for right-hand sides that are not equally likely.
 
         Raises:
             ValueError: One line for each of the `problems`.
         """
-        return cls(name=name, root=str(root), rules=cast(Rules, rules))
+        if found := problems(root, rules):
+            raise ValueError("\n".join(found))
+        return cls(
+            name=name,
+            root=str(root),
+            rules=read_rules(rules),
+            probabilities=read_probabilities(rules),
+        )
 
     def __hash__(self) -> int:
         return hash((self.name, self.root, frozenset(self.rules.items())))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tables stay behind: a worker process builds its own sooner than it could read them.
-        return _restore, (self.name, self.root, dict(self.rules))
-
-    @cached_property
-    def terminals(self) -> tuple[str, ...]:
-        """The terminals of all rules in natural ascending order: numbers by value, then text."""
-        used = {symbol for right in self.rules.values() for symbol in itertools.chain(*right)}
-        return tuple(sorted(used - set(self.rules), key=natural))
+        return _restore, (self.name, self.root, dict(self.rules), dict(self.probabilities))
 
     @cached_property
     def heights(self) -> Mapping[str, int]:
         """Longest path to a leaf from every nonterminal; 1 where all rules hold terminals only."""
-        heights = self._fold(0, lambda rules: 1 + max(map(max, rules)))
+        heights = self._fold(0, lambda rules, _: 1 + max(map(max, rules)))
         return MappingProxyType(
             {symbol: heights[symbol] for symbol in sorted(self.rules, key=natural)}
         )
@@ -125,38 +135,35 @@ class Grammar:
         """Longest path from the root to a leaf."""
         return self.heights[self.root]
 
-    @cached_property
-    def lengths(self) -> Lengths:
-        """Shortest, mean and longest string."""
+    def _find_lengths(self) -> Lengths:
         return Lengths(
-            min=self._fold(1, lambda rules: min(map(sum, rules)))[self.root],
+            min=self._fold(1, lambda rules, _: min(map(sum, rules)))[self.root],
             mean=float(self._mean_lengths[self.root]),
-            max=self._fold(1, lambda rules: max(map(sum, rules)))[self.root],
+            max=self._fold(1, lambda rules, _: max(map(sum, rules)))[self.root],
         )
+
+    def _find_length_distribution(self) -> np.ndarray:
+        one = np.array([0.0, 1.0])
+        return self._fold(one, _mixture)[self.root]
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Exact number of derivations of every symbol."""
+        return MappingProxyType(self._fold(1, lambda rules, _: sum(map(math.prod, rules))))
 
     def count(self) -> int:
         """Exact number of derivations, which is that of strings if the grammar is unambiguous."""
-        return self._fold(1, lambda rules: sum(map(math.prod, rules)))[self.root]
+        return self.counts[self.root]
 
     def derivation_entropy(self) -> float:
         """Entropy of the derivations in nats, exact; that of the strings is at most this."""
         entropies = self._fold(
-            0.0, lambda rules: math.log(len(rules)) + sum(map(sum, rules)) / len(rules)
+            0.0,
+            lambda rules, p: math.fsum(
+                share * (sum(rhs) - math.log(share)) for share, rhs in zip(p, rules, strict=True)
+            ),
         )
         return entropies[self.root]
-
-    def ambiguity(self) -> Ambiguity:
-        """Whether a string has more than one derivation: proven, shown by a witness, or unknown."""
-        return self._ambiguity
-
-    def entropy(self) -> Entropy:
-        """Entropy of the strings in nats, with its standard error as an attribute.
-
-        Exact, with a standard error of 0, if the grammar is proven unambiguous or has few
-        derivations; else from a fixed number of samples of a fixed seed, as
-        `ambiguity.string_entropy` describes.
-        """
-        return self._entropy
 
     def strings(self, symbol: str | None = None) -> dict[tuple[int, ...], float]:
         """Every string of `symbol` (the root if None) with its probability.
@@ -173,10 +180,9 @@ class Grammar:
         symbol = self.root if symbol is None else symbol
         if symbol not in self.rules:
             return [((self.terminals.index(symbol) + 1,), 1.0)]
-        right = self.rules[symbol]
         return [
-            (sum((string for string, _ in parts), ()), math.prod(p for _, p in parts) / len(right))
-            for rhs in right
+            (sum((string for string, _ in parts), ()), math.prod(p for _, p in parts) * share)
+            for rhs, share in zip(self.rules[symbol], self.probabilities[symbol], strict=True)
             for parts in itertools.product(*map(self.derivations, rhs))
         ]
 
@@ -186,7 +192,7 @@ class Grammar:
         Raises:
             ValueError: `symbol` is not a nonterminal.
         """
-        return Grammar(name=self.name, root=str(symbol), rules=self.rules)
+        return replace(self, root=str(symbol))
 
     def with_height(self, height: int) -> Grammar:
         """The same from the root of that height whose mean string is longest; the first of equals.
@@ -201,66 +207,6 @@ class Grammar:
             )
         candidates = [symbol for symbol, own in self.heights.items() if own == height]
         return self.with_root(max(candidates, key=self._mean_lengths.__getitem__))
-
-    def sample(self, n: int, seed: int | np.random.Generator) -> list[np.ndarray]:
-        """`n` strings as int64 arrays of token ids; the same for the same seed on every machine."""
-        return _split(*self.sample_flat(n, np.random.default_rng(seed)))
-
-    def sample_flat(self, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """`n` strings, one after the other: what `sample` wraps.
-
-        Returns:
-            Token ids [total], int8 (int32 if the grammar has more than 127 symbols), and offsets
-            [n + 1], int64: string i is tokens[offsets[i]:offsets[i + 1]].
-        """
-        return self._sampler.sample(n, generator=generator)
-
-    def sample_derivations(
-        self, n: int, generator: np.random.Generator
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """`n` strings and the log probability in nats of the derivation that each was drawn by."""
-        tokens, offsets, log_probability = self._sampler.sample_derivations(n, generator=generator)
-        return _split(tokens, offsets), log_probability
-
-    def log_probability(self, strings: TokenStrings) -> np.ndarray:
-        """Log probability of every string in nats, float64 [n]; -inf outside the language.
-
-        A string is a sequence of token ids. The empty one is outside, as is any with an id that no
-        terminal has.
-        """
-        return self._chart.log_probability(*_flatten(strings))
-
-    def accepts(self, strings: TokenStrings) -> np.ndarray:
-        """Whether every string is in the language, bool [n]."""
-        return self.log_probability(strings) > -np.inf
-
-    def next_token(self, string: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Distribution of what follows every prefix of a string, float64 [n + 1, terminals + 1].
-
-        Row k is P(next | first k tokens): terminals in ascending order, the end of the string last.
-        Rows of prefixes that no string of the language begins with are NaN: there is no such P.
-        """
-        return self.next_token_batch([string])[0]
-
-    def next_token_batch(self, strings: TokenStrings) -> tuple[np.ndarray, np.ndarray]:
-        """`next_token` of many strings.
-
-        Returns:
-            Rows [total, terminals + 1], float64, string after string, and offsets [n + 1], int64:
-            those of string i are rows[offsets[i]:offsets[i + 1]], one more than it has tokens.
-        """
-        return self._chart.next_token(*_flatten(strings))
-
-    def token_log_probabilities(self, strings: TokenStrings) -> tuple[np.ndarray, np.ndarray]:
-        """Log probability in nats of every token and of every end, given what is before it.
-
-        They sum to the string's log probability. A token that cannot follow has -inf, and whatever
-        comes after it NaN.
-
-        Returns:
-            A flat float64 array and offsets [n + 1], laid out as the rows of `next_token_batch`.
-        """
-        return self._chart.token_log_probability(*_flatten(strings))
 
     @cached_property
     def table(self) -> RuleTable:
@@ -280,41 +226,67 @@ class Grammar:
             rule_begin=begins(right),
             rhs_begin=begins(flat),
             rhs=np.array([symbol for rhs in flat for symbol in rhs]),
-            probability=np.array([1 / len(rules) for rules in right for _ in rules]),
+            probability=np.array(
+                [p for symbol in symbols for p in self.probabilities.get(symbol, ())]
+            ),
         )
 
-    @cached_property
-    def _sampler(self) -> Sampler:
+    def _make_sampler(self) -> Sampler:
         from seqtune.tasks.cfg.sampler import Sampler
 
         return Sampler(self)
 
-    @cached_property
-    def _chart(self) -> Chart:
+    def _make_chart(self) -> Chart:
         from seqtune.tasks.cfg.chart import Chart
 
         return Chart(self)
 
-    @cached_property
-    def _ambiguity(self) -> Ambiguity:
+    def _find_ambiguity(self) -> Ambiguity:
         return judge(self)
 
-    @cached_property
-    def _entropy(self) -> Entropy:
+    def _find_entropy(self) -> Entropy:
         return string_entropy(self)
 
     @cached_property
     def _mean_lengths(self) -> dict[str, Fraction]:
         # Exact, since a tie between nonterminals of equal mean must not be broken by rounding.
-        return self._fold(Fraction(1), lambda rules: Fraction(sum(map(sum, rules)), len(rules)))
+        return self._fold(
+            Fraction(1),
+            lambda rules, p: sum(
+                (share * sum(rhs) for share, rhs in zip(_exact(p), rules, strict=True)), Fraction(0)
+            ),
+        )
 
-    def _fold(self, leaf: Value, join: Callable[[list[list[Value]]], Value]) -> dict[str, Value]:
-        """A value of every symbol: of terminals `leaf`, of others what `join` makes of the rules."""
+    def _fold(
+        self, leaf: Value, join: Callable[[list[list[Value]], tuple[float, ...]], Value]
+    ) -> dict[str, Value]:
+        """A value of every symbol: of terminals `leaf`, else what `join` makes of rules and probabilities."""
         values: dict[str, Value] = {}
         for symbol in children_first(self.rules):
             right = self.rules.get(symbol)
-            values[symbol] = join([[values[s] for s in rhs] for rhs in right]) if right else leaf
+            values[symbol] = (
+                join([[values[s] for s in rhs] for rhs in right], self.probabilities[symbol])
+                if right
+                else leaf
+            )
         return values
+
+
+def _mixture(rules: list[list[np.ndarray]], p: tuple[float, ...]) -> np.ndarray:
+    """Length distribution of a symbol, from those of the symbols in its rules."""
+    sums = [reduce(np.convolve, rhs) for rhs in rules]
+    whole = np.zeros(max(map(len, sums)))
+    for share, own in zip(p, sums, strict=True):
+        whole[: len(own)] += share * own
+    return whole
+
+
+def _exact(probabilities: tuple[float, ...]) -> list[Fraction]:
+    """Fractions that sum to 1: equal ones exactly."""
+    if len(set(probabilities)) == 1:
+        return [Fraction(1, len(probabilities))] * len(probabilities)
+    parts = [Fraction(p) for p in probabilities]
+    return [part / sum(parts) for part in parts]
 
 
 def grammar(name: str, *, root: int | str | None = None, height: int | None = None) -> Grammar:
@@ -347,24 +319,5 @@ def _named(name: str) -> Grammar:
     return Grammar.from_rules(name=name, root=next(iter(RULES[name])), rules=RULES[name])
 
 
-def _restore(name: str, root: str, rules: Rules) -> Grammar:
-    return Grammar(name=name, root=root, rules=rules)
-
-
-def _split(tokens: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
-    """Strings as int64 arrays."""
-    tokens = tokens.astype(np.int64)
-    return [tokens[begin:end] for begin, end in itertools.pairwise(offsets.tolist())]
-
-
-def _flatten(strings: TokenStrings) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids [total] and offsets [n + 1] of strings, both int64."""
-    arrays = [np.asarray(string) for string in strings]
-    if any(array.ndim != 1 for array in arrays):
-        raise ValueError(
-            "strings must be a sequence of one-dimensional strings; for a single one write [string]"
-        )
-    tokens = np.concatenate([array for array in arrays if len(array)] or [np.empty(0, np.int64)])
-    if tokens.dtype.kind not in "iu":
-        raise ValueError(f"strings must hold integer token ids, but got {tokens.dtype}")
-    return tokens.astype(np.int64), begins(arrays)
+def _restore(name: str, root: str, rules: Rules, probabilities: Probabilities) -> Grammar:
+    return Grammar(name=name, root=root, rules=rules, probabilities=probabilities)

@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from seqtune.spec import listed, nearest
+from seqtune.tasks.cfg.probabilities import value_problems
 
 Rules = Mapping[str, tuple[tuple[str, ...], ...]]
-RawRules = Mapping[Any, Sequence[str | int | Sequence[str | int]]]
+RawRules = Mapping[Any, Sequence[Any] | Mapping[Any, float]]
+"""As people write them: of a nonterminal a list of right-hand sides, all equally likely, or a mapping
+from right-hand sides to their probabilities. A right-hand side is text or a list of symbols."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,17 +58,22 @@ def problems(root: str | int, rules: RawRules) -> list[str]:
     """All that keeps root and rules from being a grammar, one line each; empty if nothing does.
 
     Rules are as in `Grammar.from_rules`. Where they cannot be read, nothing else is looked at.
+    Recursion is no problem here: `cycle` tells of it.
     """
     if found := _shape_problems(rules):
         return found
     read = read_rules(rules)
     for left, right in read.items():
         found += _rule_problems(left, right)
-    return found + _root_problems(str(root), read) + _cycle_problems(read)
+    for left, right in rules.items():
+        if isinstance(right, Mapping):
+            found += value_problems(str(left), right)
+    found += root_problems(str(root), read)
+    return found or productive_problems(read)
 
 
 def read_rules(rules: RawRules) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Rules with every symbol as text."""
+    """Rules with every symbol as text, without their probabilities."""
     return {
         str(left): tuple(
             tuple(str(rhs).split() if isinstance(rhs, str | int) else map(str, rhs))
@@ -90,7 +98,7 @@ def _shape_problems(rules: Any) -> list[str]:
     return found + [
         f"{left}: must have a list of right-hand sides, but got {right!r}; write [{right!r}]"
         for left, right in rules.items()
-        if isinstance(right, str) or not isinstance(right, Sequence)
+        if isinstance(right, str) or not isinstance(right, Sequence | Mapping)
     ]
 
 
@@ -115,14 +123,13 @@ def _rule_problems(left: str, right: tuple[tuple[str, ...], ...]) -> list[str]:
             if not symbol or re.search(r"\s|\||->", symbol)
         ]
     return found + [
-        f"{left}: right-hand sides must differ, since all are equally likely, "
-        f"but got '{' '.join(rhs)}' {times} times; write it once"
+        f"{left}: right-hand sides must differ, but got '{' '.join(rhs)}' {times} times; write it once"
         for rhs, times in Counter(right).items()
         if times > 1 and rhs
     ]
 
 
-def _root_problems(root: str, rules: Rules) -> list[str]:
+def root_problems(root: str, rules: Rules) -> list[str]:
     """What is wrong with the root."""
     if root in rules:
         return []
@@ -132,18 +139,34 @@ def _root_problems(root: str, rules: Rules) -> list[str]:
     return [f"no such root: {root!r}{nearest(root, names)}"]
 
 
-def _cycle_problems(rules: Rules) -> list[str]:
-    """What is wrong with rules that derive a symbol from itself."""
+def productive_problems(rules: Rules) -> list[str]:
+    """The nonterminals that derive no string, since every rule leads back to such a one."""
+    ending: set[str] = set()
+    while new := {
+        left
+        for left, right in rules.items()
+        if left not in ending
+        and any(all(s in ending or s not in rules for s in rhs) for rhs in right)
+    }:
+        ending |= new
+    endless = {left: rules[left] for left in rules if left not in ending}
+    return [
+        f"{left}: must derive a string, but every one of its rules leads back to {left}; "
+        "give it a rule that ends"
+        for left in endless
+        # What only leads to such a symbol is mended with it.
+        if left in set().union(*(reachable(s, endless) for rhs in endless[left] for s in rhs))
+    ]
+
+
+def cycle(rules: Rules) -> list[str]:
+    """Symbols that lead from one back to itself; empty if none do."""
     try:
         children_first(rules)
     except CycleError as error:
-        cycle = error.args[1][:0:-1]
-        start = cycle.index(next(left for left in rules if left in cycle))
-        names = [*cycle[start:], *cycle[:start], cycle[start]]
-        return [
-            f"rules must not be recursive, but got {' -> '.join(names)}; recursive grammars are "
-            "not supported yet: write a nonterminal of its own for every level of the tree"
-        ]
+        around = error.args[1][:0:-1]
+        start = around.index(next(left for left in rules if left in around))
+        return [*around[start:], *around[:start], around[start]]
     return []
 
 

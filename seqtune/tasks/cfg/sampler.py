@@ -3,7 +3,8 @@
 Strings grow together from a row of roots: each pass replaces every symbol of one height, from the
 root's down to 1, by a right-hand side. A pass draws one random number a symbol in one call and
 rewrites the row in one compiled loop, in which no branch depends on the rule drawn: that, and rows
-short enough for a core's cache, is what makes it fast.
+short enough for a core's cache, is what makes it fast. Many strings are grown row by row, each from
+a generator of its own, so that several threads give the same strings as one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
+from seqtune.tasks.cfg.threads import mapped
+from seqtune.tasks.cfg.trees import Growth, Trees
+
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.grammar import Grammar
 
@@ -22,16 +26,17 @@ CHUNK_TOKENS = 1 << 18
 """Tokens that grow together, on average. Part of what a seed means: changing it changes strings."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Row:
     """Partly grown strings: symbol ids, string after string, and int64 offsets [strings + 1].
 
-    Symbols of `height` are replaced next; none is higher.
+    Symbols of `height` are replaced next, by rules that the numbers `uniform` pick; none is higher.
     """
 
     height: int
     symbols: np.ndarray
     offsets: np.ndarray
+    uniform: np.ndarray
 
 
 class Sampler:
@@ -44,54 +49,92 @@ class Sampler:
         small = len(table.symbols) <= np.iinfo(np.int8).max
         padded = np.zeros(filled.shape, np.int8 if small else np.int32)
         padded[filled] = table.rhs
-        self._heights = table.heights
-        self._counts = np.diff(table.rule_begin)
-        self._rules = (table.rule_begin[:-1], self._counts, lengths, padded)
+        self._table = table
+        self._lengths = lengths
+        by_symbol = np.split(table.probability, table.rule_begin[1:-1])
+        # Where rules are equally likely, a multiplication picks one; 0 stands for where they are not.
+        even = [len(own) if len(set(own.tolist())) == 1 else 0 for own in by_symbol]
+        self._thresholds = np.concatenate([_thresholds(own) for own in by_symbol])
+        self._rules = (table.rule_begin[:-1], np.array(even), self._thresholds, lengths, padded)
         self._symbol_type = padded.dtype
         self._chunk = max(1, round(CHUNK_TOKENS / grammar.lengths.mean))
 
-    def sample(self, n: int, *, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def sample(
+        self, n: int, *, generator: np.random.Generator, threads: int = 1
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Token ids and offsets of `n` strings, as `Grammar.sample_flat` describes them."""
         if n < 0:
             raise ValueError(f"n >= 0 must hold, but got n={n}")
-        sizes = [min(self._chunk, n - begun) for begun in range(0, n, self._chunk)] or [0]
-        rows = [self._grown(size, generator=generator) for size in sizes]
-        if len(rows) == 1:
-            return rows[0].symbols, rows[0].offsets
+        if n <= self._chunk:
+            row = self._grown(n, generator=generator)
+            return row.symbols, row.offsets
+        sizes = [min(self._chunk, n - begun) for begun in range(0, n, self._chunk)]
+        jobs = zip(sizes, generator.spawn(len(sizes)), strict=True)
+        rows = mapped(lambda job: self._grown(job[0], generator=job[1]), jobs, threads=threads)
         lengths = np.concatenate([np.diff(row.offsets) for row in rows])
         return np.concatenate([row.symbols for row in rows]), np.cumsum(np.insert(lengths, 0, 0))
 
+    def sample_trees(self, n: int, *, generator: np.random.Generator) -> Trees:
+        """`n` strings with the derivations that they were drawn by."""
+        *rows, last = self._grow(n, generator=generator)
+        growth = Growth(n)
+        log_rules = np.log(self._table.probability)
+        log_probability = np.zeros(n)
+        for row in rows:
+            replaced = self._table.heights[row.symbols] == row.height
+            rules = self._chosen(row.symbols[replaced], row.uniform)
+            lengths = np.ones(len(row.symbols), dtype=np.int64)
+            lengths[replaced] = self._lengths[rules]
+            growth.replace(row.symbols, replaced=replaced, lengths=lengths)
+            gains = np.zeros(len(row.symbols))
+            gains[replaced] = log_rules[rules]
+            log_probability += np.add.reduceat(gains, row.offsets[:-1])
+        return Trees(
+            tokens=last.symbols,
+            offsets=last.offsets,
+            ancestors=growth.ancestors,
+            boundary=growth.boundary,
+            log_probability=log_probability,
+            symbols=self._table.symbols,
+        )
+
     def _grow(self, n: int, *, generator: np.random.Generator) -> Iterator[_Row]:
         """The rows between `n` roots and `n` strings, both included."""
-        root = len(self._heights) - 1
-        height = int(self._heights[root])
+        heights = self._table.heights
+        root = len(heights) - 1
+        height = int(heights[root])
         symbols = np.full(n, root, self._symbol_type)
         offsets = np.arange(n + 1)
         while True:
-            yield _Row(height=height, symbols=symbols, offsets=offsets)
+            is_next = heights == height if height else np.zeros(len(heights), dtype=bool)
+            uniform = generator.random(_count(symbols, is_next))
+            yield _Row(height=height, symbols=symbols, offsets=offsets, uniform=uniform)
             if height == 0:
                 return
-            is_next = self._heights == height
-            uniform = generator.random(_count(symbols, is_next))
             symbols, offsets = _rewrite(symbols, offsets, uniform, is_next, self._rules)
             height -= 1
-
-    def sample_derivations(
-        self, n: int, *, generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens and offsets, and log probability in nats of the derivation of each string."""
-        rows = list(self._grow(n, generator=generator))
-        log_choices = np.log(np.maximum(self._counts, 1))
-        log_probability = np.zeros(n)
-        for row in rows:
-            is_next = self._heights[row.symbols] == row.height
-            choices = np.where(is_next, log_choices[row.symbols], 0.0)
-            log_probability -= np.add.reduceat(choices, row.offsets[:-1])
-        return rows[-1].symbols, rows[-1].offsets, log_probability
 
     def _grown(self, n: int, *, generator: np.random.Generator) -> _Row:
         *_, row = self._grow(n, generator=generator)
         return row
+
+    def _chosen(self, symbols: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        """The rules by which the compiled loop replaces symbols."""
+        begin, counts, *_ = self._rules
+        rules = begin[symbols] + (uniform * counts[symbols]).astype(np.int64)
+        for symbol in np.unique(symbols[counts[symbols] == 0]).tolist():
+            own = symbols == symbol
+            last = self._table.rule_begin[symbol + 1]
+            thresholds = self._thresholds[begin[symbol] : last]
+            rules[own] = begin[symbol] + np.searchsorted(thresholds, uniform[own], side="right")
+        return rules
+
+
+def _thresholds(probability: np.ndarray) -> np.ndarray:
+    """A symbol's rule is the first whose threshold is above a number drawn from [0, 1)."""
+    sums = np.cumsum(probability)
+    sums[-1:] = np.inf  # whatever rounding makes of 1
+    return sums
 
 
 @njit(cache=True, nogil=True)
@@ -106,7 +149,7 @@ def _count(symbols, is_next):
 @njit(cache=True, nogil=True)
 def _rewrite(symbols, offsets, uniform, is_next, rules):
     """Symbols and offsets of the next row; `uniform` in [0, 1) picks the rule of each replacement."""
-    rule_begin, rule_counts, lengths, padded = rules
+    rule_begin, even_counts, thresholds, lengths, padded = rules
     width = padded.shape[1]
     out = np.empty(len(symbols) + (width - 1) * len(uniform) + width, symbols.dtype)
     out_offsets = np.empty_like(offsets)
@@ -121,7 +164,10 @@ def _rewrite(symbols, offsets, uniform, is_next, rules):
                 size += 1
                 continue
             # The product never rounds up to the count itself, even for the largest float below 1.
-            rule = rule_begin[symbol] + np.int64(uniform[drawn] * rule_counts[symbol])
+            rule = rule_begin[symbol] + np.int64(uniform[drawn] * even_counts[symbol])
+            if even_counts[symbol] == 0:
+                while uniform[drawn] >= thresholds[rule]:
+                    rule += 1
             drawn += 1
             # Always the full width, and what is too much overwritten: the length is no branch.
             for i in range(width):

@@ -1,184 +1,107 @@
 """The strings of a context-free grammar as a prediction task.
 
 The language is the set of strings that a grammar derives; drawing a string expands the root by rules
-chosen at random. Two layouts of a string s of n tokens (terminals are 1..t, in ascending order):
+chosen at random. Three layouts of a string s of n tokens (terminals are 1 to t in ascending order, BOS
+is 0, EOS is t + 1):
 
-- `sentence`: reads BOS s1 .. sn and predicts s1 .. sn EOS; BOS is 0, EOS is t + 1; padding never counts.
+- `sentence`: reads BOS s1 .. sn and predicts s1 .. sn EOS. Padding never counts.
   Example (cfg3b, root 7, string 3 1): reads 0 3 1, predicts 3 1 4.
-- `padded`: reads s1 .. s(n-1) and predicts s2 .. sn, filled up with 0 to the longest string of the batch,
-  and the padding *is* scored. Wherever the target is padding, so is the input; so the end of a string is
-  never predicted, and the first token neither. Example: 3 1 beside 1 2 3 reads 3 0 and predicts 1 0.
-  It is the layout of the experiment that this project descends from, kept to reproduce it.
+- `packed`: windows of the stream BOS s EOS BOS s' EOS ..., as language models are trained. They start
+  anywhere, so the beginning of most is the rest of a sentence whose floor is unknown.
+  Example (windows of 4): reads 1 4 0 3, predicts 4 0 3 1; the floor covers all but the first.
+- `padded`: reads s1 .. s(n-1) and predicts s2 .. sn, filled up with 0 to the longest string of the batch.
+  Example: 3 1 beside 1 2 3 reads 3 0 and predicts 1 0. With `score_padding` the padding counts; so it was
+  in the experiment that this project descends from, and the layout is kept to reproduce it.
 
 Source: Allen-Zhu & Li 2023, arXiv 2305.13673 (the cfg3 grammars).
 """
 
-from typing import Annotated, Literal, Self
+from typing import Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from seqtune.spec import ByShape, Spec, problem
-from seqtune.tasks.cfg.grammar import Grammar, grammar
-from seqtune.tasks.cfg.rules import problems
-from seqtune.tasks.task import Batch, Floor, Mask, Prompt, Strings, Task, Tokens
+from seqtune.tasks.cfg.describe import describe
+from seqtune.tasks.cfg.language import Language
+from seqtune.tasks.cfg.layouts import Layout, Packed, Padded, Sentences
+from seqtune.tasks.cfg.spec import WINDOW
+from seqtune.tasks.description import Description
+from seqtune.tasks.exam import Exam, Examination, Prompt, Sample
+from seqtune.tasks.task import Batch, Floor, Mask, Split, Strings, Task, Tokens
 
-
-def _as_text(value: object) -> object:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if whole else value
-
-
-Symbol = Annotated[str, BeforeValidator(_as_text)]
-"""Name of a terminal or nonterminal; a number stands for its digits."""
-Symbols = Annotated[tuple[Symbol, ...], Field(strict=False)]
-RightHandSide = Annotated[
-    Annotated[Symbol, Tag("value")] | Annotated[Symbols, Tag("list")], ByShape
-]
-
-
-class GrammarSpec(Spec):
-    """A grammar of the user's own: every rule of a symbol is equally likely.
-
-    Example:
-        `{root: S, rules: {S: [A B, B A], A: [x y, y x x], B: [x, y y]}}`
-    """
-
-    name: str = "own"
-    root: Symbol
-    rules: dict[str, Annotated[tuple[RightHandSide, ...], Field(strict=False)]]
-    """Symbol -> its right-hand sides, each a list of symbols or their names with blanks between."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        found = problems(root=self.root, rules=self.rules)
-        if found:
-            raise problem("\n".join(found))
-        return self
-
-    def build(self) -> Grammar:
-        return Grammar.from_rules(name=self.name, root=self.root, rules=self.rules)
-
-
-class CfgSpec(Spec):
-    """Strings of a context-free grammar; `root` or `height` takes a part of the grammar's tree."""
-
-    kind: Literal["cfg"] = "cfg"
-    grammar: Annotated[
-        Annotated[str, Tag("value")] | Annotated[GrammarSpec, Tag("mapping")], ByShape
-    ] = "cfg3b"
-    """A named grammar, or one of the user's own."""
-    root: Symbol | None = None
-    height: int | None = Field(default=None, ge=1)
-    format: Literal["sentence", "padded"] = "sentence"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        try:
-            self.grammar_of_root()
-        except ValueError as error:
-            raise problem(str(error), at=self._culprit()) from None
-        return self
-
-    def _culprit(self) -> str:
-        try:
-            self._whole()
-        except ValueError:
-            return "grammar"
-        return "height" if self.height is not None else "root"
-
-    def _whole(self) -> Grammar:
-        return grammar(self.grammar) if isinstance(self.grammar, str) else self.grammar.build()
-
-    def grammar_of_root(self) -> Grammar:
-        """The grammar with its root moved to `root` or to `height`.
-
-        Raises:
-            ValueError: if the grammar, the root or the height is unknown, or both are given.
-        """
-        whole = self._whole()
-        if self.root is not None and self.height is not None:
-            raise ValueError(
-                f"give either root or height, but got (root={self.root}, height={self.height})"
-            )
-        if self.root is not None:
-            return whole.with_root(self.root)
-        return whole if self.height is None else whole.with_height(self.height)
-
-    @property
-    def judges_completions(self) -> bool:
-        """Whether `generate/valid` can be measured: the padded layout has no end of string."""
-        return self.format == "sentence"
-
-    def build(self) -> "CfgTask":
-        return CfgTask(self.grammar_of_root(), format=self.format)
+SAMPLES = 8
+"""Strings of an exam that are kept to be looked at."""
 
 
 class CfgTask(Task):
     """Draws, lays out and judges the strings of one grammar."""
 
-    def __init__(self, grammar: Grammar, *, format: Literal["sentence", "padded"]) -> None:
+    def __init__(
+        self,
+        grammar: Language,
+        *,
+        format: Literal["sentence", "padded", "packed"] = "sentence",
+        window: int = WINDOW,
+        score_padding: bool = False,
+    ) -> None:
         self.grammar = grammar
-        self.format = format
-        terminals = len(grammar.terminals)
-        self.bos, self.eos = 0, terminals + 1
-        self.vocab_size = terminals + 2
-        self.outputs = terminals + 2 if format == "sentence" else terminals + 1
-        self.max_length = grammar.lengths.max + (1 if format == "sentence" else -1)
+        self.layout: Layout
+        match format:
+            case "sentence":
+                self.layout = Sentences(grammar)
+            case "padded":
+                self.layout = Padded(grammar, score_padding=score_padding)
+            case "packed":
+                self.layout = Packed(grammar, window=window)
+        self.bos, self.eos = self.layout.bos, self.layout.eos
+        self.vocab_size = len(grammar.terminals) + 2
+        self.outputs = self.layout.outputs
+        self.max_length = self.layout.max_length
 
-    def draw(self, count: int, *, generator: np.random.Generator) -> Strings:
-        tokens, offsets = self.grammar.sample_flat(count, generator)
-        return Strings(tokens=tokens, offsets=offsets)
+    def draw(
+        self, count: int, *, generator: np.random.Generator, split: Split = "train"
+    ) -> Strings:
+        """Draws strings, or windows of the packed layout; what for makes no difference."""
+        return self.layout.draw(count, generator=generator)
 
     def batch(self, strings: Strings) -> Batch:
-        if self.format == "padded":
-            rows = strings.padded(fill=0)
-            targets = rows[:, 1:]
-            tokens = np.where(targets > 0, rows[:, :-1], 0)
-            return Batch(tokens, targets, np.ones_like(targets, dtype=bool), strings)
-        longest = int(strings.lengths.max(initial=0))
-        rows = strings.padded(fill=self.eos, length=longest + 1)
-        tokens = np.concatenate([np.full((len(rows), 1), self.bos), rows[:, :-1]], axis=1)
-        scored = np.arange(longest + 1) <= strings.lengths[:, None]
-        return Batch(tokens, rows, scored, strings)
+        return self.layout.batch(strings)
 
     def floor(self, batch: Batch) -> Floor:
-        """Exact: the true next-token distributions along these very strings.
+        """Exact: the true next-token distributions along these very strings."""
+        return self.layout.floor(batch)
 
-        In the padded layout a model knows from its input that the string goes on, so each distribution is
-        taken given that it does, and padding costs nothing.
-        """
-        strings = batch.strings
-        flat, offsets = self.grammar.next_token_batch(strings)
-        own = self._own_tokens(strings)
-        scored = int(batch.scored.sum())
-        if self.format == "padded":
-            kept = np.ones(len(flat), dtype=bool)
-            kept[offsets[:-1]] = kept[offsets[1:] - 1] = False
-            flat, own = flat[kept, :-1] / (1.0 - flat[kept, -1:]), own[kept]
-        nats = float(-np.log(np.take_along_axis(flat, own[:, None], axis=1)).sum())
-        correct = float(flat.max(axis=1).sum())
-        padding = scored - len(flat)
-        return Floor(nats=nats, correct=correct + padding, scored=scored, strings=len(strings))
+    def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:
+        """Strings from BOS on, judged; none for the padded layout, which ends no string."""
+        return self._exam(count) if self.layout.ends else None
 
-    def _own_tokens(self, strings: Strings) -> Tokens:
-        """Column of each string's own next token in the distributions, its end last."""
-        own = np.full(len(strings.tokens) + len(strings), self.eos - 1, dtype=np.int64)
-        positions = np.arange(len(strings.tokens)) + np.repeat(
-            np.arange(len(strings)), strings.lengths
-        )
-        own[positions] = strings.tokens.astype(np.int64) - 1
-        return own
-
-    def prompt(self, count: int) -> Prompt | None:
-        """BOS; none for the padded layout, which has no end of string to generate."""
-        if self.format == "padded":
-            return None
+    def _exam(self, count: int) -> Exam:
         tokens = np.full((count, 1), self.bos, dtype=np.int64)
-        return Prompt(tokens, stop=self.eos, longest=self.max_length)
+        longest = self.grammar.lengths.max + 1
+        completions = yield Prompt(tokens, longest=longest, stop=self.eos)
+        right = self.judge(completions)
+        samples = tuple(
+            Sample(title=str(number), text=self.text(row), right=bool(valid))
+            for number, (row, valid) in enumerate(
+                zip(completions[:SAMPLES], right[:SAMPLES], strict=True), start=1
+            )
+        )
+        return Examination({"generate/valid": float(right.mean())}, tables={}, samples=samples)
 
     def judge(self, completions: Tokens) -> Mask:
+        """Whether each completion [B, N] of BOS is a string of the language and its end, bool [B]."""
         ended = completions == self.eos
         lengths = np.where(ended.any(axis=1), ended.argmax(axis=1), completions.shape[1])
         strings = [row[:length] for row, length in zip(completions, lengths, strict=True)]
         return self.grammar.accepts(strings) & ended.any(axis=1)
+
+    def text(self, completion: Tokens) -> str:
+        """A completion as people read it: the names of its terminals up to its end, … if it has none."""
+        names = ("BOS", *self.grammar.terminals)
+        ends = np.flatnonzero(completion == self.eos)
+        if len(ends) == 0:
+            return " ".join([*(names[token] for token in completion), "…"])
+        return " ".join(names[token] for token in completion[: ends[0]])
+
+    def describe(self) -> Description:
+        """Rules, counts, lengths, entropy, floors and a few strings with their trees."""
+        return describe(self.grammar)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from seqtune.tasks.cfg.ambiguity import Entropy
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.named import RULES
+from seqtune.tasks.task import Strings
 
 
 def own_grammar(rules: dict[str, list[str]]) -> Grammar:
@@ -65,8 +66,9 @@ def test_cfg3f_has_the_known_entropy():
     assert abs(entropy - 187.1) < 2 * 1.1
     assert 0 < entropy.standard_error < 0.02
     assert entropy / (whole.lengths.mean + 1) == pytest.approx(0.741, abs=5e-4)
-    strings, of_derivations = whole.sample_derivations(2_000, np.random.default_rng(1))
-    ambiguous = whole.log_probability(strings) - of_derivations > 1e-6
+    trees = whole.sample_trees(2_000, np.random.default_rng(1))
+    strings = Strings(trees.tokens, trees.offsets)
+    ambiguous = whole.log_probability(strings) - trees.log_probability > 1e-6
     # 40 % of strings; three standard errors of a share of 2,000.
     assert ambiguous.mean() == pytest.approx(0.4, abs=0.033)
 

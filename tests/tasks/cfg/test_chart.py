@@ -1,6 +1,7 @@
 """Probabilities of strings and prefixes, against complete enumeration and a naive recursion."""
 
 import math
+import tracemalloc
 from functools import cache
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.named import RULES
+from seqtune.tasks.task import Strings
 
 MIXED = Grammar.from_rules(
     name="mixed",
@@ -65,12 +67,17 @@ def flips(own: Grammar, string: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 @st.composite
 def grammars(draw: st.DrawFn) -> Grammar:
-    """Small grammars of any shape: mixed depth, rules of one symbol to three, often ambiguous."""
-    rules: dict[str, list[tuple[str, ...]]] = {}
+    """Small grammars of any shape: mixed depth, rules of one symbol to three, often ambiguous.
+
+    In about half of them rules are not equally likely.
+    """
+    rules: dict[str, dict[str, float]] = {}
     known = ["x", "y"]
+    weights = st.integers(1, 9) if draw(st.booleans()) else st.just(1)
     for name in ("A", "B", "S")[: draw(st.integers(1, 3))]:
-        rhs = st.lists(st.sampled_from(known), min_size=1, max_size=3).map(tuple)
-        rules[name] = draw(st.lists(rhs, min_size=1, max_size=3, unique=True))
+        rhs = st.lists(st.sampled_from(known), min_size=1, max_size=3).map(" ".join)
+        drawn = draw(st.dictionaries(rhs, weights, min_size=1, max_size=3))
+        rules[name] = {words: weight / sum(drawn.values()) for words, weight in drawn.items()}
         known = [*known, name]
     return Grammar.from_rules(name="drawn", root=known[-1], rules=rules)
 
@@ -102,6 +109,50 @@ def test_any_grammar_agrees_with_enumeration(own, data):
     assert own.accepts([string])[0] == (string in known)
     expected = next_token_by_enumeration(own, string)
     np.testing.assert_allclose(own.next_token(string), expected, rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=40)
+@given(own=grammars(), seed=st.integers(0, 2**32))
+def test_what_is_sampled_is_in_the_language_and_flips_are_judged_as_by_brute_force(own, seed):
+    strings = [tuple(string.tolist()) for string in own.sample(5, seed)]
+    assert own.accepts(strings).all()
+    known = own.strings()
+    assert set(strings) <= set(known)
+    assert math.fsum(np.exp(own.log_probability(known))) == pytest.approx(1, abs=1e-9)
+    changed = [other for string in strings for other in flips(own, string)]
+    assert own.accepts(changed).tolist() == [other in known for other in changed]
+
+
+@pytest.mark.parametrize("threads", [0, 3])
+def test_threads_and_slices_change_nothing(threads: int, monkeypatch: pytest.MonkeyPatch):
+    part = grammar("cfg3f", height=4)
+    strings = part.sample(300, 0)
+    alone = part.log_probability(strings)
+    rows, offsets = part.next_token_batch(strings)
+    monkeypatch.setattr("seqtune.tasks.cfg.chart.Chart.slice_tokens", 500)
+    assert (part.log_probability(strings, threads=threads) == alone).all()
+    again, same = part.next_token_batch(strings, threads=threads)
+    assert (again == rows).all()
+    assert (same == offsets).all()
+    assert len(part.log_probability([], threads=threads)) == 0
+
+
+def test_memory_does_not_grow_with_the_batch():
+    part = grammar("cfg3b", height=5)
+    part.log_probability(part.sample(10, 0))
+
+    def extra(count: int) -> int:
+        """Most bytes held beyond strings and result."""
+        strings = Strings(*part.sample_flat(count, np.random.default_rng(0)))
+        tracemalloc.start()
+        part.log_probability(strings)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak - 8 * count
+
+    extra(100)
+    few, many = extra(2_000), extra(20_000)
+    assert many < 1.2 * few + 100_000
 
 
 @settings(deadline=None, max_examples=30)

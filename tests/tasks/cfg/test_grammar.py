@@ -4,6 +4,7 @@ import math
 import pickle
 import re
 
+import numpy as np
 import pytest
 
 from seqtune.tasks.cfg.grammar import Grammar, grammar
@@ -149,6 +150,43 @@ def test_bad_notation_is_explained(text, message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(
+    ("rules", "around"),
+    [
+        ({"S": ["A x", "x"], "A": ["B", "x"], "B": ["x S"]}, "S -> A -> B -> S"),
+        ({"S": ["S a", "a"]}, "S -> S"),
+    ],
+)
+def test_recursion_needs_a_cap(rules, around):
+    assert problems("S", rules) == []
+    message = f"rules must not be recursive here, but got {around}; a recursive grammar needs a"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Grammar.from_rules(name="bad", root="S", rules=rules)
+
+
+def test_probabilities_weigh_everything_that_is_computed_from_rules():
+    rules = {"S": {"A A": 0.25, "A": 0.75}, "A": {"a": 0.9, "b b": 0.1}}
+    weighted = Grammar.from_rules(name="weighted", root="S", rules=rules)
+    strings = weighted.strings()
+    assert strings[(1,)] == pytest.approx(0.75 * 0.9)
+    assert strings[(1, 2, 2)] == pytest.approx(0.25 * 0.9 * 0.1)
+    assert sum(strings.values()) == pytest.approx(1, abs=1e-12)
+    mean = sum(len(string) * p for string, p in strings.items())
+    assert weighted.lengths.mean == pytest.approx(mean)
+    entropy = -sum(p * math.log(p) for _, p in weighted.derivations())
+    assert weighted.derivation_entropy() == pytest.approx(entropy)
+    np.testing.assert_allclose(
+        np.exp(weighted.log_probability(list(strings))), list(strings.values())
+    )
+    assert weighted.count() == 6
+    again = pickle.loads(pickle.dumps(weighted))
+    assert again.probabilities == weighted.probabilities
+    assert again == weighted
+    assert weighted != Grammar.from_rules(
+        name="weighted", root="S", rules={k: list(v) for k, v in rules.items()}
+    )
+
+
 BAD = [
     (
         {"S": ["A b"], "A": []},
@@ -165,8 +203,7 @@ BAD = [
     (
         {"S": ["a b", "b", ["a", "b"]]},
         "S",
-        "S: right-hand sides must differ, since all are equally likely, "
-        "but got 'a b' 2 times; write it once",
+        "S: right-hand sides must differ, but got 'a b' 2 times; write it once",
     ),
     (
         {"S": ["a | b"]},
@@ -191,16 +228,25 @@ BAD = [
         "but got {}",
     ),
     (
-        {"S": ["A x", "x"], "A": ["B", "x"], "B": ["x S"]},
+        {"S": ["A x", "x"], "A": ["B x", "A A"], "B": ["x A"]},
         "S",
-        "rules must not be recursive, but got S -> A -> B -> S; recursive grammars are not "
-        "supported yet: write a nonterminal of its own for every level of the tree",
+        "A: must derive a string, but every one of its rules leads back to A; "
+        "give it a rule that ends\n"
+        "B: must derive a string, but every one of its rules leads back to B; "
+        "give it a rule that ends",
     ),
     (
-        {"S": ["S a", "a"]},
+        {"S": {"a": 0.5, "b": 0.4}},
         "S",
-        "rules must not be recursive, but got S -> S; recursive grammars are not supported yet: "
-        "write a nonterminal of its own for every level of the tree",
+        "S: probabilities must sum to 1, but got 0.5 + 0.4 = 0.9",
+    ),
+    (
+        {"S": {"a": 1.5, "b": 0}},
+        "S",
+        "S: a probability must be a number above 0 and at most 1, but a is 1.5; leave "
+        "out a rule that is never used\n"
+        "S: a probability must be a number above 0 and at most 1, but b is 0; leave "
+        "out a rule that is never used",
     ),
     (
         {"Noun": ["cat"], "Phrase": ["Noun", "the Noun"]},
@@ -217,15 +263,15 @@ BAD = [
 
 @pytest.mark.parametrize(("rules", "root", "message"), BAD)
 def test_a_bad_grammar_is_explained_in_one_line(rules, root, message):
-    assert problems(root, rules) == [message]
+    assert problems(root, rules) == message.splitlines()
     with pytest.raises(ValueError, match=re.escape(message)):
         Grammar.from_rules(name="bad", root=root, rules=rules)
 
 
 def test_all_problems_are_told_at_once():
-    rules = {"S": ["A b", "A b"], "A": [], "B": ["B"]}
+    rules = {"S": ["A b", "A b"], "A": []}
     found = problems("T", rules)
-    assert [line.split()[0] for line in found] == ["S:", "A:", "no", "rules"]
+    assert [line.split()[0] for line in found] == ["S:", "A:", "no"]
     with pytest.raises(ValueError, match="S: right-hand sides must differ") as error:
         Grammar.from_rules(name="bad", root="T", rules=rules)
     assert str(error.value).splitlines() == found

@@ -1,0 +1,139 @@
+"""Families of random grammars whose tree height, branching and ambiguity are chosen.
+
+Like the cfg3 grammars: one root; below it, at each height, the same number of nonterminals; a
+right-hand side holds symbols of the height below only, so that all leaves lie at one depth.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+
+from seqtune import seeding
+from seqtune.spec import listed
+from seqtune.tasks.cfg.ambiguity import is_proven_unambiguous
+from seqtune.tasks.cfg.grammar import Grammar
+
+TRIES = 50
+"""Draws of the rules of one nonterminal before the whole grammar is begun anew."""
+
+RESTARTS = 10
+"""Draws of a whole grammar before the wish counts as one that cannot be met."""
+
+STEPS = 5_000
+"""Steps of the search for a second derivation, after which a draft is dropped as if it had one."""
+
+Words = tuple[tuple[str, ...], ...]
+
+
+@cache
+def generated(
+    *,
+    height: int,
+    symbols: int,
+    rules: int,
+    lengths: tuple[int, ...],
+    terminals: int,
+    unambiguous: bool,
+    seed: int,
+) -> Grammar:
+    """A random grammar; equal arguments give the same one on every machine.
+
+    The terminals are 1, 2, ...; nonterminals are numbered on from there, from the bottom up. No two
+    nonterminals of a height share a right-hand side.
+
+    Args:
+        height: of the tree.
+        symbols: nonterminals of every height but the root's, which is one.
+        rules: right-hand sides of a nonterminal, all equally likely.
+        lengths: symbols of a right-hand side: each length is as likely as the others.
+        terminals: number of terminals.
+        unambiguous: whether rules are drawn anew until no string can have two trees, which is proven.
+        seed: of the draws.
+
+    Raises:
+        ValueError: if there are too few right-hand sides, or no unambiguous grammar was found.
+    """
+    name = f"generated-{seed}"
+    _check(symbols=symbols, rules=rules, lengths=lengths, below=min(terminals, symbols))
+    generator = seeding.generator(seed, "grammar")
+    for _ in range(RESTARTS):
+        draft: dict[str, Words] = {}
+        below = [str(number) for number in range(1, terminals + 1)]
+        for level in range(1, height + 1):
+            count = 1 if level == height else symbols
+            first = terminals + 1 + (level - 1) * symbols
+            own = [str(first + number) for number in range(count)]
+            if not _add_level(
+                draft,
+                own,
+                below=below,
+                rules=rules,
+                lengths=lengths,
+                unambiguous=unambiguous,
+                generator=generator,
+            ):
+                break
+            below = own
+        else:
+            whole = {symbol: list(draft[symbol]) for symbol in reversed(draft)}
+            return Grammar.from_rules(name=name, root=below[0], rules=whole)
+    raise ValueError(
+        f"no unambiguous grammar was found in {RESTARTS} draws; "
+        "take fewer rules, longer right-hand sides, more symbols or terminals, or another seed"
+    )
+
+
+def _check(*, symbols: int, rules: int, lengths: Sequence[int], below: int) -> None:
+    most = sum(below**length for length in set(lengths))
+    if symbols * rules > most:
+        raise ValueError(
+            f"symbols x rules must be at most the {most} right-hand sides that {below} symbols have "
+            f"in lengths {listed(map(str, lengths))}, but got {symbols} x {rules}"
+        )
+
+
+def _add_level(
+    draft: dict[str, Words],
+    own: list[str],
+    *,
+    below: list[str],
+    rules: int,
+    lengths: tuple[int, ...],
+    unambiguous: bool,
+    generator: np.random.Generator,
+) -> bool:
+    """Draws the rules of a level's nonterminals; False if that came to no end."""
+    taken: set[tuple[str, ...]] = set()
+    for symbol in own:
+        for _ in range(TRIES):
+            words: set[tuple[str, ...]] = set()
+            while len(words) < rules:
+                word = _word(below, lengths=lengths, generator=generator)
+                if word in taken:
+                    continue
+                words.add(word)
+            trial = draft | {symbol: tuple(sorted(words))}
+            if not unambiguous or _is_unambiguous(symbol, trial):
+                break
+        else:
+            return False
+        taken |= words
+        draft[symbol] = trial[symbol]
+    return True
+
+
+def _word(
+    below: list[str], *, lengths: Sequence[int], generator: np.random.Generator
+) -> tuple[str, ...]:
+    # random() rather than integers(): its stream has been the same in every version of NumPy.
+    length = lengths[int(generator.random() * len(lengths))]
+    places = (generator.random(length) * len(below)).astype(int)
+    return tuple(below[place] for place in places)
+
+
+def _is_unambiguous(symbol: str, rules: dict[str, Words]) -> bool:
+    part = Grammar.from_rules(
+        name="draft", root=symbol, rules={k: list(v) for k, v in rules.items()}
+    )
+    return is_proven_unambiguous(part, steps=STEPS)
