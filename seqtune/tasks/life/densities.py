@@ -1,0 +1,138 @@
+"""How many cells of a board are alive: the distribution that each board's share of live cells is drawn from.
+
+Given its share p, a homogeneous board has independent cells, each alive with probability p. A reader of
+the board who knows the distribution of p but not p itself predicts the next cell after m cells, k of them
+alive, by (a + k) / (a + b + m) where p is beta(a, b): with a = b = 1, where p may be anything from 0 to 1,
+that is Laplace's rule (k + 1) / (m + 2). It is the best prediction there is, so it gives the floor.
+
+Shares are spread evenly over a draw: of A boards, one has its share in each A-th part of the distribution
+(for `broad`, one in each [i / A, (i + 1) / A), as i / (A - 1) is in the experiment that the language comes
+from), in random order. Each by itself still has the distribution named.
+"""
+
+import abc
+import math
+from typing import Annotated, Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BeforeValidator, Field
+
+from seqtune.spec import ByKind, Spec
+from seqtune.tasks.life.board import Boards
+
+Probabilities: TypeAlias = npt.NDArray[np.float64]
+
+
+class _Density(Spec):
+    """What every density can do."""
+
+    @abc.abstractmethod
+    def shares(self, count: int, *, generator: np.random.Generator) -> Probabilities:
+        """The shares of live cells of that many boards, float64 [B]."""
+
+    @abc.abstractmethod
+    def predicted(self, cells: Boards) -> Probabilities:
+        """Probability that each of the cells [B, n] is alive, given those before it; float64 [B, n]."""
+
+    @abc.abstractmethod
+    def entropy(self, cells: int) -> float:
+        """Nats that the cells of a board are expected to cost whoever predicts them best."""
+
+
+class _Known(_Density):
+    """The same share in every board."""
+
+    @abc.abstractmethod
+    def share_alive(self) -> float:
+        """Probability that a cell is alive."""
+
+    def shares(self, count: int, *, generator: np.random.Generator) -> Probabilities:
+        return np.full(count, self.share_alive())
+
+    def predicted(self, cells: Boards) -> Probabilities:
+        return np.full(cells.shape, self.share_alive())
+
+    def entropy(self, cells: int) -> float:
+        alive = self.share_alive()
+        return -cells * sum(p * math.log(p) for p in (alive, 1 - alive) if p > 0)
+
+
+class _Unknown(_Density):
+    """A share that is drawn for each board."""
+
+    @abc.abstractmethod
+    def prior(self) -> tuple[float, float]:
+        """Both parameters, a and b, of the beta distribution of the share."""
+
+    def shares(self, count: int, *, generator: np.random.Generator) -> Probabilities:
+        from scipy.special import betaincinv
+
+        spread = (generator.permutation(count) + generator.random(count)) / max(count, 1)
+        return betaincinv(*self.prior(), spread)
+
+    def predicted(self, cells: Boards) -> Probabilities:
+        a, b = self.prior()
+        alive = np.cumsum(cells, axis=1, dtype=np.int64) - cells
+        return (a + alive) / (a + b + np.arange(cells.shape[1]))
+
+    def entropy(self, cells: int) -> float:
+        from scipy.special import betaln, gammaln
+
+        a, b = self.prior()
+        alive = np.arange(cells + 1)
+        nats = betaln(a, b) - betaln(a + alive, b + cells - alive)
+        orders = gammaln(cells + 1) - gammaln(alive + 1) - gammaln(cells - alive + 1)
+        return float(np.exp(orders - nats) @ nats)
+
+
+class High(_Known):
+    """Every cell is alive with probability .5: the boards of highest entropy."""
+
+    kind: Literal["high"] = "high"
+
+    def share_alive(self) -> float:
+        return 0.5
+
+
+class Fixed(_Known):
+    """Every cell is alive with the same probability; a bare number stands for it."""
+
+    kind: Literal["fixed"] = "fixed"
+    share: float = Field(ge=0, le=1)
+    """Probability that a cell is alive."""
+
+    def share_alive(self) -> float:
+        return self.share
+
+
+class Broad(_Unknown):
+    """Boards from empty to full: the share is uniform from 0 to 1."""
+
+    kind: Literal["broad"] = "broad"
+
+    def prior(self) -> tuple[float, float]:
+        return 1.0, 1.0
+
+
+class Beta(_Unknown):
+    """The share has a beta distribution, its mean a / (a + b)."""
+
+    kind: Literal["beta"] = "beta"
+    a: float = Field(gt=0)
+    """The larger, the more cells are alive."""
+    b: float = Field(gt=0)
+    """The larger, the more cells are dead."""
+
+    def prior(self) -> tuple[float, float]:
+        return self.a, self.b
+
+
+def _from_number(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"kind": "fixed", "share": value} if number else value
+
+
+DensitySpec: TypeAlias = Annotated[
+    High | Broad | Fixed | Beta, ByKind(), BeforeValidator(_from_number)
+]

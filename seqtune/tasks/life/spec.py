@@ -1,0 +1,125 @@
+"""Which world: the rule, the boards, how they are written and what of them is scored."""
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from seqtune.spec import Spec, problem
+from seqtune.tasks.life.board import Boards, Border, Rule
+from seqtune.tasks.life.densities import DensitySpec, Fixed, High
+from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec
+from seqtune.tasks.life.notation import Vocabulary
+from seqtune.tasks.life.pattern import Pattern, load, place, shipped
+
+if TYPE_CHECKING:
+    from seqtune.tasks.life.task import LifeTask
+
+
+def _canonical(text: str) -> str:
+    try:
+        return str(Rule.parse(text))
+    except ValueError as error:
+        raise problem(str(error)) from None
+
+
+def _known(name: str) -> str:
+    try:
+        load(name)
+    except ValueError as error:
+        raise problem(str(error)) from None
+    return name
+
+
+PatternName = Annotated[str, AfterValidator(_known)]
+"""Name of a shipped pattern, or the path of a `.rle` or `.cells` file."""
+
+
+class LifeSpec(Spec):
+    """Boards and what a life-like rule makes of them."""
+
+    kind: Literal["life"] = "life"
+    rule: Annotated[str, AfterValidator(_canonical)] = "B3/S23"
+    """Counts of live neighbours that give birth, and that let survive."""
+    rows: int = Field(default=4, ge=1)
+    columns: int = Field(default=4, ge=1)
+    border: Border = "torus"
+    """What lies beyond the edge: the opposite edge, or cells that are always dead."""
+    steps: int = Field(default=1, ge=1)
+    """How many steps ahead the second board is; 1 is the original's two-state jump."""
+    density: DensitySpec = High()
+    """`high`, `broad`, the probability that a cell is alive, or `{kind: beta, a: 2, b: 5}`."""
+    layout: LayoutSpec = Homogeneous()
+    """`homogeneous`, or `heterogeneous` for boards with clusters."""
+    vocabulary: Vocabulary = "bytes"
+    """256 tokens, one a byte; or only those that occur."""
+    loss: Literal["completion", "whole"] = "completion"
+    """What is scored: the second board, or the prompt as well."""
+    patterns: Annotated[tuple[PatternName, ...], Field(strict=False)] | None = None
+    """Test boards: names of patterns, or paths of `.rle` and `.cells` files; null is all shipped that fit."""
+    rollout_steps: int = Field(default=10, ge=0)
+    """How often a model reads its own board in a roll-out; 0 leaves roll-outs out."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if isinstance(self.layout, Heterogeneous):
+            self._check_heterogeneous(self.layout)
+        try:
+            self.test_boards()
+        except ValueError as error:
+            raise problem(str(error), at="patterns") from None
+        return self
+
+    def _check_heterogeneous(self, layout: Heterogeneous) -> None:
+        try:
+            layout.target(rows=self.rows, columns=self.columns)
+        except ValueError as error:
+            raise problem(str(error), at="layout") from None
+        cells = self.rows * self.columns
+        if isinstance(self.density, Fixed) and round(self.density.share * cells) in (0, cells):
+            raise problem(
+                "must leave heterogeneous boards both live and dead cells, but got "
+                f"{self.density.share:g} on {cells} cells; write a density nearer to 0.5",
+                at="density",
+            )
+
+    def test_patterns(self) -> list[Pattern]:
+        """The patterns that boards are tested with.
+
+        Raises:
+            ValueError: if two have the same name, or one cannot be read any more.
+        """
+        if self.patterns is None:
+            return [each for each in shipped() if each.fits(rows=self.rows, columns=self.columns)]
+        found = [load(name) for name in self.patterns]
+        names = [each.name for each in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"must have different names, but got {', '.join(twice)} more than once"
+            )
+        return found
+
+    def test_boards(self) -> dict[str, Boards]:
+        """By name of the pattern, a board [R, C] with it in the middle.
+
+        Raises:
+            ValueError: if a pattern is larger than the board.
+        """
+        return {
+            pattern.name: place(pattern, rows=self.rows, columns=self.columns)
+            for pattern in self.test_patterns()
+        }
+
+    @property
+    def scores(self) -> frozenset[str]:
+        """The metrics that not every task has."""
+        names = {"valid/excess", "valid/excess_string"}
+        names |= {f"generate/{score}" for score in ("valid", "cells", "exact")}
+        if self.rollout_steps > 0:
+            names |= {f"rollout/{score}" for score in ("cells", "exact", "first_wrong")}
+        return frozenset(names)
+
+    def build(self) -> "LifeTask":
+        from seqtune.tasks.life.task import LifeTask
+
+        return LifeTask(self)

@@ -1,0 +1,129 @@
+"""Conway's Game of Life as a language: a board, and the board a few steps later, in one string.
+
+Alphabet: the 20 characters of `@PredictNextState<>[]$`, the blank and the cells `0` (dead) and `1` (alive).
+A string is `@PredictNextState<S1> [S2]$`, S1 and S2 boards row by row; it belongs to the language if S2 is
+what the rule makes of S1 in `steps` steps. n cells make 2 n + 23 characters: 55 on 4 x 4, 2,071 on 32 x 32.
+
+Example (4 x 4 torus, Conway's rule, one step; a row of three live cells becomes a column):
+
+    . . . .      . O . .
+    O O O .  ->  . O . .     @PredictNextState<0000111000000000> [0100010001000000]$
+    . . . .      . O . .
+    . . . .      . . . .
+
+A model reads all characters but the last and predicts all but the first. The language is deterministic
+once S1 is known, so its floor is:
+
+- loss `completion`: only the n + 4 characters ` [S2]$` are scored, and the floor is 0 nats, all right;
+- loss `whole`: all 2 n + 22 are scored. The cells of S1 cost what `densities.py` says, everything else
+  nothing: at density .5 that is n ln 2 nats a string, .34289 a character on 32 x 32, and with broad
+  densities .24882 (.24734 for whoever is told the density). The cells of a heterogeneous board depend
+  on one another in a way that nobody has written down, so there the floor leaves them out.
+
+Strings for training and for validation are drawn alike and told apart by their seeds alone; on small boards
+the same board turns up in both.
+
+Source: Berkovich & Buehler 2024, arXiv 2409.12182 (LifeGPT); Gardner 1970 (the game).
+"""
+
+import numpy as np
+
+from seqtune.tasks.description import Description
+from seqtune.tasks.exam import Exam
+from seqtune.tasks.life.board import Boards, Rule, step
+from seqtune.tasks.life.exam import BoardSet, LifeExam
+from seqtune.tasks.life.layouts import Homogeneous
+from seqtune.tasks.life.notation import Notation
+from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.task import Batch, Floor, Split, Strings, Task
+
+TEST_DENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Densities of the test sets; those of the original's test boards."""
+
+TEST_BOARDS = 16
+"""Most boards of a test set; one where they are all alike."""
+
+
+class LifeTask(Task):
+    """Draws boards, writes them with what becomes of them, and judges predictions.
+
+    Attributes:
+        spec: what it was built from.
+        notation: how boards are written.
+    """
+
+    def __init__(self, spec: LifeSpec) -> None:
+        self.spec = spec
+        self.rule = Rule.parse(spec.rule)
+        self.notation = Notation(rows=spec.rows, columns=spec.columns, vocabulary=spec.vocabulary)
+        self.vocab_size = self.outputs = self.notation.size
+        self.max_length = self.notation.length - 1
+        self._test_boards = spec.test_boards()
+
+    def boards(self, count: int, *, generator: np.random.Generator) -> Boards:
+        """Draws first boards of the language, uint8 [B, R, C]."""
+        shares = self.spec.density.shares(count, generator=generator)
+        return self.spec.layout.draw(
+            shares, rows=self.spec.rows, columns=self.spec.columns, generator=generator
+        )
+
+    def after(self, boards: Boards) -> Boards:
+        """What becomes of boards in the language's number of steps."""
+        spec = self.spec
+        return step(boards, rule=self.rule, border=spec.border, steps=spec.steps)
+
+    def draw(
+        self, count: int, *, generator: np.random.Generator, split: Split = "train"
+    ) -> Strings:
+        boards = self.boards(count, generator=generator)
+        return self.notation.strings(boards, after=self.after(boards))
+
+    def batch(self, strings: Strings) -> Batch:
+        rows = strings.tokens.reshape(len(strings), self.notation.length).astype(np.int64)
+        count, steps = len(rows), self.max_length
+        scored = np.ones((count, steps), dtype=bool)
+        known = None
+        if self.spec.loss == "completion":
+            scored[:, : self.notation.prompt_length - 1] = False
+        elif not self.spec.layout.independent:
+            # Targets begin with the second character, so each stands one place further left.
+            first = self.notation.first_cell - 1
+            known = scored.copy()
+            known[:, first : first + self.notation.cells] = False
+        return Batch(rows[:, :-1], rows[:, 1:], scored, strings, known)
+
+    def floor(self, batch: Batch) -> Floor:
+        """Exact: the cells of the first boards where they are compared; all else is certain."""
+        compared = int(batch.compared.sum())
+        certain = Floor(0.0, correct=compared, scored=compared, strings=len(batch))
+        if self.spec.loss == "completion" or batch.known is not None:
+            return certain
+        cells = self.notation.first_boards(batch.strings)
+        alive = self.spec.density.predicted(cells)
+        own = np.where(cells == 1, alive, 1 - alive)
+        missed = float((1 - np.maximum(alive, 1 - alive)).sum())
+        return Floor(
+            nats=float(-np.log(own).sum()),
+            correct=compared - missed,
+            scored=compared,
+            strings=len(batch),
+        )
+
+    def exam(self, count: int, *, generator: np.random.Generator) -> Exam:
+        """Boards drawn and test boards predicted, then rolled out from the model's own predictions."""
+        drawn = BoardSet("drawn", self.boards(count, generator=generator))
+        shape = {"rows": self.spec.rows, "columns": self.spec.columns}
+        sets: list[BoardSet] = []
+        for density in TEST_DENSITIES:
+            alike = density in (0, 1)
+            shares = np.full(1 if alike else min(count, TEST_BOARDS), density)
+            boards = Homogeneous().draw(shares, **shape, generator=generator)
+            sets.append(BoardSet(f"density {density:g}", boards))
+        sets += [BoardSet(name, board[np.newaxis]) for name, board in self._test_boards.items()]
+        exam = LifeExam(self.notation, after=self.after, rollout_steps=self.spec.rollout_steps)
+        return exam.run(drawn=drawn, sets=sets)
+
+    def describe(self) -> Description:
+        from seqtune.tasks.life.describe import describe
+
+        return describe(self)
