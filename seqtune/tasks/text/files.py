@@ -1,0 +1,182 @@
+"""What a text is made of: files, or Python's own documentation; and whether that is text at all.
+
+Files are read in pieces and never held whole, so a text may be larger than the memory. They stand in the
+order of their paths, end to end with nothing between them: the text's bytes are the files' bytes.
+"""
+
+import codecs
+import functools
+import glob
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from seqtune.source import FileError
+
+CHUNK_BYTES = 1 << 20
+"""Files are read in pieces of at most this many bytes."""
+
+DOCUMENTATION = "Python's documentation topics"
+"""Name of the text that needs no file."""
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file as it was found; it is read anew when its size or its time has changed.
+
+    Attributes:
+        name: its path as a person wrote it.
+        path: its absolute path.
+        size: in bytes.
+        modified: time of its last change, in nanoseconds.
+    """
+
+    name: str
+    path: Path
+    size: int
+    modified: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """Files end to end; without files, Python's documentation."""
+
+    files: tuple[TextFile, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(file.size for file in self.files) if self.files else len(documentation())
+
+    def read(self, *, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop`."""
+        found = io.BytesIO()
+        for _, file in self._opened():
+            size = file.seek(0, io.SEEK_END)
+            file.seek(min(start, size))
+            found.write(file.read(max(0, min(stop, size) - start)))
+            start, stop = max(0, start - size), max(0, stop - size)
+        return found.getvalue()
+
+    def pieces(self) -> Iterator[tuple[bytes, str]]:
+        """The whole text in pieces: bytes, and the characters that end in them.
+
+        Raises:
+            FileError: at the first byte that is no text, with its place.
+        """
+        for name, file in self._opened():
+            yield from _decoded(file, name=name)
+
+    def _opened(self) -> Iterator[tuple[str, BinaryIO]]:
+        if not self.files:
+            yield DOCUMENTATION, io.BytesIO(documentation())
+        for file in self.files:
+            try:
+                with file.path.open("rb") as opened:
+                    yield file.name, opened
+            except OSError as error:
+                raise FileError(f"{file.name}: cannot be read: {error.strerror}") from None
+
+
+@dataclass(frozen=True)
+class Measures:
+    """A text in figures: its bytes, its characters, and the SHA-256 of its bytes in hexadecimal."""
+
+    size: int
+    characters: int
+    sha256: str
+
+
+@functools.cache
+def documentation() -> bytes:
+    """The topics of `help()` in the order of their names, joined by newlines, in UTF-8.
+
+    They end in a newline each, so an empty line stands between two. Another version of Python has
+    another text.
+    """
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics)).encode()
+
+
+@functools.lru_cache(maxsize=64)
+def measure(text: Text) -> Measures:
+    """Reads a text once, and once more when a file has changed.
+
+    Raises:
+        FileError: if a file is no text, or there is not one byte.
+    """
+    size = characters = 0
+    digest = hashlib.sha256()
+    for chunk, decoded in text.pieces():
+        size += len(chunk)
+        characters += len(decoded)
+        digest.update(chunk)
+    if size == 0:
+        one = len(text.files) == 1
+        raise FileError(f"{text.files[0].name}: {'is' if one else 'and all others are'} empty")
+    return Measures(size=size, characters=characters, sha256=digest.hexdigest())
+
+
+def find(pattern: str | None) -> Text:
+    """The text at a path or glob (`**` takes in all folders below); None is Python's documentation.
+
+    Raises:
+        FileError: if there is no such file.
+    """
+    if pattern is None:
+        return Text()
+    if not pattern:
+        raise FileError("names no file; write a path, a glob such as data/*.txt, or null")
+    whole = Path(pattern).expanduser()
+    if whole.is_dir():
+        raise FileError(f"{pattern}: is a directory; write {whole / '*.txt'} for the files in it")
+    if whole.exists() or not glob.has_magic(pattern):
+        return Text((_stamped(whole, name=pattern),))
+    names = sorted(name for name in glob.iglob(str(whole), recursive=True) if Path(name).is_file())
+    if not names:
+        raise FileError(f"{pattern}: matches no file; paths start from {Path.cwd()}")
+    return Text(tuple(_stamped(Path(name), name=name) for name in names))
+
+
+def _stamped(path: Path, *, name: str) -> TextFile:
+    if not path.is_file():
+        what = "is no regular file" if path.exists() else "no such file"
+        start = "" if path.is_absolute() else f"; paths start from {Path.cwd()}"
+        raise FileError(f"{name}: {what}{start}")
+    status = path.stat()
+    return TextFile(
+        name=name, path=path.absolute(), size=status.st_size, modified=status.st_mtime_ns
+    )
+
+
+def _decoded(file: BinaryIO, *, name: str) -> Iterator[tuple[bytes, str]]:
+    """A file's chunks, each with the characters that end in it."""
+    held, offset, line = b"", 0, 1
+    while True:
+        chunk = file.read(CHUNK_BYTES)
+        block = held + chunk
+        found = _first_wrong(block, last=not chunk)
+        if found is not None:
+            line += block.count(b"\n", 0, found)
+            why = "is not UTF-8 text" if block[found] else "makes it a binary file"
+            place = f"line {line}, byte offset {offset + found}"
+            raise FileError(f"{name}: {place}: 0x{block[found]:02x} {why}")
+        if not chunk:
+            return
+        text, used = codecs.utf_8_decode(block, "strict", False)
+        yield chunk, text
+        held, offset, line = block[used:], offset + used, line + block.count(b"\n", 0, used)
+
+
+def _first_wrong(block: bytes, *, last: bool) -> int | None:
+    """Where the first NUL or byte that is no UTF-8 stands."""
+    null = block.find(b"\0")
+    try:
+        codecs.utf_8_decode(block if null < 0 else block[:null], "strict", last or null >= 0)
+    except UnicodeDecodeError as error:
+        return error.start
+    return null if null >= 0 else None

@@ -1,0 +1,194 @@
+"""A text as a prediction task: what comes next, given up to `length` units before.
+
+A text is one stream of units, which are bytes, characters or words. Its last `split` share is the validation
+part, the rest the training part. A string is a window of `length + 1` units that begins anywhere in one of
+the two, all beginnings being equally likely, and lies within that part. The model reads all but its last
+unit and predicts all but its first. What the vocabulary, taken from the training part, does not hold is
+read and scored as one unknown unit.
+
+Example (characters, length 3, the text `abcabd`): the window `bcab` reads `bca` and predicts `cab`. By
+frequency, then code point, a, b, c, d are 1, 2, 3, 4, so it reads 2 3 1 and predicts 3 1 2.
+
+Nobody knows the best score on a text, so there is no floor. In its place stand references: n-grams with
+Kneser-Ney smoothing and the compressor lzma.
+
+Source: Kneser & Ney 1995; Chen & Goodman 1999 (the n-grams).
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from seqtune import seeding
+from seqtune.source import FileError
+from seqtune.spec import Spec, problem
+from seqtune.tasks.description import Description
+from seqtune.tasks.exam import Exam, Examination, Prompt, Sample
+from seqtune.tasks.task import Batch, Split, Strings, Task, Tokens
+from seqtune.tasks.text import describe, references
+from seqtune.tasks.text.corpus import Corpus, Encoding, open_corpus
+from seqtune.tasks.text.encoding import divide
+from seqtune.tasks.text.files import Text, find, measure
+from seqtune.tasks.text.units import PLURALS, Unit, tokenize
+
+FREQUENT_WORDS = 10_000
+"""Words in the vocabulary if the spec does not say how many."""
+
+SAMPLES = 4
+"""Windows that an exam has gone on with."""
+
+LONGEST_SAMPLE = 200
+
+DESCRIBED = 256
+"""Windows that the references of a description are taken on."""
+
+SEAM = "\N{MATHEMATICAL RIGHT DOUBLE ANGLE BRACKET}"
+"""Stands in a sample between the prompt and what the model made of it."""
+
+
+class TextSpec(Spec):
+    """Windows of a text: any UTF-8 files, or Python's own documentation."""
+
+    kind: Literal["text"] = "text"
+    path: str | None = None
+    """A file, or a glob (`data/**/*.txt`) whose files are joined in the order of their paths with nothing
+    between; relative to the working directory. Null is Python's documentation, which needs no download."""
+    unit: Unit = "char"
+    length: int = Field(default=128, ge=1)
+    """Units that are predicted in a window."""
+    split: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the text, its end, that is for validation."""
+    vocabulary: int | None = Field(default=None, ge=1)
+    """How many units, the most frequent ones, are known; null is all characters, or 10,000 words."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.unit == "byte" and self.vocabulary is not None:
+            raise problem(
+                f"all 256 bytes are known; leave it out, but got {self.vocabulary}", at="vocabulary"
+            )
+        try:
+            units = self._count_units()
+        except FileError as error:
+            raise problem(str(error), at="path") from None
+        self._check_size(units)
+        return self
+
+    def _count_units(self) -> int:
+        """The text's units, or at least so many of them that a window fits into both parts."""
+        text = find(self.path)
+        measures = measure(text)
+        match self.unit:
+            case "byte":
+                return measures.size
+            case "char":
+                return measures.characters
+            case "word":
+                share = min(self.split, 1.0 - self.split)
+                return _count_words(text, up_to=(self.length + 2) / share)
+
+    def _check_size(self, units: int) -> None:
+        window, plural = self.length + 1, PLURALS[self.unit]
+        train, valid = divide(units, share=self.split)
+        if min(train, valid) >= window:
+            return
+        if units < 2 * window:
+            hint = f"; write at most {units // 2 - 1}" if units >= 4 else ""
+            raise problem(
+                f"a window is length + 1 = {window} {plural}, and one must fit into the training and one "
+                f"into the validation part, but the text has {units}{hint}",
+                at="length",
+            )
+        part, size = ("training", train) if train < window else ("validation", valid)
+        least = math.ceil(1000 * window / units) / 1000
+        bound = f"at most {1 - least:g}" if train < window else f"at least {least:g}"
+        raise problem(
+            f"a window is length + 1 = {window} {plural}, but the {part} part has {size} of the text's "
+            f"{units}; write {bound}",
+            at="split",
+        )
+
+    @property
+    def scores(self) -> frozenset[str]:
+        """The metrics that not every task has: none, since no floor is known and nothing is judged."""
+        return frozenset()
+
+    def build(self) -> "TextTask":
+        limit = FREQUENT_WORDS if self.unit == "word" else None
+        encoding = Encoding(self.unit, share=self.split, limit=self.vocabulary or limit)
+        return TextTask(open_corpus(find(self.path), encoding=encoding), length=self.length)
+
+
+@functools.lru_cache(maxsize=64)
+def _count_words(text: Text, *, up_to: float) -> int:
+    count = 0
+    for words in tokenize((piece for _, piece in text.pieces()), unit="word"):
+        count += len(words)
+        if count >= up_to:
+            break
+    return count
+
+
+class TextTask(Task):
+    """Draws and lays out the windows of one text.
+
+    Attributes:
+        data_hash: SHA-256 of the text's bytes, in hexadecimal.
+    """
+
+    def __init__(self, corpus: Corpus, *, length: int) -> None:
+        self.corpus = corpus
+        self.data_hash = corpus.measures.sha256
+        self.vocab_size = self.outputs = corpus.vocabulary.size
+        self.max_length = length
+
+    def draw(
+        self, count: int, *, generator: np.random.Generator, split: Split = "train"
+    ) -> Strings:
+        part = self.corpus.train if split == "train" else self.corpus.valid
+        window = self.max_length + 1
+        starts = generator.integers(len(part) - window + 1, size=count)
+        tokens = np.asarray(part[starts[:, None] + np.arange(window)]).reshape(-1)
+        return Strings(tokens=tokens, offsets=np.arange(count + 1) * window)
+
+    def batch(self, strings: Strings) -> Batch:
+        rows = strings.padded(fill=0)
+        scored = np.arange(1, rows.shape[1]) < strings.lengths[:, None]
+        return Batch(rows[:, :-1], rows[:, 1:], scored, strings)
+
+    def floor(self, batch: Batch) -> None:
+        """None: nobody knows the distribution that a text comes from."""
+
+    def references(self, strings: Strings) -> Mapping[str, float]:
+        return references.references(self.corpus, strings)
+
+    def encode(self, text: str) -> Tokens:
+        """The tokens of a text, such as a prompt of a person's own, int64 [T]."""
+        return self.corpus.vocabulary.encode(text)
+
+    def decode(self, tokens: npt.NDArray[np.integer]) -> str:
+        """The text of tokens; unknown units, and bytes that are no text, show as U+FFFD."""
+        return self.corpus.vocabulary.decode(tokens)
+
+    def exam(self, count: int, *, generator: np.random.Generator) -> Exam:
+        """A few beginnings of validation windows to go on with; nothing is judged."""
+        windows = self.draw(min(count, SAMPLES), generator=generator, split="valid")
+        prompts = windows.padded(fill=0)[:, : max(1, self.max_length // 2)]
+        rest = self.max_length + 1 - prompts.shape[1]
+        completions = yield Prompt(prompts, longest=min(rest, LONGEST_SAMPLE))
+        samples = tuple(
+            Sample(title=str(number), text=self.decode(prompt) + SEAM + self.decode(completion))
+            for number, (prompt, completion) in enumerate(
+                zip(prompts, completions, strict=True), start=1
+            )
+        )
+        return Examination(scores={}, tables={}, samples=samples)
+
+    def describe(self) -> Description:
+        windows = self.draw(DESCRIBED, generator=seeding.generator(0, "valid"), split="valid")
+        return describe.describe(self.corpus, length=self.max_length, windows=windows)
