@@ -4,17 +4,18 @@ from pathlib import Path
 
 from seqtune.report import folder, render
 from seqtune.report.results import Results, load
-from seqtune.report.sections import cells, comparison, curves, measured, provenance, states
+from seqtune.report.sections import cells, comparison, curves, measured, provenance, samples, states
 
 SECTIONS = (
     measured.section,
     comparison.section,
     curves.section,
+    samples.section,
     cells.section,
     states.section,
     provenance.section,
 )
-"""What a report consists of, in order: each a function from `Results` to a `Section`."""
+"""What a report consists of, in order: each a function from `Results` to a `Section`, or to None."""
 
 __all__ = ["SECTIONS", "Results", "build", "load"]
 
@@ -28,7 +29,8 @@ def build(root: Path) -> Path:
         FileError: if there is no such directory, or no run in it.
     """
     results = load(root)
-    sections = [section(results) for section in SECTIONS]
+    found = [section(results) for section in SECTIONS]
+    sections = [section for section in found if section is not None]
     with folder.replaced(root / "report") as new:
         render.write_csv(results.runs, path=new / "trials.csv")
         render.write_csv(results.curves, path=new / "curves.csv")

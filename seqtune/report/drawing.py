@@ -26,6 +26,7 @@ COLOURS = (
 """Those of Okabe & Ito 2008; for yellow, which is not seen as a thin line on white, grey and brown."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 COLOUR_MAP = matplotlib.colormaps["YlGnBu"]
+DPI = 150
 LOG_FROM = 20.0
 """Positive values that span more than this factor are shown on a logarithmic scale."""
 
@@ -51,7 +52,7 @@ styled = matplotlib.rc_context(
         # A name with two dollar signs is a name, no formula.
         "text.parse_math": False,
         "legend.frameon": False,
-        "savefig.dpi": 150,
+        "savefig.dpi": DPI,
         # The same runs give the same files, byte for byte.
         "svg.hashsalt": "seqtune",
     }
@@ -167,6 +168,17 @@ def spread(positions: list[float], *, gap: float) -> list[float]:
     return moved
 
 
+def held(positions: list[float], *, gap: float, low: float, high: float) -> list[float]:
+    """Moves positions that are `gap` apart between two bounds; too many of them leave the upper one."""
+    ranks = sorted(range(len(positions)), key=lambda index: positions[index])
+    moved = list(positions)
+    for below, index in enumerate(reversed(ranks)):
+        moved[index] = min(moved[index], high - below * gap)
+    for below, index in enumerate(ranks):
+        moved[index] = max(moved[index], low + below * gap)
+    return moved
+
+
 @dataclass(frozen=True)
 class End:
     """Where a line ends, in data coordinates, and what is written there."""
@@ -185,13 +197,13 @@ def label_line_ends(axes: Axes, *, ends: Sequence[End], gap: float) -> None:
     axes.autoscale_view()
     to_axes = (axes.transScale + axes.transLimits).transform
     heights = spread([float(to_axes((end.x, end.y))[1]) for end in ends], gap=gap)
-    # Names may not stand below the axes, where the next panel or the ticks are.
-    lift = max(0.0, gap / 2 - min(heights, default=1.0))
+    # Names may not stand above or below the axes, where titles, ticks and the next panel are.
+    heights = held(heights, gap=gap, low=gap / 2, high=1.0)
     for end, height in zip(ends, heights, strict=True):
         axes.annotate(
             end.text,
             xy=(end.x, end.y),
-            xytext=(1.06, height + lift),
+            xytext=(1.06, height),
             textcoords="axes fraction",
             va="center",
             fontsize=8,

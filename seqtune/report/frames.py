@@ -11,7 +11,9 @@ from seqtune.report.recorded import RecordedRun, compared_paths, tuned_paths
 from seqtune.report.values import is_missing, plain
 from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS, Measurement
 
-FLOORS = ("loss", "loss_string", "accuracy")
+FLOORS = ("loss", "loss_string", "accuracy", "share")
+REFERENCE = "reference."
+"""Before the name of a reference, its column."""
 CURVE_COLUMNS = ("run", "epoch", "step", "tokens", "seconds", "metric", "value")
 RUN_COLUMNS = (
     *("run", "arm", "cell", "phase", "trial", "state", "reason", "seed", "epoch", "seconds"),
@@ -29,16 +31,19 @@ def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
         f"{name}.{which}" for name in METRICS if name in measured for which in ("last", "best")
     ]
     floors = [f"floor.{name}" for name in FLOORS]
+    named = [_references(run) for run in runs]
+    references = dict.fromkeys(name for each in named for name in each)
     rows = [
         # A block given whole has no leaf of its own among the settings.
         {path: _at(run.info.get("spec", {}), path) for path in roles}
         | chosen
         | _identity(run)
         | _scores(run.measurements)
-        | {f"floor.{name}": value for name, value in (run.info.get("floor") or {}).items()}
-        for run, chosen in zip(runs, settings, strict=True)
+        | _floors(run)
+        | own
+        for run, chosen, own in zip(runs, settings, named, strict=True)
     ]
-    return frame(rows, columns=(*RUN_COLUMNS, *paths, *scores, *floors))
+    return frame(rows, columns=(*RUN_COLUMNS, *paths, *scores, *floors, *references))
 
 
 def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
@@ -87,6 +92,20 @@ def _identity(run: RecordedRun) -> dict[str, Any]:
         else None,
         "directory": run.directory,
     }
+
+
+def _floors(run: RecordedRun) -> dict[str, Any]:
+    floor = run.info.get("floor")
+    # Before a floor could cover a part of the tokens, it covered all of them.
+    return (
+        {f"floor.{name}": value for name, value in ({"share": 1.0} | floor).items()}
+        if floor
+        else {}
+    )
+
+
+def _references(run: RecordedRun) -> dict[str, float]:
+    return {REFERENCE + name: value for name, value in (run.info.get("references") or {}).items()}
 
 
 def _settings(run: RecordedRun) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """How cells are laid out on paper: which compared path is the x axis, which the y axis, which a panel."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from seqtune.report import labels
 from seqtune.report.values import is_missing, order
 
 
@@ -46,6 +47,49 @@ def layouts(cells: pd.DataFrame, *, compared: Iterable[str]) -> dict[Layout, pd.
         own = [path for path in names if not is_missing(cell[path])]
         found.setdefault(layout(own), []).append(position)
     return {each: cells.iloc[positions] for each, positions in found.items()}
+
+
+def names(cells: pd.DataFrame, *, compared: Iterable[str]) -> list[str]:
+    """What tells cells apart, in few words: the arm and the compared values that differ between them."""
+    arms = ["" if is_missing(arm) else str(arm) for arm in cells["arm"]]
+    paths = [path for path in compared if cells[path].nunique(dropna=False) > 1]
+    short = labels.short_names(paths)
+    found: list[str] = []
+    for arm, (_, cell) in zip(arms, cells.iterrows(), strict=True):
+        settings = labels.settings({path: cell[path] for path in paths}, names=short)
+        parts = (arm if len(set(arms)) > 1 else "", settings)
+        found.append(", ".join(part for part in parts if part))
+    if all(found) and len(set(found)) == len(found):
+        return found
+    return [labels.clipped(str(cell), longest=28) for cell in cells["cell"]]
+
+
+def named_groups(
+    cells: pd.DataFrame, *, groups: Sequence[Hashable], compared: Iterable[str]
+) -> dict[Hashable, list[str]]:
+    """Group -> what makes it: values of one compared path if that decides, else the labels of its cells.
+
+    Args:
+        cells: to be told apart.
+        groups: of each cell, the group that it belongs to.
+        compared: the compared paths, of which those of the task are tried first.
+    """
+    paths = list(compared)
+    short = labels.short_names(paths)
+    for path in task_first(paths):
+        owners: dict[str, set[Hashable]] = {}
+        for value, group in zip(cells[path], groups, strict=True):
+            owners.setdefault(f"{short[path]}={labels.value(value)}", set()).add(group)
+        if not cells[path].isna().any() and all(len(each) == 1 for each in owners.values()):
+            return _turned((name, group) for name, (group,) in owners.items())
+    return _turned(zip(cells["cell"], groups, strict=True))
+
+
+def _turned(named: Iterable[tuple[str, Hashable]]) -> dict[Hashable, list[str]]:
+    found: dict[Hashable, list[str]] = {}
+    for name, group in named:
+        found.setdefault(group, []).append(name)
+    return found
 
 
 def values(cells: pd.DataFrame, *, path: str) -> list[Any]:

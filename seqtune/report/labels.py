@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -17,8 +18,15 @@ UNITS: dict[str, str] = {
     "valid/excess": "nats per token",
     "valid/excess_string": "nats per string",
     "valid/exact": "share of strings",
+    "valid/seen": "share of strings",
     "generate/valid": "share of samples",
+    "generate/cells": "share of cells",
+    "generate/exact": "share of completions",
+    "rollout/cells": "share of cells",
+    "rollout/exact": "share of boards",
+    "rollout/first_wrong": "steps",
     "forcing": "probability",
+    "data_wait": "share of training time",
     "tokens_per_second": "tokens per second",
     "peak_memory_bytes": "bytes",
 }
@@ -51,6 +59,35 @@ def number(value: Any, *, digits: int = 3) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+def share(value: Any) -> str:
+    """A number in [0, 1] in three decimals: 0.938; only what is 0 or 1 looks like it; missing is empty."""
+    if is_missing(value):
+        return ""
+    text = f"{value:.3f}"
+    if text == "0.000":
+        return "0" if value == 0 else "<0.001"
+    if text == "1.000":
+        return "1" if value == 1 else ">0.999"
+    return text
+
+
+def percent(value: float) -> str:
+    """A number in [0, 1] in whole percents; only what is 0 or 1 is called 0 % or 100 %."""
+    text = f"{100 * value:.0f} %"
+    if text == "0 %" and value > 0:
+        return "under 1 %"
+    if text == "100 %" and value < 1:
+        return "over 99 %"
+    return text
+
+
+def percents(values: Iterable[float]) -> str:
+    """`47 %`, or `40 % to 60 %`."""
+    numbers = sorted(values)
+    texts = dict.fromkeys(percent(value) for value in (numbers[0], numbers[-1]))
+    return " to ".join(texts)
+
+
 def interval(low: float, *, high: float) -> str:
     """Both bounds to the place where they begin to differ: [0.111, 0.136]; missing is empty."""
     if is_missing(low) or is_missing(high):
@@ -81,6 +118,24 @@ def clipped(text: str, *, longest: int) -> str:
         return text
     tail = (longest - 1) // 2
     return f"{text[: longest - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def visible(text: str) -> str:
+    """Text on one line, its control characters as signs: ⏎ for a line break, ␉ for a tab.
+
+    What cannot be seen at all, such as a change of the writing direction, is the sign � instead.
+    """
+    return "".join(map(_sign, text.replace("\r\n", "\n")))
+
+
+def _sign(character: str) -> str:
+    if character.isprintable():
+        return character
+    if character == "\n":
+        return "\N{RETURN SYMBOL}"
+    if ord(character) < 0x20:
+        return chr(0x2400 + ord(character))  # Unicode's pictures of control characters
+    return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:

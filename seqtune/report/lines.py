@@ -1,15 +1,15 @@
 """Learning curves as small multiples: a panel a value of the first compared path, a line a run."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from seqtune.report import drawing, grid, labels
+from seqtune.report import drawing, grid, labels, references
 from seqtune.report.values import order
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
@@ -17,6 +17,10 @@ LINES_A_PANEL = 9
 PANEL_WIDTH, PANEL_HEIGHT, LETTER_WIDTH = 3.0, 2.6, 0.066
 """Inches; beside a panel is room for the names of its lines."""
 WIDEST = 13.0
+AXES_SHARE = 0.7
+"""Of a panel's height, about what its axes take."""
+NAME_HEIGHT = 13 / 72 / AXES_SHARE
+"""Inches of a panel's height for a name beside its axes, which is about 13 points high."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Line:
         tokens: x, trained on.
         values: y, of the metric.
         floor: best possible value; None if unknown.
+        references: what named predictors score, by their names.
         searched: whether a search trial stands for a cell that has no confirm run.
     """
 
@@ -39,6 +44,7 @@ class Line:
     tokens: Sequence[float]
     values: Sequence[float]
     floor: float | None
+    references: Mapping[str, float] = field(default_factory=dict)
     searched: bool = False
 
     @property
@@ -49,10 +55,19 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A drawn figure, and what its caption has to tell: whether a floor is known, how many values are off scale."""
+    """A drawn figure, and what its caption has to tell.
+
+    Attributes:
+        has_floor: whether a floor is drawn.
+        has_references: whether references are.
+        mixed_panels: panels whose lines have other references than each other, so that none are drawn.
+        off_scale: values that the scale has no place for.
+    """
 
     figure: Figure
     has_floor: bool
+    has_references: bool
+    mixed_panels: int
     off_scale: int
 
 
@@ -63,8 +78,7 @@ def small_multiples(curves: Sequence[Line], *, metric: str, title: str) -> Pictu
     log = _is_log(metric, drawn)
     off_scale = sum(value <= 0 for value in drawn) if log else 0
     panels = _panels(curves)
-    width, height = (4.8, 3.9) if len(panels) == 1 else (PANEL_WIDTH, PANEL_HEIGHT)
-    width += LETTER_WIDTH * max(len(curve.label) for curve in curves)
+    width, height = _size([inside for _, inside in panels])
     rows, columns = grid.shape(len(panels), most_columns=int(WIDEST / width))
     figure = drawing.new_figure(
         width=columns * width + 0.4, height=rows * height + 0.6, title=title
@@ -87,9 +101,31 @@ def small_multiples(curves: Sequence[Line], *, metric: str, title: str) -> Pictu
         axes.set_ylabel(labels.with_unit(metric))
     for axes in grid_of_axes.flat[max(0, len(panels) - columns) : len(panels)]:
         axes.set_xlabel("tokens trained on")
+    shared = [bool(_references(inside)) for _, inside in panels]
+    given = [any(curve.references for curve in inside) for _, inside in panels]
     return Picture(
-        figure, has_floor=any(curve.floor is not None for curve in curves), off_scale=off_scale
+        figure,
+        has_floor=any(curve.floor is not None for curve in curves),
+        has_references=any(shared),
+        mixed_panels=sum(given) - sum(shared),
+        off_scale=off_scale,
     )
+
+
+def _size(panels: Sequence[Sequence[Line]]) -> tuple[float, float]:
+    """Width and height of a panel, in inches, with room for the names beside it."""
+    width, height = (4.8, 3.9) if len(panels) == 1 else (PANEL_WIDTH, PANEL_HEIGHT)
+    names = [
+        [*(curve.label for curve in inside), *map(references.short, _references(inside))]
+        for inside in panels
+    ]
+    width += LETTER_WIDTH * max(len(name) for inside in names for name in inside)
+    # One more name may be that of the floor.
+    return width, max(height, NAME_HEIGHT * (1 + max(len(inside) for inside in names)))
+
+
+def _references(curves: Sequence[Line]) -> Mapping[str, float]:
+    return references.common([curve.references for curve in curves])
 
 
 def _panels(curves: Sequence[Line]) -> list[tuple[str, list[Line]]]:
@@ -135,6 +171,7 @@ def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: b
         if below:
             edge = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 3}
             axes.plot(below, [0] * len(below), color=colour, marker="v", ms=5, ls="", **edge)
+    references.draw(axes, _references(curves))
     for floor, colour in _floors(curves, colours=colours, log=log).items():
         axes.axhline(floor, color=colour, lw=1.1, ls=(0, (4, 2)), zorder=1)
 
@@ -154,7 +191,7 @@ def _floors(curves: Sequence[Line], *, colours: dict[str, Any], log: bool) -> di
 def _name_lines(
     axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], height: float, log: bool
 ) -> None:
-    """Writes names at the lines' ends, and `floor` where all lines share one."""
+    """Writes names at the lines' ends, those of references, and `floor` where all lines share one."""
     bottom = float(axes.get_ylim()[0])
     ends = [
         drawing.End(
@@ -167,9 +204,9 @@ def _name_lines(
         for curve in curves
         if curve.label
     ]
+    ends += references.ends(axes, _references(curves))
     floors = _floors(curves, colours=colours, log=log)
     if len(floors) == 1:
         right = float(axes.get_xlim()[1])
         ends += [drawing.End(right, floor, text="floor", colour=drawing.INK) for floor in floors]
-    # A name is about 13 points high, and the axes take about 70 % of their panel.
-    drawing.label_line_ends(axes, ends=ends, gap=13 / (height * 72 * 0.7))
+    drawing.label_line_ends(axes, ends=ends, gap=NAME_HEIGHT / height)

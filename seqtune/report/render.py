@@ -8,7 +8,7 @@ import pandas as pd
 
 from seqtune.report import drawing, labels
 from seqtune.report.results import Results
-from seqtune.report.section import Chart, Section, Table
+from seqtune.report.section import Chart, Listing, Section, Table
 
 FIGURES = "figures"
 """Folder of the charts' files, beside the report."""
@@ -19,7 +19,7 @@ def markdown(results: Results, *, sections: Iterable[Section]) -> str:
     blocks = [f"# {escaped(results.name)}"]
     if results.question:
         blocks.append(f"**{escaped(results.question.strip())}**")
-    figures, tables = 0, 0
+    figures, tables, listings = 0, 0, 0
     for section in sections:
         blocks.append(f"## {escaped(section.title)}")
         blocks += [escaped(paragraph) for paragraph in section.paragraphs]
@@ -29,6 +29,9 @@ def markdown(results: Results, *, sections: Iterable[Section]) -> str:
         for table in section.tables:
             tables += bool(table.caption)
             blocks += _table(table, number=tables)
+        for listing in section.listings:
+            listings += 1
+            blocks += _listing(listing, number=listings)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -80,6 +83,16 @@ def _table(table: Table, *, number: int) -> Iterator[str]:
         *fields,
     ]
     yield "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _listing(listing: Listing, *, number: int) -> Iterator[str]:
+    yield f"**Listing {number}.** {escaped(listing.caption)}"
+    # A line break inside a line would begin a line of its own.
+    lines = [" ".join(line.splitlines()) for line in listing.lines]
+    # Only a fence as long as the opening one closes it.
+    longest = max((len(found) for line in lines for found in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield "\n".join((f"{fence}text", *lines, fence))
 
 
 def _field(value: object) -> str:

@@ -8,18 +8,26 @@ from typing import Any
 
 import pandas as pd
 
-from seqtune.report import frames
+from seqtune.report import frames, generated
+from seqtune.report.best import best_runs
 from seqtune.report.cells import cells_frame, ranked
 from seqtune.report.frames import RUN_COLUMNS
+from seqtune.report.generated import Generated
 from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
+from seqtune.rundir import RunDirectory
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the runs come from: each distinct thing, and of how many runs it is true."""
+    """Where the runs come from: each distinct thing, and of how many runs it is true.
+
+    Attributes:
+        data: the beginnings of the hashes of what was learned from; empty if no run has any.
+    """
 
     sweeps: Mapping[str, int]
     created: tuple[str, str]
+    data: Mapping[str, int]
     devices: Mapping[str, int]
     commits: Mapping[str, int]
     versions: Mapping[str, int]
@@ -35,6 +43,8 @@ class Results:
         metric: what the sweep is judged by.
         compared: paths whose every combination is a cell; `tuned` likewise those searched in each cell.
         runs: a row a run; `curves` a row a measured value; `cells` a row a cell.
+        best: the rows of `runs` with the best run of every cell that has a finished one.
+        generated: what these generated, by name of the run; without those that generated nothing.
     """
 
     name: str
@@ -45,6 +55,8 @@ class Results:
     runs: pd.DataFrame
     curves: pd.DataFrame
     cells: pd.DataFrame
+    best: pd.DataFrame
+    generated: Mapping[str, Generated]
     provenance: Provenance
 
 
@@ -62,15 +74,19 @@ def load(root: Path) -> Results:
     sweep = youngest.info["sweep"] if youngest else {}
     metric = sweep.get("metric") or _usual_metric(runs)
     runs.insert(RUN_COLUMNS.index("seed"), "ranked", ranked(runs, recorded=recorded, metric=metric))
+    cells, compared = cells_frame(runs, recorded=recorded, metric=metric), compared_paths(recorded)
+    best = best_runs(runs, cells=cells, compared=compared, metric=metric)
     return Results(
         name=sweep.get("name") or root.absolute().name,
         question=sweep.get("question") or "",
         metric=metric,
-        compared=compared_paths(recorded),
+        compared=compared,
         tuned=tuned_paths(recorded),
         runs=runs,
         curves=frames.curves_frame(recorded),
-        cells=cells_frame(runs, recorded=recorded, metric=metric),
+        cells=cells,
+        best=best,
+        generated=_generated(best, root=root),
         provenance=_provenance(recorded),
     )
 
@@ -78,6 +94,15 @@ def load(root: Path) -> Results:
 def _usual_metric(runs: pd.DataFrame) -> str:
     """The metric of runs that no sweep judges: the excess where the floor is known."""
     return "valid/excess" if "valid/excess.last" in runs else "valid/loss"
+
+
+def _generated(best: pd.DataFrame, *, root: Path) -> dict[str, Generated]:
+    """Of the best runs alone: the samples of a whole sweep would be many megabytes."""
+    found = {
+        row["run"]: generated.read(RunDirectory(root / row["directory"]))
+        for _, row in best.iterrows()
+    }
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _created(run: RecordedRun) -> str:
@@ -88,10 +113,12 @@ def _provenance(recorded: Sequence[RecordedRun]) -> Provenance:
     def counted(text: Callable[[Mapping[str, Any]], str | None]) -> dict[str, int]:
         return dict(Counter(text(run.info) or "not recorded" for run in recorded).most_common())
 
+    hashes = any(run.info.get("data_hash") for run in recorded)
     dates = sorted(_created(run) for run in recorded)
     return Provenance(
         sweeps=counted(lambda info: (info.get("sweep") or {"name": "none"})["name"]),
         created=(dates[0], dates[-1]),
+        data=counted(lambda info: (info.get("data_hash") or "none")[:12]) if hashes else {},
         devices=counted(lambda info: info.get("device")),
         commits=counted(lambda info: info.get("git_commit")),
         versions=counted(lambda info: _versions(info.get("versions") or {})),

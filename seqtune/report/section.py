@@ -36,10 +36,19 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
+class Listing:
+    """Lines of text shown as they stand, in letters of one width."""
+
+    caption: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Section:
-    """A heading with paragraphs, then charts, then tables."""
+    """A heading with paragraphs, then charts, then tables, then listings."""
 
     title: str
     paragraphs: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
+    listings: tuple[Listing, ...] = ()

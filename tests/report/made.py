@@ -1,11 +1,14 @@
 """Run directories made by hand, so that the right answer is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqtune.rundir import RunDirectory, State
 from seqtune.spec import assigned
+from seqtune.tasks.exam import Examination, Sample
 from seqtune.training.measurement import Measurement
 
 SPEC: dict[str, Any] = {
@@ -36,6 +39,8 @@ def make_run(
     state: State = "finished",
     seed: int = 0,
     info: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    generated: Examination | None = None,
     **place: Any,
 ) -> RunDirectory:
     """A run of a sweep with `excess` after each epoch, 100 tokens and 10 seconds long.
@@ -50,6 +55,8 @@ def make_run(
         state: how it ended.
         seed: of the run.
         info: more for run.json.
+        metrics: more that is measured, the same after every epoch.
+        generated: what the run generated after its last epoch.
         place: more for the run's place in the sweep.
     """
     settings = {**(compared or {}), **(tuned or {}), "seed": seed}
@@ -79,16 +86,18 @@ def make_run(
         }
     )
     for epoch, value in enumerate(excess, start=1):
-        metrics = {"valid/loss": 0.5 + value, "valid/accuracy": 0.8 - value, "valid/excess": value}
+        measured = {"valid/loss": 0.5 + value, "valid/accuracy": 0.8 - value, "valid/excess": value}
         directory.append(
             Measurement(
                 epoch=epoch,
                 step=5 * epoch,
                 tokens=100 * epoch,
                 seconds=10.0 * epoch,
-                metrics=metrics,
+                metrics=measured | dict(metrics or {}),
             )
         )
+    if generated is not None:
+        directory.write_generated(len(excess), found=generated.to_data())
     if state != "running":
         directory.end(state, reason=None if state == "finished" else f"why it {state}")
     return directory
@@ -121,3 +130,49 @@ def make_cell(
             seed=1000 + trial,
             **place,
         )
+
+
+def boards(
+    *, size: int, wrong: int, titles: Sequence[str] = ("drawn", "glider", "block"), seed: int = 0
+) -> Examination:
+    """An exam on boards of `size` x `size`, of whose predictions each has `wrong` cells wrong.
+
+    Args:
+        size: of the boards.
+        wrong: the first so many cells are; they count as exact if it is 0.
+        titles: of the test sets, one board each.
+        seed: other boards are drawn from another.
+    """
+    drawn = np.random.default_rng(seed).integers(2, size=(len(titles), 2, size, size))
+    cells = 1 - wrong / size**2
+    row = {"boards": 1, "valid": 1.0, "cells": cells, "exact": float(wrong == 0)}
+    steps = range(1, 6)
+    return Examination(
+        scores={"generate/cells": cells, "generate/exact": float(wrong == 0)},
+        tables={
+            "scores by test set": tuple({"test set": title} | row for title in titles),
+            "roll-outs by step": tuple(
+                {"step": step, "cells": cells**step, "exact": float(wrong == 0)} for step in steps
+            ),
+            "roll-outs by board": tuple(
+                {"board": title, "first wrong step": 1, "wrong cells": wrong} for title in titles
+            ),
+        },
+        samples=tuple(
+            _board(title, prompt=prompt, truth=truth, wrong=wrong)
+            for title, (prompt, truth) in zip(titles, drawn.astype(np.int8), strict=True)
+        ),
+    )
+
+
+def _board(title: str, *, prompt: np.ndarray, truth: np.ndarray, wrong: int) -> Sample:
+    prediction = truth.copy()
+    prediction.flat[:wrong] = 3 - truth.flat[:wrong]
+    panels = {"prompt": prompt, "truth": truth, "prediction": prediction}
+    return Sample(title, text="<0> [1]", right=wrong == 0, panels=panels)
+
+
+def texts(written: Iterable[str], *, right: bool | None = None) -> Examination:
+    """An exam whose samples are texts, numbered from 1."""
+    samples = [Sample(str(number), text, right) for number, text in enumerate(written, start=1)]
+    return Examination(scores={}, tables={}, samples=tuple(samples))

@@ -46,6 +46,20 @@ def test_names_are_moved_apart_and_keep_their_order(positions: list[float]):
     assert all(gap >= 0.1 - 1e-9 for gap in gaps)
 
 
+@given(st.lists(st.floats(-1, 2), min_size=1, max_size=9))
+def test_names_are_held_between_bounds_and_stay_apart(positions: list[float]):
+    moved = drawing.held(drawing.spread(positions, gap=0.1), gap=0.1, low=0.05, high=1.0)
+    heights = sorted(moved)
+    assert heights[0] >= 0.05 - 1e-9
+    assert heights[-1] <= 1 + 1e-9
+    assert all(above - below >= 0.1 - 1e-9 for below, above in itertools.pairwise(heights))
+
+
+def test_too_many_names_leave_the_upper_bound():
+    held = drawing.held([0.2, 0.4, 0.6], gap=0.5, low=0.1, high=1.0)
+    assert held == pytest.approx([0.1, 0.6, 1.1])
+
+
 def test_names_that_are_apart_stay_where_they_are():
     assert drawing.spread([0.9, 0.1, 0.5], gap=0.1) == [0.9, 0.1, 0.5]
 

@@ -90,6 +90,25 @@ def test_a_seed_beyond_64_bits_is_kept(tmp_path: Path):
     assert rows_of(tmp_path)["a"]["seed"] == 2**70
 
 
+def test_references_have_columns_of_their_own(tmp_path: Path):
+    references = {"order-0 Kneser-Ney": 3.1, "lzma": 1.9}
+    make_run(tmp_path, "a", compared={}, info={"floor": None, "references": references})
+    make_run(tmp_path, "b", compared={})
+    runs = runs_of(tmp_path)
+    assert runs.loc["a", "reference.order-0 Kneser-Ney"] == 3.1
+    assert runs["reference.lzma"].isna().tolist() == [False, True]
+
+
+def test_a_floor_that_says_no_share_covers_all_tokens(tmp_path: Path):
+    floor = {"loss": 0.5, "loss_string": 5.0, "accuracy": 0.8}
+    make_run(tmp_path, "a", compared={}, info={"floor": floor})
+    make_run(tmp_path, "b", compared={}, info={"floor": {**floor, "share": 0.47}})
+    make_run(tmp_path, "c", compared={}, info={"floor": None})
+    shares = runs_of(tmp_path)["floor.share"]
+    assert (shares["a"], shares["b"]) == (1.0, 0.47)
+    assert is_missing(shares["c"])
+
+
 def test_a_run_outside_any_sweep_is_a_cell_of_its_own(tmp_path: Path):
     make_run(tmp_path, "a", excess=(0.1,))
     row = rows_of(tmp_path)["a"]

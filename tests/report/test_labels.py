@@ -71,6 +71,53 @@ def test_paths_that_end_alike_keep_their_whole_names():
     assert names == {"task.height": "height", "task.kind": "task.kind", "model.kind": "model.kind"}
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"),
+        (0.99996, ">0.999"),
+        (0.9375, "0.938"),
+        (0.0004, "<0.001"),
+        (0.0, "0"),
+        (math.nan, ""),
+    ],
+)
+def test_only_a_whole_share_looks_like_one(value: float, text: str):
+    assert labels.share(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.0, "100 %"), (0.999, "over 99 %"), (0.034, "3 %"), (0.001, "under 1 %"), (0.0, "0 %")],
+)
+def test_only_a_whole_share_is_called_all_or_nothing(value: float, text: str):
+    assert labels.percent(value) == text
+
+
+def test_percents_that_look_alike_are_one():
+    assert labels.percents([0.471, 0.468]) == "47 %"
+    assert labels.percents([0.6, 0.4, 0.5]) == "40 % to 60 %"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\r\nc", "a⏎b⏎c"),
+        ("a\tb\x00", "a␉b␀"),
+        ("a\u00a0b", "a b"),
+        ("a\u202eb\u2028c\x7f", "a�b�c�"),
+        ("ä ⟫ 漢", "ä ⟫ 漢"),
+    ],
+)
+def test_control_characters_are_shown_as_signs(text: str, shown: str):
+    assert labels.visible(text) == shown
+
+
 @pytest.mark.parametrize("metric", OBJECTIVES)
 def test_every_objective_has_a_unit(metric: str):
     assert labels.UNITS[metric]
+
+
+def test_a_late_first_wrong_board_is_good():
+    assert labels.with_unit("rollout/first_wrong") == "rollout/first_wrong (steps)"
+    assert labels.direction("rollout/first_wrong") == "higher is better"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from seqtune.report import load, render
-from seqtune.report.section import Section, Table
+from seqtune.report.section import Listing, Section, Table
 from tests.report.made import make_run
 
 
@@ -39,3 +39,21 @@ def test_a_table_aligns_numbers_and_leaves_missing_ones_empty(tmp_path: Path):
         "# made\n\n**How deep?**\n\n## One\n\nText.\n\n**Table 1.** What.\n\n"
         "| name | value |\n| --- | ---: |\n| a\\|b | 0.1235 |\n| c |  |\n"
     )
+
+
+def test_a_listing_stands_as_it_is(tmp_path: Path):
+    make_run(tmp_path, "a", compared={})
+    lines = ("a | b  *c*", "<b>d</b> &amp; \\e", "  # f")
+    section = Section(title="One", listings=(Listing("What, with a | b.", lines),))
+    text = render.markdown(load(tmp_path), sections=[section])
+    assert text.endswith(
+        "**Listing 1.** What, with a \\| b.\n\n```text\na | b  *c*\n<b>d</b> &amp; \\e\n  # f\n```\n"
+    )
+
+
+def test_no_line_of_a_listing_ends_it(tmp_path: Path):
+    make_run(tmp_path, "a", compared={})
+    listing = Listing("What.", ("```", "a `b` ````", "~~~", "c\n```\r````\u2028d"))
+    text = render.markdown(load(tmp_path), sections=[Section(title="One", listings=(listing,))])
+    _, inside = text.split("`````text\n")
+    assert inside == "```\na `b` ````\n~~~\nc ``` ```` d\n`````\n"

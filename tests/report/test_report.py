@@ -11,7 +11,7 @@ import pytest
 from seqtune.record import record
 from seqtune.report import build, load
 from seqtune.rundir import RunDirectory
-from tests.report.made import make_cell, make_run
+from tests.report.made import boards, make_cell, make_run, texts
 from tests.training.runs import tiny
 
 
@@ -135,11 +135,39 @@ def an_infinite_loss(root: Path) -> None:
     make_run(root, "c", excess=(math.nan, math.nan), compared={"task.height": 3})
 
 
+def boards_of_two_sizes(root: Path) -> None:
+    for size in (2, 3):
+        for arm in ("lstm", "transformer"):
+            make_run(
+                root, f"{arm}-{size}", excess=(0.2, 0.1), compared={"task.rows": size}, arm=arm,
+                cell=f"{arm}, rows={size}", metric="rollout/first_wrong",
+                metrics={"rollout/first_wrong": size, "valid/seen": 1.0 / size},
+                generated=boards(size=size, wrong=size, titles=("$a$ <b>", "a long title of a set")),
+                info={"floor": {"loss": 0.1, "loss_string": 1, "accuracy": 1, "share": 0.5}},
+            )  # fmt: skip
+
+
+def texts_with_references(root: Path) -> None:
+    for layers in (1, 2):
+        make_run(
+            root, f"run-{layers}", excess=(2.0, 1.0), compared={"model.layers": layers},
+            metric="valid/loss", generated=texts(["a\n| b", "```"]),
+            info={"floor": None, "references": {"lzma": 1.9, "$a$ | b": 0.0}, "data_hash": "0" * 64},
+        )  # fmt: skip
+
+
+def generated_by_some(root: Path) -> None:
+    make_run(root, "a", excess=(0.1,), compared={"model.layers": 1})
+    make_run(root, "b", excess=(), compared={"model.layers": 2}, generated=texts(["a"]))
+    make_run(root, "c", compared={"model.layers": 3}, state="failed", generated=texts(["a"]))
+
+
 SHAPES = (
     *(a_grid, one_run, runs_outside_any_sweep, no_confirm_runs, all_failed, nothing_measured_yet),
     *(no_floor, one_path, one_path_two_arms, arms_alone, arms_with_paths_of_their_own, four_paths),
     *(a_hole_and_an_empty_cell, values_at_and_below_the_floor, unfriendly_names),
     *(many_cells_in_a_panel, an_infinite_loss),
+    *(boards_of_two_sizes, texts_with_references, generated_by_some),
 )
 
 
@@ -237,6 +265,13 @@ def test_a_recorded_run_has_a_report(tmp_path: Path):
     assert (run["state"], run["epoch"]) == ("finished", 3)
     assert run["valid/loss.last"] - run["floor.loss"] == pytest.approx(run["valid/excess.last"])
     assert "## Learning curves" in build(tmp_path).read_text(encoding="utf-8")
+
+
+def test_a_recorded_run_shows_what_it_generated(tmp_path: Path):
+    list(record(tiny(), directory=RunDirectory(tmp_path / "runs" / "lstm")))
+    text = build(tmp_path).read_text(encoding="utf-8")
+    assert "## What the models generate" in text
+    assert "Run: lstm, after epoch 3. generate/valid " in text
 
 
 def test_building_needs_neither_torch_nor_ray(tmp_path: Path):

@@ -1,23 +1,22 @@
-"""Learning curves: the best run of every cell, against the floor."""
+"""Learning curves: the best run of every cell, against the floor, or against references."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from seqtune.report import labels, lines
+from seqtune.report import floors, frames, labels, lines, references
 from seqtune.report.grid import task_first
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
 from seqtune.report.values import is_missing
-from seqtune.training.measurement import HIGHER_IS_BETTER
 
-FLOORS = {"valid/loss": "floor.loss", "valid/accuracy": "floor.accuracy"}
-"""Metrics with a best possible value, and the column that holds it."""
+REFERRED = "valid/loss"
+"""The metric that references are measured in."""
 
 
 def section(results: Results) -> Section:
     """valid/loss with its floor, and the sweep's own metric where it is another."""
-    best = _best_runs(results)
+    best = results.best
     charts = tuple(
         _chart(best, metric=metric, results=results)
         for metric in dict.fromkeys(("valid/loss", results.metric))
@@ -30,27 +29,10 @@ def section(results: Results) -> Section:
     return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
 
 
-def _best_runs(results: Results) -> pd.DataFrame:
-    """A row a cell: its best finished confirm run, or its best search trial if it has none."""
-    runs = results.runs
-    searches = (runs["state"] == "finished") & (runs["phase"] == "search")
-    runs = runs[runs["ranked"] | searches]
-    score = f"{results.metric}.last"
-    if score in runs:
-        higher = results.metric in HIGHER_IS_BETTER
-        runs = runs.sort_values(score, ascending=not higher, kind="stable")
-    searched = runs["phase"] == "search"
-    chosen = pd.concat([runs[~searched], runs[searched]]).drop_duplicates("cell")
-    # The compared values of a cell: a run's own columns also hold what its arm leaves fixed.
-    chosen = chosen.drop(columns=list(results.compared))
-    return results.cells[["cell", *results.compared]].merge(chosen, on="cell")
-
-
 def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
-    floor = FLOORS.get(metric)
     arrangement = _arrangement(best, compared=results.compared)
     curves = [
-        _line(row, metric=metric, floor=floor, arrangement=arrangement, curves=results.curves)
+        _line(row, metric=metric, arrangement=arrangement, curves=results.curves)
         for _, row in best.iterrows()
     ]
     title = f"{metric} of the best run of each cell"
@@ -58,7 +40,7 @@ def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
         [curve for curve in curves if curve.values], metric=metric, title=title
     )
     mine = results.curves[results.curves["metric"] == metric]
-    columns = ["run", "cell", "phase", *results.compared, *([floor] if floor else [])]
+    columns = ["run", "cell", "phase", *results.compared, *_bounds(best, metric=metric)]
     return Chart(
         name="curves-" + metric.replace("/", "-"),
         title=title,
@@ -66,6 +48,13 @@ def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
         figure=picture.figure,
         data=best[columns].merge(mine[["run", "epoch", "step", "tokens", "value"]], on="run"),
     )
+
+
+def _bounds(best: pd.DataFrame, *, metric: str) -> list[str]:
+    """Columns of what a metric is drawn against."""
+    floor = [floors.BOUNDED[metric], "floor.share"] if metric in floors.BOUNDED else []
+    named = [str(column) for column in best if str(column).startswith(frames.REFERENCE)]
+    return [*floor, *(named if metric == REFERRED else [])]
 
 
 def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, results: Results) -> str:
@@ -81,6 +70,14 @@ def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, results
     sentences = [
         f"{metric} after every epoch over the tokens trained on, {of}",
         "Dashed: the exact floor of the validation strings." if picture.has_floor else "",
+        floors.note(best, metric=metric),
+        "Dotted: references, which are named predictors on the same validation data; they are no floor."
+        if picture.has_references
+        else "",
+        "Lines of one panel whose strings have different references are drawn without any; Provenance "
+        "lists them."
+        if picture.mixed_panels
+        else "",
         f"Marked (search): the best search trial of {labels.plural(searched, 'cell')} without a finished "
         "confirm run."
         if 0 < searched < len(best)
@@ -116,7 +113,6 @@ def _line(
     row: pd.Series,
     *,
     metric: str,
-    floor: str | None,
     arrangement: _Arrangement,
     curves: pd.DataFrame,
 ) -> lines.Line:
@@ -135,7 +131,8 @@ def _line(
         rank=next(iter(inside.values())) if len(inside) == 1 and not arm else None,
         tokens=[float(value) for value in curve["tokens"]],
         values=[float(value) for value in curve["value"]],
-        floor=None if floor is None or is_missing(row[floor]) else float(row[floor]),
+        floor=floors.line(row, metric=metric),
+        references=references.of_run(row) if metric == REFERRED else {},
         searched=row["phase"] == "search",
     )
 

@@ -1,6 +1,6 @@
-"""What was measured, over how many runs."""
+"""What was measured, over how many runs, and on strings of which some were seen in training."""
 
-from seqtune.report import labels
+from seqtune.report import floors, labels, seen
 from seqtune.report.results import Results
 from seqtune.report.section import Section
 from seqtune.report.shown import shown
@@ -17,7 +17,13 @@ def section(results: Results) -> Section:
     measured = (
         f"Measured is {metric}{told}; {labels.direction(metric)}. A value is {shown(results).what}."
     )
-    return Section(title="What was measured", paragraphs=(measured, _size(results)))
+    covered = floors.note(results.best, metric=metric) if "excess" in metric else ""
+    paragraphs = (
+        " ".join(filter(None, (measured, covered))),
+        seen.sentences(results),
+        _size(results),
+    )
+    return Section(title="What was measured", paragraphs=tuple(filter(None, paragraphs)))
 
 
 def _size(results: Results) -> str:

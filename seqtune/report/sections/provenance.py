@@ -4,19 +4,25 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from seqtune.report import labels
+from seqtune.report import grid, labels, references
 from seqtune.report.results import Results
 from seqtune.report.section import Section, Table
 
+REFERENCES = (
+    "References: what named predictors score on the same validation data, in nats a scored token. They "
+    "are no floor."
+)
+
 
 def section(results: Results) -> Section:
-    """Sweep, runs, dates, devices, commits and versions; with counts where they differ."""
+    """Sweep, runs, dates, data, devices, commits and versions, counted where they differ; references."""
     source = results.provenance
     first, last = source.created
     lines = {
         "sweep": _counted(source.sweeps),
         "runs": f"{len(results.runs):,}",
         "created": first if first == last else f"{first} to {last}",
+        **({"data (SHA-256)": _counted(source.data)} if source.data else {}),
         "device": _counted(source.devices),
         "git commit": _counted(source.commits),
         "versions": _counted(source.versions),
@@ -24,7 +30,32 @@ def section(results: Results) -> Section:
     }
     frame = pd.DataFrame({"what": lines.keys(), "value": lines.values()})
     note = "Built from the run directories alone; every number is in trials.csv, curves.csv and cells.csv."
-    return Section(title="Provenance", paragraphs=(note,), tables=(Table("", frame),))
+    tables = (Table("", frame), *_references(results))
+    return Section(title="Provenance", paragraphs=(note,), tables=tables)
+
+
+def _references(results: Results) -> list[Table]:
+    """What named predictors score; a column for all cells that have the same validation strings."""
+    given = references.by_cell(results.runs)
+    if not given:
+        return []
+    cells = results.cells[results.cells["cell"].isin(list(given))]
+    groups = references.grouped([given[cell] for cell in cells["cell"]])
+    named = grid.named_groups(cells, groups=groups, compared=results.compared)
+    frame = pd.DataFrame(
+        {"reference": list(dict.fromkeys(name for each in given.values() for name in each))}
+    )
+    for group in dict.fromkeys(groups):
+        scores = given[cells["cell"].iloc[groups.index(group)]]
+        whose = f", {_few(named[group])}" if len(named) > 1 else ""
+        frame[f"nats a token{whose}"] = frame["reference"].map(scores.get)
+    return [Table(REFERENCES, frame)]
+
+
+def _few(names: list[str]) -> str:
+    """The first names of a group, and how many more there are."""
+    more = f" and {labels.plural(len(names) - 2, 'other')}" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + more
 
 
 def _counted(values: Mapping[str, int]) -> str:
