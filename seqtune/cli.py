@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 some runs failed, 2 the file or the call is wrong, 130 interrupted.
 """
 
+import json
 import logging
 import shlex
 from collections.abc import Iterator
@@ -132,6 +133,32 @@ def report(
 ) -> None:
     """Rebuild the report from the run directories alone."""
     _report(directory)
+
+
+@app.command()
+def describe(
+    language: Annotated[
+        str,
+        typer.Argument(
+            help="A grammar (cfg3b, cfg3f, ..., dyck), a kind of task (cfg, life, text), or a YAML file.",
+            metavar="TASK",
+        ),
+    ],
+    set_: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
+) -> None:
+    """Show a language in figures: sizes, counts, lengths, floors, a few strings.
+
+    --set takes paths of the task (height=3), or of the file where one is given (task.height=3).
+    """
+    from seqtune.described import described, show
+
+    with _clear_errors():
+        description = described(language, changes=_changes(set_))
+    if as_json:
+        typer.echo(json.dumps(description.to_data(), indent=2, ensure_ascii=False))
+    else:
+        show(description, console=Console(highlight=False))
 
 
 def _report(root: Path) -> None:

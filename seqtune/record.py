@@ -5,7 +5,7 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
@@ -14,6 +14,7 @@ from seqtune import provenance, seeding
 from seqtune.models.model import SequenceModel, trainable_parameters
 from seqtune.run import NO_FP16_ON_CPU, RunSpec
 from seqtune.rundir import RunDirectory
+from seqtune.tasks.picture import paint
 from seqtune.tasks.task import Task
 from seqtune.training import checkpoint, memory
 from seqtune.training.evaluation import Evaluator
@@ -21,6 +22,9 @@ from seqtune.training.flops import training_flops_per_token
 from seqtune.training.loop import Learner, Recipe, train
 from seqtune.training.measurement import HIGHER_IS_BETTER, DivergedError, Measurement, Progress
 from seqtune.training.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
 
 log = logging.getLogger(__name__)
 
@@ -125,10 +129,27 @@ def _recorded(
             # The checkpoint first: it holds the measurement, so a kill after it loses no row.
             checkpoint.save(directory.checkpoint, learner.state(), run=spec.hash())
             directory.append(measurement)
-            for name, value in measurement.metrics.items():
-                board.add_scalar(name, value, measurement.epoch)
-            board.flush()
+            _show(measurement, board=board)
+            if measurement.examination is not None:
+                found = measurement.examination.to_data()
+                directory.write_generated(measurement.epoch, found=found)
             yield measurement
+
+
+def _show(measurement: Measurement, *, board: "SummaryWriter") -> None:
+    """A measurement for TensorBoard: its numbers as curves, its samples as text or pictures."""
+    for name, value in measurement.metrics.items():
+        board.add_scalar(name, value, measurement.epoch)
+    for sample in measurement.examination.samples if measurement.examination else ():
+        name = f"samples/{sample.title}"
+        if sample.panels is not None:
+            picture = paint(sample.panels)
+            board.add_image(name, picture, measurement.epoch, dataformats="HWC")
+        else:
+            # Indented, Markdown shows it as it stands.
+            text = "\n".join("    " + line for line in sample.text.splitlines())
+            board.add_text(name, text, measurement.epoch)
+    board.flush()
 
 
 def _learner(spec: RunSpec, *, task: Task, device: torch.device) -> Learner:
@@ -176,14 +197,19 @@ def _facts(
     floor = evaluator.floor
     return {
         "parameters": trainable_parameters(learner.model),
-        "flops_per_token": training_flops_per_token(spec.model, task=learner.task),
+        # A scored token, with its share of the prompts and the padding that are read beside it.
+        "flops_per_token": training_flops_per_token(spec.model, task=learner.task)
+        * (evaluator.read / evaluator.scored),
         "floor": None
         if floor is None
         else {
             "loss": floor.loss,
             "loss_string": floor.nats / floor.strings,
             "accuracy": floor.accuracy,
+            "share": floor.scored / evaluator.scored,
         },
+        "references": evaluator.references,
+        "data_hash": learner.task.data_hash,
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else provenance.cpu_name(),

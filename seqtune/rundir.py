@@ -2,6 +2,7 @@
 
     run.json           spec, hash, state, place in a sweep, versions, device
     measurements.csv   a row an evaluation
+    generated.json     what the model generated after its last epoch: scores by test set, samples
     model_card.md      what the model is, for a reader
     checkpoint.pt      where to go on; gone once the run has ended
     model.safetensors  best weights so far
@@ -55,6 +56,10 @@ class RunDirectory:
     @property
     def weights(self) -> Path:
         return self.path / "model.safetensors"
+
+    @property
+    def generated(self) -> Path:
+        return self.path / "generated.json"
 
     @property
     def error(self) -> Path:
@@ -112,6 +117,10 @@ class RunDirectory:
         kept = earlier if last is None else [*earlier, last]
         text = ",".join(COLUMNS) + "\n" + "".join(_row(measurement) for measurement in kept)
         replace_text(self.path / "measurements.csv", text)
+
+    def write_generated(self, epoch: int, *, found: Mapping[str, Any]) -> None:
+        """Replaces generated.json by what was found after an epoch."""
+        replace_text(self.generated, json.dumps({"epoch": epoch, **found}) + "\n")
 
     def write_card(self, text: str) -> None:
         """Writes model_card.md."""

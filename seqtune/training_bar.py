@@ -60,6 +60,8 @@ def _line(measurement: measured.Measurement, *, epochs: int) -> str:
         valid.append(f"excess {metrics['valid/excess_string']:.4f} nats a string")
     if "generate/valid" in metrics:
         valid.append(f"{metrics['generate/valid']:.1%} of its strings valid")
+    if "generate/exact" in metrics:
+        valid.append(f"{metrics['generate/exact']:.1%} exactly right")
     return (
         f"epoch {measurement.epoch:>{len(str(epochs))}}/{epochs}: "
         f"loss {metrics['train/loss']:.4f}, accuracy {metrics['train/accuracy']:.3f}; "

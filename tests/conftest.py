@@ -1,4 +1,4 @@
-"""What every test shares: shapes checked at run time, one thread, one Ray cluster a session."""
+"""What every test shares: shapes checked at run time, one thread, a cache, one Ray cluster a session."""
 
 import logging
 from collections.abc import Iterator
@@ -11,6 +11,14 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of the session's own, for this process and all that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

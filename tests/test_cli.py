@@ -11,6 +11,7 @@ from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.source import read_yaml
 from seqtune.sweep.drive import read_plan
+from seqtune.tasks.cfg.grammar import grammar
 from tests.sweep.sweeps import SMALL, write
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +27,7 @@ def call(*words: str | Path) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], prog_name="seqtune")
 
 
-@pytest.mark.parametrize("command", ["sweep", "train", "report"])
+@pytest.mark.parametrize("command", ["sweep", "train", "describe", "report"])
 def test_every_command_has_help(command: str):
     assert command in call("--help").stdout
     shown = call(command, "--help")
@@ -34,7 +35,16 @@ def test_every_command_has_help(command: str):
     assert "Usage: seqtune" in shown.stdout
 
 
-@pytest.mark.parametrize("words", [["--help"], ["sweep", "wrong.yaml"], ["train", "wrong.yaml"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["sweep", "wrong.yaml"],
+        ["train", "wrong.yaml"],
+        ["describe", "wrong.yaml"],
+        ["describe", "cfg3x"],
+    ],
+)
 def test_help_and_a_wrong_file_are_answered_without_torch_or_ray(tmp_path: Path, words: list[str]):
     write(tmp_path / "wrong.yaml", "name: x\nmodel: {kind: lstm, layers: 0}\nbase: {}\n")
     code = (
@@ -198,3 +208,58 @@ def test_another_runs_directory_is_refused_and_what_differs_is_named(tmp_path: P
     assert done.exit_code == 2
     assert "holds another run: model.width is 8 there and 16 here" in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == before
+
+
+@pytest.mark.parametrize("words", [["cfg3b", "--set", "height=2"], ["life"], ["text"], ["dyck"]])
+def test_a_language_is_described_for_people_and_for_machines(words: list[str]):
+    shown = call("describe", *words)
+    assert shown.exit_code == 0, shown.stderr
+    data = json.loads(call("describe", *words, "--json").stdout)
+    assert shown.stdout.startswith(data["title"])
+    for heading in list(data)[2:]:
+        assert f"\n{heading}\n" in shown.stdout
+
+
+def test_counts_are_whole_numbers_for_machines_too():
+    data = json.loads(call("describe", "cfg3b", "--json").stdout)
+    assert data["derivations"]["count"] == grammar("cfg3b").count() > 2**213
+
+
+@pytest.mark.parametrize("name", ["life_small.yaml", "train.yaml"])
+def test_the_task_of_a_file_is_described(name: str):
+    path = ROOT / "sweeps" / name
+    key = "base.task" if "base" in read_yaml(path).data else "task"
+    change = ["--set", f"{key}.columns=5"] if "life" in name else ["--set", f"{key}.height=2"]
+    titles = [call("describe", path, *more).stdout.splitlines()[0] for more in ([], change)]
+    assert titles[0] != titles[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["cfg3x"], "no such language: 'cfg3x'"),
+        (["lief"], "no such language: 'lief'; did you mean life?"),
+        (["cfg3b", "--set", "height=9"], "cfg3b: height: height must be an integer from 1 to 6"),
+        (["life", "--set", "rule=B3S23"], "life: rule: "),
+        (["life", "--set", "patterns=[pulsar]"], "life: patterns"),
+        (["text", "--set", "path=/nowhere/*.txt"], "text: path: "),
+        (["dyck", "--set", "height=2"], "dyck: height: a recursive grammar has no height"),
+        (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
+    ],
+)
+def test_a_language_that_is_not_is_told_in_one_line(words: list[str], line: str):
+    shown = call("describe", *words)
+    assert shown.exit_code == 2
+    assert shown.stdout == ""
+    assert shown.stderr.startswith(line)
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_wrong_task_in_a_sweep_is_told_with_its_line(tmp_path: Path):
+    rules = "{root: S, rules: {S: {a b: 0.5, b: 0.4}}}"
+    path = write(tmp_path / "s.yaml", f"name: x\nbase:\n  task: {{kind: cfg, grammar: {rules}}}\n")
+    shown = call("describe", path)
+    assert shown.exit_code == 2
+    assert shown.stderr == (
+        f"{path}:3: base.task.grammar: S: probabilities must sum to 1, but got 0.5 + 0.4 = 0.9\n"
+    )

@@ -1,8 +1,11 @@
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -10,6 +13,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seqtune.record import build_model, record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
+from seqtune.tasks.cfg.grammar import grammar
+from seqtune.tasks.picture import paint
 from tests.training.runs import tiny
 
 
@@ -39,7 +44,8 @@ def test_a_finished_run_holds_all_that_is_known_of_it(tmp_path: Path):
     assert RunSpec.parse(info["spec"]) == tiny()
     assert info["hash"] == tiny().hash()
     assert info["parameters"] == 661
-    assert info["flops_per_token"] == pytest.approx(6 * (512 + 40), rel=0.05)
+    read = 4 / 3.5  # tokens read for each that is scored: half of the strings are padded by one
+    assert info["flops_per_token"] == pytest.approx(6 * (512 + 40) * read, rel=0.05)
     assert 0 < info["floor"]["loss"] < 1
     assert info["versions"]["torch"].startswith("2.")
     assert [m.epoch for m in run.measurements()] == [1, 2, 3]
@@ -91,7 +97,7 @@ def test_a_resumed_run_has_bit_identical_weights(tmp_path: Path, data: object):
     assert set(whole) == set(resumed)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     left, right = (RunDirectory(tmp_path / name).measurements() for name in ("whole", "resumed"))
-    timed = ("tokens_per_second", "peak_memory_bytes")
+    timed = ("tokens_per_second", "data_wait", "peak_memory_bytes")
     for a, b in zip(left, right, strict=True):
         assert (a.epoch, a.step, a.tokens) == (b.epoch, b.step, b.tokens)
         same = set(a.metrics) - set(timed)
@@ -138,3 +144,61 @@ def test_weights_are_those_of_the_seed_and_leave_the_global_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.head[0].weight, again.head[0].weight)  # pyright: ignore
     assert not torch.equal(first.head[0].weight, other.head[0].weight)  # pyright: ignore
+
+
+def test_what_was_generated_last_is_kept(tmp_path: Path):
+    run = recorded(tiny(evaluation__generate=20, training__batches_per_epoch=15), tmp_path / "run")
+    found = json.loads(run.generated.read_text())
+    assert found["epoch"] == 3
+    assert found["scores"]["generate/valid"] == run.measurements()[-1].metrics["generate/valid"]
+    samples = found["samples"]
+    assert [sample["title"] for sample in samples] == [str(number) for number in range(1, 9)]
+    accepted = grammar("cfg3b", height=1).accepts(
+        [[int(t) for t in sample["text"].split() if t.isdigit()] for sample in samples]
+    )
+    whole = [not sample["text"].endswith("…") and "BOS" not in sample["text"] for sample in samples]
+    assert [sample["right"] for sample in samples] == (accepted & whole).tolist()
+    assert 0 < sum(sample["right"] for sample in samples) < 8
+
+
+def test_nothing_is_kept_where_nothing_is_generated(tmp_path: Path):
+    run = recorded(tiny(evaluation__generate=0), tmp_path / "run")
+    assert not run.generated.exists()
+
+
+def test_boards_are_pictures_in_tensorboard(tmp_path: Path):
+    spec = tiny(task={"kind": "life"}, training__epochs=1)
+    run = recorded(spec, tmp_path / "run")
+    events = EventAccumulator(str(run.path))
+    events.Reload()
+    samples = json.loads(run.generated.read_text())["samples"]
+    assert events.Tags()["images"] == [f"samples/{sample['title']}" for sample in samples]
+    shown = events.Images(f"samples/{samples[0]['title']}")[0]
+    picture = np.asarray(Image.open(io.BytesIO(shown.encoded_image_string)))
+    panels = {name: np.array(cells) for name, cells in samples[0]["panels"].items()}
+    assert (picture == paint(panels)).all()
+
+
+def test_text_samples_are_text_in_tensorboard(tmp_path: Path):
+    spec = tiny(task={"kind": "text", "length": 20}, training__epochs=1)
+    run = recorded(spec, tmp_path / "run")
+    info = run.info()
+    assert info["floor"] is None
+    assert list(info["references"])[-1] == "lzma"
+    assert len(info["data_hash"]) == 64
+    events = EventAccumulator(str(run.path))
+    events.Reload()
+    sample = json.loads(run.generated.read_text())["samples"][0]
+    shown = events.Tensors(f"samples/{sample['title']}/text_summary")[0]
+    assert shown.tensor_proto.string_val[0].decode().replace("    ", "") == sample["text"].replace(
+        "    ", ""
+    )
+
+
+def test_flops_count_the_tokens_that_are_read_and_not_scored(tmp_path: Path):
+    def flops(loss: str) -> float:
+        task = {"kind": "life", "loss": loss}
+        run = recorded(tiny(task=task, training__epochs=1), tmp_path / loss)
+        return run.info()["flops_per_token"] * run.measurements()[-1].tokens
+
+    assert flops("whole") == pytest.approx(flops("completion"), rel=1e-12)

@@ -43,7 +43,9 @@ def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
     """What is wrong with the runs themselves, so that a file wrong elsewhere too is told as a whole."""
     if "arms" in data:
         return ()
-    runs = {"name": "runs", "base": data.get("base", {}), "compare": data.get("compare", {})}
+    roles = {role: data.get(role, {}) for role in ("base", "compare")}
+    # The metric of every task: the file's own has been looked at.
+    runs = {"name": "runs", "metric": "valid/loss", **roles}
     try:
         make_plan(SweepSpec.parse(runs))
     except SpecError as error:

@@ -11,6 +11,7 @@ from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
 from seqtune.sweep.comparison import Compared, combinations, kept
 from seqtune.sweep.distributions import Choice, Range
 from seqtune.sweep.spec import Grid, SweepSpec
+from seqtune.training.measurement import COMMON_OBJECTIVES, GENERATED
 
 
 @dataclass(frozen=True)
@@ -188,14 +189,13 @@ class _Draft:
         return self.sweep.search.sampler if self.sweep.search is not None else None
 
     def _metric_problems(self, spec: RunSpec) -> Iterator[Problem]:
-        if self.sweep.metric != "generate/valid":
-            return
-        if spec.evaluation.generate == 0:
-            yield Problem(("metric",), "no run has generate/valid: evaluation.generate is 0")
-        elif not spec.task.judges_completions:
-            yield Problem(
-                ("metric",), "no run has generate/valid: the padded format ends no string"
-            )
+        metric = self.sweep.metric
+        generated = metric in GENERATED
+        if metric not in COMMON_OBJECTIVES and metric not in spec.task.scores:
+            why = "nothing is generated there" if generated else "its floor is not known"
+            yield Problem(("metric",), f"no run of this task has {metric}: {why}")
+        elif generated and spec.evaluation.generate == 0:
+            yield Problem(("metric",), f"no run has {metric}: evaluation.generate is 0")
 
     def _grace_problems(self, spec: RunSpec) -> Iterator[Problem]:
         grace = getattr(self.sweep.search.pruner, "grace", 0) if self.sweep.search else 0

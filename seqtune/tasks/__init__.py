@@ -3,6 +3,8 @@
 from typing import Annotated, TypeAlias
 
 from seqtune.spec import ByKind
-from seqtune.tasks.cfg.task import CfgSpec
+from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.life.task import LifeSpec
+from seqtune.tasks.text.task import TextSpec
 
-TaskSpec: TypeAlias = Annotated[CfgSpec, ByKind()]
+TaskSpec: TypeAlias = Annotated[CfgSpec | LifeSpec | TextSpec, ByKind()]

@@ -4,14 +4,20 @@ Everything here is NumPy: a task needs neither torch nor a device. Shapes: B str
 """
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from seqtune.tasks.description import Description
+from seqtune.tasks.exam import Exam
+
 Tokens = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+Split: TypeAlias = Literal["train", "valid"]
+"""What strings are for. Only a language that is a given text has to keep the two apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +66,23 @@ class Batch:
         targets: int64 [B, T], what it has to predict at each step.
         scored: bool [B, T], true where loss and accuracy count.
         strings: the strings that were laid out, one a row.
+        known: bool [B, T], true where the floor is known as well; None where that is wherever
+            a token is scored.
     """
 
     tokens: Tokens
     targets: Tokens
     scored: Mask
     strings: Strings
+    known: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    @property
+    def compared(self) -> Mask:
+        """Bool [B, T], true where a token is scored and its floor is known."""
+        return self.scored if self.known is None else self.scored & self.known
 
 
 @dataclass(frozen=True)
@@ -76,9 +90,9 @@ class Floor:
     """The best that any model can do on given strings: sums, so that batches add up.
 
     Attributes:
-        nats: the true distribution's total loss on the scored tokens of these very strings.
-        correct: how many scored tokens a predictor that knows the distribution expects to get right.
-        scored: number of scored tokens.
+        nats: the true distribution's total loss on the compared tokens of these very strings.
+        correct: how many of them a predictor that knows the distribution expects to get right.
+        scored: number of compared tokens: those scored whose floor is known.
         strings: number of strings.
     """
 
@@ -106,21 +120,6 @@ class Floor:
         return self.correct / self.scored
 
 
-@dataclass(frozen=True, eq=False)
-class Prompt:
-    """What generation starts from.
-
-    Attributes:
-        tokens: int64 [B, P], read before the first token is sampled.
-        stop: the token that ends a completion.
-        longest: completions are cut after this many tokens.
-    """
-
-    tokens: Tokens
-    stop: int
-    longest: int
-
-
 class Task(abc.ABC):
     """A language to learn.
 
@@ -128,14 +127,18 @@ class Task(abc.ABC):
         vocab_size: number of tokens that a model may read (embedding rows).
         outputs: number of tokens that it may predict (logits).
         max_length: the largest T of any batch.
+        data_hash: SHA-256 of the data that the language is read from; None if it is made by rules.
     """
 
     vocab_size: int
     outputs: int
     max_length: int
+    data_hash: str | None = None
 
     @abc.abstractmethod
-    def draw(self, count: int, *, generator: np.random.Generator) -> Strings:
+    def draw(
+        self, count: int, *, generator: np.random.Generator, split: Split = "train"
+    ) -> Strings:
         """Draws strings of the language."""
 
     @abc.abstractmethod
@@ -144,15 +147,22 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def floor(self, batch: Batch) -> Floor | None:
-        """The floor of a batch's own strings; None where it is not known exactly."""
+        """The floor of a batch's own strings, over its compared tokens; None where there is none."""
+
+    def references(self, strings: Strings) -> Mapping[str, float]:
+        """Losses of named predictors on these strings, in nats a scored token.
+
+        They are for languages whose floor nobody knows, and stand in no other.
+        """
+        return {}
 
     @abc.abstractmethod
-    def prompt(self, count: int) -> Prompt | None:
-        """What `count` completions start from; None where completions cannot be judged."""
+    def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:
+        """The generative scores, from about `count` completions; None where nothing is generated."""
 
     @abc.abstractmethod
-    def judge(self, completions: Tokens) -> Mask:
-        """Whether each completion is right, bool [B]; `completions` [B, N] hold the stop where they end."""
+    def describe(self) -> Description:
+        """The language in figures: sizes, counts, floors, a few strings."""
 
     def sample(self, count: int, *, generator: np.random.Generator) -> Batch:
         """Draws strings and lays them out."""

@@ -6,22 +6,23 @@ Ray, TensorBoard, the CSV file and the progress bar are readers of that stream; 
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from seqtune import seeding
 from seqtune.models.model import SequenceModel
-from seqtune.tasks.task import Batch, Strings, Task
+from seqtune.tasks.task import Mask, Task
 from seqtune.training import memory
+from seqtune.training.data import Batches
 from seqtune.training.evaluation import Evaluator, on_device, token_scores
 from seqtune.training.forcing import ForcingSpec, draw_coins, mixed_inputs
 from seqtune.training.measurement import DivergedError, Measurement, Progress
 from seqtune.training.optim import OptimizerSpec
-from seqtune.training.spec import DataSpec, Fixed, TrainingSpec
+from seqtune.training.spec import DataSpec, TrainingSpec
 
 HEARTBEAT_SECONDS = 0.5
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -44,6 +45,7 @@ class Learner:
     Attributes:
         epoch: epochs done; `step` and `tokens` likewise.
         seconds: wall time spent, over all sittings.
+        seen: bool [validation strings], which have been trained on; None before the first epoch.
         measurement: the last one yielded, None before the first epoch.
     """
 
@@ -59,6 +61,7 @@ class Learner:
         self.step = 0
         self.tokens = 0
         self.seconds = 0.0
+        self.seen: Mask | None = None
         self.measurement: Measurement | None = None
 
     def state(self) -> dict[str, Any]:
@@ -69,6 +72,7 @@ class Learner:
             "step": self.step,
             "tokens": self.tokens,
             "seconds": self.seconds,
+            "seen": None if self.seen is None else torch.from_numpy(self.seen),
             "metrics": None if measured is None else dict(measured.metrics),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -82,6 +86,7 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step = state["epoch"], state["step"]
         self.tokens, self.seconds = state["tokens"], state["seconds"]
+        self.seen = None if state["seen"] is None else state["seen"].cpu().numpy()
         if state["metrics"] is not None:
             self.measurement = Measurement(
                 epoch=self.epoch,
@@ -108,13 +113,16 @@ def train(
     Raises:
         DivergedError: as soon as a loss is seen not to be finite.
     """
-    batches = _Batches(learner)
+    batches = _batches(learner, evaluator=evaluator)
     learner.model.train()
     while learner.epoch < learner.recipe.training.epochs:
         started = time.perf_counter()
         metrics = _epoch(learner, batches=batches, heartbeat=heartbeat)
         learner.epoch += 1
-        metrics |= evaluator.scores(learner.model, epoch=learner.epoch)
+        learner.seen = batches.seen.copy()
+        evaluation = evaluator.evaluate(learner.model, epoch=learner.epoch)
+        metrics |= evaluation.metrics
+        metrics["valid/seen"] = float(learner.seen.mean())
         metrics["peak_memory_bytes"] = memory.peak_bytes(learner.model.device)
         learner.seconds += time.perf_counter() - started
         learner.measurement = Measurement(
@@ -123,12 +131,25 @@ def train(
             tokens=learner.tokens,
             seconds=learner.seconds,
             metrics=metrics,
+            examination=evaluation.examination,
         )
         yield learner.measurement
 
 
+def _batches(learner: Learner, *, evaluator: Evaluator) -> Batches:
+    recipe = learner.recipe
+    return Batches(
+        learner.task,
+        data=recipe.data,
+        training=recipe.training,
+        seed=recipe.seed,
+        watched=evaluator.strings,
+        seen=learner.seen,
+    )
+
+
 def _epoch(
-    learner: Learner, *, batches: "_Batches", heartbeat: Callable[[Progress], None] | None
+    learner: Learner, *, batches: Batches, heartbeat: Callable[[Progress], None] | None
 ) -> dict[str, float]:
     """One epoch of steps, without a synchronisation with the device but for the heartbeat."""
     recipe = learner.recipe
@@ -136,10 +157,13 @@ def _epoch(
     coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
     tally = _Tally(learner.model.device)
     rate = math.nan
-    with torch.random.fork_rng(devices=_cuda_devices(learner.model.device)):
+    with (
+        torch.random.fork_rng(devices=_cuda_devices(learner.model.device)),
+        closing(batches.of_epoch(learner.epoch)) as ahead,
+    ):
         # Dropout draws from torch's global generator: seeded for this epoch, and put back after it.
         torch.manual_seed(seeding.integer_seed(recipe.seed, "dropout", learner.epoch))
-        for batch in batches.of_epoch(learner.epoch):
+        for batch in ahead:
             tokens, targets, scored = on_device(batch, device=learner.model.device)
             if truth < 1:
                 flips = draw_coins(tokens.shape[1], truth=truth, generator=coins)
@@ -149,7 +173,8 @@ def _epoch(
             learner.tokens += count
             if heartbeat is not None and tally.due():
                 heartbeat(tally.progress(learner, lr=rate))
-    return tally.metrics() | {"forcing": truth, "lr": rate}
+    metrics = tally.metrics() | {"forcing": truth, "lr": rate}
+    return metrics | {"data_wait": batches.waited_seconds / tally.seconds}
 
 
 def _step(
@@ -190,34 +215,6 @@ def _step(
     return rate
 
 
-class _Batches:
-    """The batches of every epoch, each a function of seed and epoch alone."""
-
-    def __init__(self, learner: Learner) -> None:
-        self._task = learner.task
-        self._recipe = learner.recipe
-        data = learner.recipe.data
-        self._set: Strings | None = None
-        if isinstance(data, Fixed):
-            generator = seeding.generator(learner.recipe.seed, "data")
-            self._set = self._task.draw(data.strings, generator=generator)
-
-    def of_epoch(self, epoch: int) -> Iterator[Batch]:
-        settings = self._recipe.training
-        if self._set is None:
-            generator = seeding.generator(self._recipe.seed, "data", epoch)
-            for _ in range(settings.batches_per_epoch):
-                yield self._task.sample(settings.batch_size, generator=generator)
-            return
-        generator = seeding.generator(self._recipe.seed, "order", epoch)
-        rows = np.empty(0, dtype=np.int64)
-        for _ in range(settings.batches_per_epoch):
-            if len(rows) == 0:
-                rows = generator.permutation(len(self._set))
-            yield self._task.batch(self._set.take(rows[: settings.batch_size]))
-            rows = rows[settings.batch_size :]
-
-
 class _Tally:
     """Sums over an epoch, kept on the device until somebody asks."""
 
@@ -251,6 +248,11 @@ class _Tally:
             tokens_per_second=metrics["tokens_per_second"],
         )
 
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began."""
+        return time.perf_counter() - self._started
+
     def metrics(self) -> dict[str, float]:
         loss, correct, norm, norms = self._sums.tolist()
         if not math.isfinite(loss):
@@ -259,7 +261,7 @@ class _Tally:
             "train/loss": loss / self._tokens,
             "train/accuracy": correct / self._tokens,
             "grad_norm": norm / norms if norms else math.nan,
-            "tokens_per_second": self._tokens / (time.perf_counter() - self._started),
+            "tokens_per_second": self._tokens / self.seconds,
         }
 
 

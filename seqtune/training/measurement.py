@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from seqtune.tasks.exam import Examination
+
 METRICS: dict[str, str] = {
     "train/loss": "nats per scored token of the epoch's batches, as the model read them",
     "train/accuracy": "share of the epoch's scored tokens predicted right",
@@ -11,21 +13,41 @@ METRICS: dict[str, str] = {
     "valid/excess": "valid/loss minus the floor of the same strings",
     "valid/excess_string": "the same, in nats a string",
     "valid/exact": "share of strings with every scored token right",
-    "generate/valid": "share of strings sampled at temperature 1 that the task accepts",
+    "valid/seen": "share of validation strings that were also trained on so far",
+    "generate/valid": "share of generated strings that the task accepts as well-formed",
+    "generate/cells": "share of cells right in the boards that were generated",
+    "generate/exact": "share of completions that are right in every token",
+    "rollout/cells": "share of cells right over all steps of roll-outs",
+    "rollout/exact": "share of boards right over all steps of roll-outs",
+    "rollout/first_wrong": "mean step of a roll-out's first wrong board; one past the last if none",
     "forcing": "probability of reading the true token",
     "lr": "learning rate of the epoch's last step",
     "grad_norm": "mean norm of the gradient before clipping",
+    "data_wait": "share of the training time in which a step waited for its batch",
     "tokens_per_second": "scored tokens trained on a second, evaluation not counted",
     "peak_memory_bytes": "most memory held: on the GPU, or by the process",
 }
 """Every metric and its meaning, in the order of the columns."""
 
-HIGHER_IS_BETTER = frozenset(
-    {"train/accuracy", "valid/accuracy", "valid/exact", "generate/valid", "tokens_per_second"}
-)
+GENERATED = frozenset(name for name in METRICS if name.startswith(("generate/", "rollout/")))
+"""The scores of what a model generates."""
 
-OBJECTIVES = tuple(name for name in METRICS if name.startswith(("valid/", "generate/")))
-"""The metrics that a sweep may be judged by."""
+HIGHER_IS_BETTER = GENERATED | {
+    "train/accuracy",
+    "valid/accuracy",
+    "valid/exact",
+    "tokens_per_second",
+}
+
+COMMON_OBJECTIVES = ("valid/loss", "valid/accuracy", "valid/exact")
+"""The metrics of every task that a sweep may be judged by; others are the task's own `scores`."""
+
+OBJECTIVES = tuple(
+    name
+    for name in METRICS
+    if name in COMMON_OBJECTIVES or name in GENERATED or name.startswith("valid/excess")
+)
+"""All metrics that a sweep may be judged by."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,7 @@ class Measurement:
         tokens: scored tokens trained on.
         seconds: wall time spent on the run, over all its sittings.
         metrics: by the names of `METRICS`; what cannot be measured is left out.
+        examination: what the model generated after the epoch; None where that was nothing.
     """
 
     epoch: int
@@ -45,6 +68,7 @@ class Measurement:
     tokens: int
     seconds: float
     metrics: Mapping[str, float]
+    examination: Examination | None = None
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ def test_ray_leaves_nothing_of_its_own_in_the_results(smoke: Path):
     assert names <= {
         "run.json",
         "measurements.csv",
+        "generated.json",
         "model_card.md",
         "model.safetensors",
         "events",

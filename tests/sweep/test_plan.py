@@ -2,6 +2,8 @@ import pytest
 
 from seqtune.source import FileError
 from seqtune.sweep.plan import grid_points
+from seqtune.tasks.cfg.grammar import Grammar
+from seqtune.tasks.cfg.spec import CfgSpec
 from tests.sweep.sweeps import SMALL, plan_of
 
 
@@ -28,6 +30,7 @@ def test_every_combination_is_a_cell():
     ]
     assert plan.runs == 6 * (4 + 2)
     run = plan.cells[3].run(tuned={"optimizer.lr": 0.02}, seed=7)
+    assert isinstance(run.task, CfgSpec)
     assert (run.task.height, run.model.layers, run.optimizer.lr, run.seed) == (2, 2, 0.02, 7)
 
 
@@ -285,5 +288,41 @@ def test_a_metric_that_the_task_cannot_give_is_refused():
         ("height: 1", "height: 1, format: padded"),
     )
     assert found == [
-        "s.yaml:4: metric: no run has generate/valid: the padded format ends no string"
+        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated there"
     ]
+
+
+def test_the_shape_of_generated_grammars_is_compared_like_anything_else():
+    task = "{kind: cfg, grammar: {kind: generated, symbols: 2}}"
+    values = "task.grammar.height: [2, 3]\n  task.grammar.lengths: [[2], [2, 3]]"
+    plan = plan_of(
+        edited(
+            ("{kind: cfg, grammar: cfg3b, height: 1}", task),
+            ("  model.layers: [1, 2]", f"  {values}\n  task.grammar.ambiguity: [allow, forbid]"),
+        )
+    )
+    tasks = [cell.run(tuned={"optimizer.lr": 0.02}, seed=0).task for cell in plan.cells]
+    languages = [task.language() for task in tasks if isinstance(task, CfgSpec)]
+    grammars = [language for language in languages if isinstance(language, Grammar)]
+    assert len(grammars) == 8
+    assert {grammar.height for grammar in grammars} == {2, 3}
+    forbidden = [g for cell, g in zip(plan.cells, grammars, strict=True) if "forbid" in cell.name]
+    assert len(forbidden) == 4
+    assert {grammar.ambiguity().verdict for grammar in forbidden} == {"unambiguous"}
+
+
+@pytest.mark.parametrize(
+    ("task", "metric", "why"),
+    [
+        ("{kind: text}", "valid/excess", "its floor is not known"),
+        ("{kind: text}", "generate/valid", "nothing is generated there"),
+        ("{kind: cfg, height: 1}", "generate/cells", "nothing is generated there"),
+        ("{kind: life, rollout_steps: 0}", "rollout/exact", "nothing is generated there"),
+    ],
+)
+def test_a_metric_of_another_language_is_refused(task: str, metric: str, why: str):
+    found = errors(
+        ("{kind: cfg, grammar: cfg3b, height: 1}", task),
+        ("metric: valid/excess", f"metric: {metric}"),
+    )
+    assert found == [f"s.yaml:4: metric: no run of this task has {metric}: {why}"]

@@ -1,12 +1,15 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from seqtune.models import LSTMSpec
-from seqtune.tasks.cfg.task import CfgSpec
-from seqtune.tasks.task import Floor, Prompt
-from seqtune.training.evaluation import Evaluator, generate, token_scores
+from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.exam import Prompt
+from seqtune.tasks.task import Floor
+from seqtune.training.evaluation import Evaluator, token_scores
+from seqtune.training.generation import generate
 from seqtune.training.measurement import DivergedError
 from seqtune.training.spec import EvaluationSpec
 from tests.oracle import Oracle
@@ -23,7 +26,7 @@ def floor_of(evaluator: Evaluator) -> Floor:
 def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgSpec):
     task = spec.build()
     evaluator = Evaluator(EvaluationSpec(strings=100, generate=50), task=task)
-    scores = evaluator.scores(Oracle(task.grammar), epoch=1)
+    scores = evaluator.evaluate(Oracle(task.grammar), epoch=1).metrics
     assert scores["valid/excess"] == pytest.approx(0, abs=1e-6)
     assert scores["valid/excess_string"] == pytest.approx(0, abs=1e-5)
     assert scores["valid/loss"] == pytest.approx(floor_of(evaluator).loss, abs=1e-6)
@@ -37,7 +40,7 @@ def test_a_model_that_knows_nothing_is_far_above_the_floor():
         for weight in model.parameters():
             weight.zero_()
     evaluator = Evaluator(EvaluationSpec(strings=200, generate=100), task=task)
-    scores = evaluator.scores(model, epoch=1)
+    scores = evaluator.evaluate(model, epoch=1).metrics
     assert scores["valid/loss"] == pytest.approx(math.log(5), abs=1e-6)
     assert scores["valid/excess"] == pytest.approx(math.log(5) - floor_of(evaluator).loss, abs=1e-6)
     assert scores["generate/valid"] == 0.0
@@ -57,7 +60,7 @@ def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
 def test_the_padded_layout_has_nothing_to_generate():
     task = CfgSpec(height=2, format="padded").build()
     model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
-    scores = Evaluator(EvaluationSpec(strings=20), task=task).scores(model, epoch=1)
+    scores = Evaluator(EvaluationSpec(strings=20), task=task).evaluate(model, epoch=1).metrics
     assert "generate/valid" not in scores
     assert scores["valid/excess"] > 0
 
@@ -78,7 +81,7 @@ def test_a_scored_model_stays_in_the_mode_it_was_in():
     model = LSTMSpec(width=8, dropout=0.5).build(vocab_size=task.vocab_size, outputs=task.outputs)
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
     model.train()
-    first, again = (evaluator.scores(model, epoch=1) for _ in range(2))
+    first, again = (evaluator.evaluate(model, epoch=1).metrics for _ in range(2))
     assert first == again
     assert model.training
 
@@ -89,18 +92,16 @@ def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
     torch.nn.init.constant_(next(model.parameters()), math.nan)
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
     with pytest.raises(DivergedError, match="valid/loss is nan after epoch 3"):
-        evaluator.scores(model, epoch=3)
+        evaluator.evaluate(model, epoch=3)
 
 
 def test_completions_end_with_the_stop_or_are_cut():
     task = CfgSpec(height=2).build()
     model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
-    prompt = task.prompt(200)
-    assert prompt is not None
-    short = Prompt(tokens=prompt.tokens, stop=prompt.stop, longest=3)
+    short = Prompt(tokens=np.zeros((200, 1), dtype=np.int64), stop=task.eos, longest=3)
     rows = generate(model, short, generator=torch.Generator().manual_seed(0)).tolist()
     assert {len(row) for row in rows} == {3}
     for row in rows:
-        if prompt.stop in row:
-            end = row.index(prompt.stop)
-            assert set(row[end:]) == {prompt.stop}
+        if task.eos in row:
+            end = row.index(task.eos)
+            assert set(row[end:]) == {task.eos}

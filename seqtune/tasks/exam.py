@@ -1,0 +1,95 @@
+"""Generative scores: a task prompts, a model completes, the task judges.
+
+An exam is a generator: it yields a prompt, is sent the completions, and so on, as often as it needs to
+(a roll-out feeds every completion back); what it returns are scores, tables and samples to look at.
+So neither side knows the other, and a task stays NumPy.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Cells: TypeAlias = npt.NDArray[np.int8]
+"""A board [R, C] of cells; what each value stands for is in `CELLS`."""
+
+CELLS = ("dead", "alive", "wrongly dead", "wrongly alive", "missing")
+"""The meaning of a cell's value, 0 to 4, in a sample's panels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """What generation starts from.
+
+    Attributes:
+        tokens: int64 [B, P], read before the first token is sampled.
+        longest: completions are cut after this many tokens.
+        stop: the token that ends a completion; None if all are `longest` tokens long.
+        temperature: of the samples; 0 takes the most probable token.
+    """
+
+    tokens: npt.NDArray[np.int64]
+    longest: int
+    stop: int | None = None
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A completion to look at.
+
+    Attributes:
+        title: what it is, unique in its exam: `glider`, `density 0.5`, `3`.
+        text: prompt and completion as people read them.
+        right: whether it is; None where nothing is judged.
+        panels: boards to be shown side by side, by caption; none where text says it all.
+    """
+
+    title: str
+    text: str
+    right: bool | None = None
+    panels: Mapping[str, Cells] | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        panels = {name: board.tolist() for name, board in (self.panels or {}).items()}
+        return {"title": self.title, "text": self.text, "right": self.right, "panels": panels}
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """What an exam found.
+
+    Attributes:
+        scores: by the names of `METRICS`, in [0, 1] where they are shares.
+        tables: rows by the name of the table, such as scores by test set; all rows have the same keys.
+        samples: a few completions.
+    """
+
+    scores: Mapping[str, float]
+    tables: Mapping[str, tuple[Mapping[str, str | float], ...]]
+    samples: tuple[Sample, ...]
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return {
+            "scores": dict(self.scores),
+            "tables": {name: [dict(row) for row in rows] for name, rows in self.tables.items()},
+            "samples": [sample.to_data() for sample in self.samples],
+        }
+
+
+Exam: TypeAlias = Generator[Prompt, npt.NDArray[np.int64], Examination]
+"""Yields prompts, is sent completions int64 [B, N] that hold the stop from where they end."""
+
+
+def sit(exam: Exam, *, complete: Callable[[Prompt], npt.NDArray[np.int64]]) -> Examination:
+    """Takes an exam: `complete` answers every prompt."""
+    try:
+        prompt = next(exam)
+        while True:
+            prompt = exam.send(complete(prompt))
+    except StopIteration as end:
+        return end.value

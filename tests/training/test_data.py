@@ -1,0 +1,108 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from seqtune import seeding
+from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.task import Strings, Task
+from seqtune.training.data import AHEAD, Batches
+from seqtune.training.spec import DataSpec, Fixed, Fresh, TrainingSpec
+
+TRAINING = TrainingSpec(epochs=2, batches_per_epoch=10, batch_size=8)
+
+
+def made(task: Task, *, data: DataSpec, seed: int = 0, watched: Strings | None = None) -> Batches:
+    if watched is None:
+        watched = task.draw(50, generator=seeding.generator(0, "valid"))
+    return Batches(task, data=data, training=TRAINING, seed=seed, watched=watched)
+
+
+def rows_of(batches: Batches, epoch: int) -> list[list[list[int]]]:
+    return [batch.tokens.tolist() for batch in batches.of_epoch(epoch)]
+
+
+@pytest.mark.parametrize("data", [Fresh(), Fixed(strings=30)])
+def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
+    task = CfgSpec(height=2).build()
+    batches = made(task, data=data)
+    quick = rows_of(batches, 1)
+    slow = []
+    for batch in made(task, data=data).of_epoch(1):
+        time.sleep(0.002)
+        slow.append(batch.tokens.tolist())
+    assert quick == slow == rows_of(batches, 1)
+    assert len(quick) == TRAINING.batches_per_epoch
+    assert quick != rows_of(batches, 0)
+    assert quick != rows_of(made(task, data=data, seed=1), 1)
+
+
+def test_fresh_batches_are_what_the_task_samples():
+    task = CfgSpec(height=3).build()
+    generator = seeding.generator(0, "data", 1)
+    plain = [task.sample(8, generator=generator).tokens.tolist() for _ in range(10)]
+    assert rows_of(made(task, data=Fresh()), 1) == plain
+
+
+def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
+    drawn = []
+
+    class Counting(type(CfgSpec(height=2).build())):
+        def draw(self, count: int, **settings) -> Strings:
+            drawn.append(count)
+            return super().draw(count, **settings)
+
+    task = CfgSpec(height=2).build()
+    counting = Counting(task.grammar, format="sentence")
+    batches = made(counting, data=Fresh(), watched=task.draw(5, generator=np.random.default_rng(0)))
+    epoch = batches.of_epoch(0)
+    next(epoch)
+    time.sleep(0.1)
+    assert len(drawn) == AHEAD + 1
+    epoch.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("batches")]
+
+
+def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
+    class Broken(type(CfgSpec(height=2).build())):
+        def draw(self, count: int, **settings) -> Strings:
+            raise RuntimeError("no more strings")
+
+    task = CfgSpec(height=2).build()
+    watched = task.draw(5, generator=np.random.default_rng(0))
+    batches = made(Broken(task.grammar, format="sentence"), data=Fresh(), watched=watched)
+    with pytest.raises(RuntimeError, match="no more strings"):
+        next(batches.of_epoch(0))
+
+
+def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them():
+    task = CfgSpec(height=2).build()
+    batches = made(task, data=Fresh())
+    watched = task.draw(50, generator=seeding.generator(0, "valid"))
+    trained = {tuple(row.tolist()) for batch in batches.of_epoch(0) for row in batch.strings}
+    assert batches.seen.tolist() == [tuple(row.tolist()) in trained for row in watched]
+
+
+def test_of_a_fixed_set_all_of_it_counts_as_trained_on():
+    task = CfgSpec(height=4).build()
+    watched = task.draw(40, generator=seeding.generator(0, "data"))
+    mine = made(task, data=Fixed(strings=40), watched=watched)
+    assert mine.seen.all()  # the same draw
+    other = made(task, data=Fixed(strings=40))
+    assert not other.seen.any()  # one of 2^36 strings each
+
+
+def test_strings_of_other_lengths_and_zeros_are_told_apart():
+    def strings(*rows: list[int]) -> Strings:
+        lengths = [len(row) for row in rows]
+        return Strings(np.concatenate(rows), np.concatenate([[0], np.cumsum(lengths)]))
+
+    class Own(type(CfgSpec(height=2).build())):
+        def draw(self, count: int, **settings) -> Strings:
+            return strings([1, 2], [1, 2, 0, 0, 0], [3])
+
+    task = Own(CfgSpec(height=2).build().grammar, format="sentence")
+    watched = strings([1, 2], [1, 2, 0], [2, 1], [3], [1, 2])
+    batches = made(task, data=Fixed(strings=3), watched=watched)
+    assert batches.seen.tolist() == [True, False, False, True, True]
