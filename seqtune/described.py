@@ -11,14 +11,15 @@ from seqtune.source import FileError, read_yaml
 from seqtune.spec import Problem, Spec, SpecError, assigned, members, nearest
 from seqtune.tasks import TaskSpec
 from seqtune.tasks.cfg.named import RULES
-from seqtune.tasks.cfg.spec import DESCRIBED
+from seqtune.tasks.cfg.spec import DESCRIBED, CfgSpec
 from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
+from seqtune.tasks.task import LanguageSpec
 
 PLAIN_DIGITS = 15
 """Whole numbers of at most so many digits are grouped by commas."""
 
 
-class _Named(Spec):
+class _OfFile(Spec):
     task: TaskSpec
 
 
@@ -34,16 +35,20 @@ def described(name: str, *, changes: dict[str, object]) -> Description:
     """
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return _from_file(Path(name), changes=changes)
-    kinds = [member.model_fields["kind"].default for member in members(TaskSpec)]
+    kinds = {
+        member.model_fields["kind"].default: member
+        for member in members(TaskSpec)
+        if issubclass(member, LanguageSpec)
+    }
     grammars = [*RULES, *DESCRIBED]
     if name not in kinds and name not in grammars:
         raise FileError(f"no such language: {name!r}{nearest(name, [*grammars, *kinds])}")
+    spec = kinds.get(name, CfgSpec)
     data = {"kind": name} if name in kinds else {"kind": "cfg", "grammar": name}
     try:
-        return _Named.parse({"task": assigned(data, changes)}).task.build().describe()
+        return spec.parse(assigned(data, changes)).build().describe()
     except SpecError as error:
-        lines = [Problem(each.path[1:], each.message) for each in error.problems]
-        raise FileError("\n".join(f"{name}: {line}" for line in lines)) from None
+        raise FileError("\n".join(f"{name}: {line}" for line in error.problems)) from None
 
 
 def _from_file(file: Path, *, changes: dict[str, object]) -> Description:
@@ -55,7 +60,7 @@ def _from_file(file: Path, *, changes: dict[str, object]) -> Description:
     if not isinstance(block, dict) or "task" not in block:
         raise FileError(f"{file}: has no task to describe, neither in itself nor in base")
     try:
-        return _Named.parse({"task": block["task"]}).task.build().describe()
+        return _OfFile.parse({"task": block["task"]}).task.build().describe()
     except SpecError as error:
         problems = [Problem((*above, *each.path), each.message) for each in error.problems]
         raise source.error(SpecError(problems)) from None

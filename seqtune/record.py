@@ -114,6 +114,9 @@ def _recorded(
     device = choose_device(spec.training)
     memory.start_measuring(device)
     task = spec.task.build()
+    known = directory.info().get("data_hash")
+    if known not in (None, task.data_hash):
+        raise RuntimeError(f"the data have changed since the run began: {known}, {task.data_hash}")
     learner = _learner(spec, task=task, device=device)
     if directory.checkpoint.exists():
         learner.restore(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))

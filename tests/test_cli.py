@@ -241,6 +241,7 @@ def test_the_task_of_a_file_is_described(name: str):
         (["lief"], "no such language: 'lief'; did you mean life?"),
         (["cfg3b", "--set", "height=9"], "cfg3b: height: height must be an integer from 1 to 6"),
         (["life", "--set", "rule=B3S23"], "life: rule: "),
+        (["life", "--set", "rowz=5"], "life: rowz: no such field; did you mean rows?"),
         (["life", "--set", "patterns=[pulsar]"], "life: patterns"),
         (["text", "--set", "path=/nowhere/*.txt"], "text: path: "),
         (["dyck", "--set", "height=2"], "dyck: height: a recursive grammar has no height"),

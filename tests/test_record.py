@@ -202,3 +202,15 @@ def test_flops_count_the_tokens_that_are_read_and_not_scored(tmp_path: Path):
         return run.info()["flops_per_token"] * run.measurements()[-1].tokens
 
     assert flops("whole") == pytest.approx(flops("completion"), rel=1e-12)
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("abcdefgh " * 100)
+    spec = tiny(task={"kind": "text", "path": str(text), "length": 8})
+    recorded(spec, tmp_path / "run", epochs=1)
+    text.write_text("abcdefgx " * 100)
+    run = recorded(spec, tmp_path / "run")
+    assert run.info()["state"] == "failed"
+    assert "the data have changed since the run began" in run.info()["reason"]
+    assert [m.epoch for m in run.measurements()] == [1]

@@ -1,4 +1,4 @@
-"""What a task is: it draws strings, lays them out as batches, knows their floor and judges completions.
+"""What a task is: it draws strings, lays them out as batches, knows their floor and examines models.
 
 Everything here is NumPy: a task needs neither torch nor a device. Shapes: B strings, T time steps.
 """
@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from seqtune.spec import Spec
 from seqtune.tasks.description import Description
 from seqtune.tasks.exam import Exam
 
@@ -167,3 +168,16 @@ class Task(abc.ABC):
     def sample(self, count: int, *, generator: np.random.Generator) -> Batch:
         """Draws strings and lays them out."""
         return self.batch(self.draw(count, generator=generator))
+
+
+class LanguageSpec(Spec):
+    """What a member of `TaskSpec` describes: a language and how it is laid out."""
+
+    @property
+    @abc.abstractmethod
+    def scores(self) -> frozenset[str]:
+        """The metrics that the task has and not every task has, by the names of `METRICS`."""
+
+    @abc.abstractmethod
+    def build(self) -> Task:
+        """The task."""

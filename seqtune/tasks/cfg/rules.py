@@ -159,6 +159,26 @@ def productive_problems(rules: Rules) -> list[str]:
     ]
 
 
+def terminal_problems(rules: Rules, *, terminals: Sequence[str]) -> list[str]:
+    """What is wrong with sound rules if these are all their terminals."""
+    known = [*rules, *terminals]
+    found = [
+        f"{left}: right-hand side {number} holds {symbol}, which is neither a nonterminal nor one of "
+        f"the terminals{nearest(symbol, known)}"
+        for left, right in rules.items()
+        for number, rhs in enumerate(right, start=1)
+        for symbol in dict.fromkeys(rhs)
+        if symbol not in known
+    ]
+    used = {symbol for right in rules.values() for rhs in right for symbol in rhs}
+    for symbol in terminals:
+        if symbol in rules:
+            found.append(f"{symbol}: is a terminal, but has rules; leave it out of the terminals")
+        elif symbol not in used:
+            found.append(f"{symbol}: is a terminal that no rule uses; leave it out")
+    return found
+
+
 def cycle(rules: Rules) -> list[str]:
     """Symbols that lead from one back to itself; empty if none do."""
     try:

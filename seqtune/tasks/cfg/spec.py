@@ -12,7 +12,8 @@ from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.probabilities import read_probabilities
 from seqtune.tasks.cfg.recursive import RecursiveGrammar
-from seqtune.tasks.cfg.rules import cycle, problems, read_rules
+from seqtune.tasks.cfg.rules import cycle, problems, read_rules, terminal_problems
+from seqtune.tasks.task import LanguageSpec
 
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.task import CfgTask
@@ -75,13 +76,19 @@ class OwnSpec(_Described):
     rules: dict[str, RightHandSides]
     """Symbol -> its right-hand sides: a list, or a mapping to their probabilities. Each is a list of
     symbols or their names with blanks between."""
+    terminals: Symbols | None = None
+    """The symbols that need no rules; null takes for one whatever has none. Listed, they let a misspelt
+    nonterminal be found."""
     max_length: int | None = Field(default=None, ge=1)
     """Tokens of the longest string. A recursive grammar needs it: longer strings are left out, and
     the probabilities of the others are scaled up to sum to 1."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if found := problems(root=self.root, rules=self.rules):
+        found = problems(root=self.root, rules=self.rules)
+        if not found and self.terminals is not None:
+            found = terminal_problems(read_rules(self.rules), terminals=self.terminals)
+        if found:
             raise problem("\n".join(found))
         around = cycle(read_rules(self.rules))
         if around and self.max_length is None:
@@ -181,7 +188,7 @@ DESCRIBED = {"generated": GeneratedSpec, "dyck": DyckSpec}
 """Grammars whose kind alone is a description."""
 
 
-class CfgSpec(Spec):
+class CfgSpec(LanguageSpec):
     """Strings of a context-free grammar; `root` or `height` takes a part of the grammar's tree."""
 
     kind: Literal["cfg"] = "cfg"

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from seqtune.spec import Spec, problem
+from seqtune.spec import problem
 from seqtune.tasks.life.board import Boards, Border, Rule
 from seqtune.tasks.life.densities import DensitySpec, Fixed, High
 from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec
 from seqtune.tasks.life.notation import Vocabulary
 from seqtune.tasks.life.pattern import Pattern, load, place, shipped
+from seqtune.tasks.task import LanguageSpec
 
 if TYPE_CHECKING:
     from seqtune.tasks.life.task import LifeTask
@@ -34,7 +35,7 @@ PatternName = Annotated[str, AfterValidator(_known)]
 """Name of a shipped pattern, or the path of a `.rle` or `.cells` file."""
 
 
-class LifeSpec(Spec):
+class LifeSpec(LanguageSpec):
     """Boards and what a life-like rule makes of them."""
 
     kind: Literal["life"] = "life"

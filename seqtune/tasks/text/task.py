@@ -26,10 +26,10 @@ from pydantic import Field, model_validator
 
 from seqtune import seeding
 from seqtune.source import FileError
-from seqtune.spec import Spec, problem
+from seqtune.spec import problem
 from seqtune.tasks.description import Description
 from seqtune.tasks.exam import Exam, Examination, Prompt, Sample
-from seqtune.tasks.task import Batch, Split, Strings, Task, Tokens
+from seqtune.tasks.task import Batch, LanguageSpec, Split, Strings, Task, Tokens
 from seqtune.tasks.text import describe, references
 from seqtune.tasks.text.corpus import Corpus, Encoding, open_corpus
 from seqtune.tasks.text.encoding import divide
@@ -51,7 +51,7 @@ SEAM = "\N{MATHEMATICAL RIGHT DOUBLE ANGLE BRACKET}"
 """Stands in a sample between the prompt and what the model made of it."""
 
 
-class TextSpec(Spec):
+class TextSpec(LanguageSpec):
     """Windows of a text: any UTF-8 files, or Python's own documentation."""
 
     kind: Literal["text"] = "text"

@@ -119,6 +119,25 @@ def test_a_grammar_of_the_users_own_works_like_a_named_one():
             {"grammar": {"root": "S", "rules": {"S": ["a A"], "A": ["A b"]}}},
             "grammar: A: must derive a string, but every one of its rules leads back",
         ),
+        (
+            {
+                "grammar": {
+                    "root": "S",
+                    "rules": {"S": ["Nuon x"], "Noun": ["y"]},
+                    "terminals": ["x", "y"],
+                }
+            },
+            "grammar: S: right-hand side 1 holds Nuon, which is neither a nonterminal nor one of the "
+            "terminals; did you mean Noun?",
+        ),
+        (
+            {"grammar": {"root": "S", "rules": {"S": ["x"]}, "terminals": ["x", "y"]}},
+            "grammar: y: is a terminal that no rule uses; leave it out",
+        ),
+        (
+            {"grammar": {"root": "S", "rules": {"S": ["x"]}, "terminals": ["x", "S"]}},
+            "grammar: S: is a terminal, but has rules; leave it out of the terminals",
+        ),
         ({"grammar": "dyck", "height": 2}, "height: a recursive grammar has no height"),
         ({"grammar": {"kind": "dyck", "pairs": 0}}, "grammar.pairs: must be at least 1"),
     ],
