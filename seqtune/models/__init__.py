@@ -27,6 +27,9 @@ class LSTMSpec(Spec):
     head_layers: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of dropping a unit after the embedding and after the last LSTM layer."""
+    forget_bias: float = 0.0
+    """Added to the fresh bias of every forget gate: the larger it is, the longer a cell remembers before it
+    has learned to. At 0 it halves at every step; Jozefowicz et al. 2015 recommend 1."""
 
     def build(self, *, vocab_size: int, outputs: int) -> "SequenceModel":
         """A network with fresh weights, drawn from torch's global generator."""

@@ -43,6 +43,11 @@ class LSTM(SequenceModel[LSTMState]):
         self.embedding = nn.Embedding(vocab_size, spec.embedding)
         self.embedding_dropout = nn.Dropout(spec.dropout)
         self.lstm = nn.LSTM(spec.embedding, spec.width, num_layers=spec.layers, batch_first=True)
+        with torch.no_grad():
+            for layer in range(spec.layers):
+                # The gates of torch's LSTM: input, forget, cell, output.
+                bias = getattr(self.lstm, f"bias_ih_l{layer}")
+                bias[spec.width : 2 * spec.width] += spec.forget_bias
         self.output_dropout = nn.Dropout(spec.dropout)
         hidden = [
             layer

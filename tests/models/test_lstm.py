@@ -33,3 +33,29 @@ def test_dropout_is_off_in_evaluation_and_on_in_training(layers: int, head_layer
     assert not torch.equal(model(tokens), model(tokens))
     model.eval()
     assert torch.equal(model(tokens), model(tokens))
+
+
+def test_the_forget_bias_opens_every_forget_gate_and_moves_nothing_else():
+    def weights(forget_bias: float) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        spec = LSTMSpec(layers=2, width=3, forget_bias=forget_bias)
+        return spec.build(vocab_size=5, outputs=4).state_dict()
+
+    plain, open_ = weights(0.0), weights(3.0)
+    changed = {name: open_[name] - plain[name] for name in plain}
+    for layer in range(2):
+        moved = changed.pop(f"lstm.bias_ih_l{layer}")
+        assert torch.allclose(moved, torch.tensor([0.0] * 3 + [3.0] * 3 + [0.0] * 6))
+    assert not any(difference.any() for difference in changed.values())
+
+
+def test_an_open_forget_gate_remembers():
+    """With the forget gates all but shut or open, what was read first is lost or still there."""
+    kept = []
+    for forget_bias in (-20.0, 20.0):
+        torch.manual_seed(0)
+        model = LSTMSpec(width=8, forget_bias=forget_bias).build(vocab_size=3, outputs=3).eval()
+        first, second = (torch.tensor([[token] + [0] * 30]) for token in (1, 2))
+        difference = (model(first) - model(second)).detach()[0, -1]
+        kept.append(float(difference.abs().max()))
+    assert kept[0] < 1e-6 < 1e-3 < kept[1]
