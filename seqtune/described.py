@@ -10,8 +10,9 @@ from rich.text import Text
 from seqtune.source import FileError, read_yaml
 from seqtune.spec import Problem, Spec, SpecError, assigned, members, nearest
 from seqtune.tasks import TaskSpec
+from seqtune.tasks.cfg.grammar_spec import DESCRIBED
 from seqtune.tasks.cfg.named import RULES
-from seqtune.tasks.cfg.spec import DESCRIBED, CfgSpec
+from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
 from seqtune.tasks.task import LanguageSpec
 
@@ -28,7 +29,8 @@ def described(name: str, *, changes: dict[str, object]) -> Description:
 
     Args:
         name: such as cfg3f, dyck, life, text, or the path of a run's or sweep's YAML.
-        changes: dotted paths, of the file where there is one, else of the task.
+        changes: dotted paths, of the file where there is one, else of the task; those of a grammar
+            that is described rather than named may leave out `grammar`.
 
     Raises:
         FileError: if there is no such language, or its settings are wrong.
@@ -44,7 +46,13 @@ def described(name: str, *, changes: dict[str, object]) -> Description:
     if name not in kinds and name not in grammars:
         raise FileError(f"no such language: {name!r}{nearest(name, [*grammars, *kinds])}")
     spec = kinds.get(name, CfgSpec)
-    data = {"kind": name} if name in kinds else {"kind": "cfg", "grammar": name}
+    data: dict[str, Any] = {"kind": name}
+    if name not in kinds:
+        own = DESCRIBED[name].model_fields if name in DESCRIBED else {}
+        data = {"kind": "cfg", "grammar": {"kind": name} if own else name}
+        changes = {
+            f"grammar.{path}" if path in own else path: value for path, value in changes.items()
+        }
     try:
         return spec.parse(assigned(data, changes)).build().describe()
     except SpecError as error:

@@ -245,6 +245,7 @@ def test_the_task_of_a_file_is_described(name: str):
         (["life", "--set", "patterns=[pulsar]"], "life: patterns"),
         (["text", "--set", "path=/nowhere/*.txt"], "text: path: "),
         (["dyck", "--set", "height=2"], "dyck: height: a recursive grammar has no height"),
+        (["dyck", "--set", "pairs=0"], "dyck: grammar.pairs: must be at least 1, but got 0"),
         (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file or directory"),
     ],
 )

@@ -30,8 +30,11 @@ from seqtune.training.loop import Learner, Recipe, train
 REPETITIONS = 7
 STEPS = 20
 TASKS = {
-    **{f"cfg3b, height {height}": {"kind": "cfg", "height": height} for height in range(2, 7)},
-    "cfg3b, packed 128": {"kind": "cfg", "format": "packed", "length": 128},
+    **{
+        f"cfg3b, height {height}": {"kind": "cfg", "grammar": "cfg3b", "height": height}
+        for height in range(2, 7)
+    },
+    "cfg3b, packed 128": {"kind": "cfg", "grammar": "cfg3b", "format": "packed", "length": 128},
     "cfg3f": {"kind": "cfg", "grammar": "cfg3f"},
     "dyck": {"kind": "cfg", "grammar": "dyck"},
     "life, 8x8": {"kind": "life", "rows": 8, "columns": 8},

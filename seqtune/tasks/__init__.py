@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 from seqtune.spec import ByKind
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.life.task import LifeSpec
-from seqtune.tasks.text.task import TextSpec
+from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.text.spec import TextSpec
 
 TaskSpec: TypeAlias = Annotated[CfgSpec | LifeSpec | TextSpec, ByKind()]

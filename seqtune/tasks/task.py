@@ -127,7 +127,7 @@ class Task(abc.ABC):
     Attributes:
         vocab_size: number of tokens that a model may read (embedding rows).
         outputs: number of tokens that it may predict (logits).
-        max_length: the largest T of any batch.
+        max_length: the most tokens that a model reads, in a batch or in an exam.
         data_hash: SHA-256 of the data that the language is read from; None if it is made by rules.
     """
 
@@ -156,6 +156,10 @@ class Task(abc.ABC):
         They are for languages whose floor nobody knows, and stand in no other.
         """
         return {}
+
+    def parts(self, strings: Strings) -> Strings:
+        """What is looked for in the training data to tell whether these strings were trained on."""
+        return strings
 
     @abc.abstractmethod
     def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:

@@ -27,7 +27,7 @@ class Batches:
     """The batches of every epoch.
 
     Attributes:
-        seen: bool [V], which of the watched strings have been handed out; of a fixed set, which are in it.
+        seen: bool [V], which of the watched strings' parts are in batches made so far, or in the fixed set.
         waited_seconds: how long the last epoch's steps had to wait for their batches.
     """
 
@@ -44,13 +44,14 @@ class Batches:
         self._task = task
         self._training = training
         self._seed = seed
-        self._watch = _Watch(watched)
-        self.seen = np.zeros(len(watched), dtype=bool) if seen is None else seen
+        parts = task.parts(watched)
+        self._watch = _Watch(parts)
+        self.seen = np.zeros(len(parts), dtype=bool) if seen is None else seen.copy()
         self.waited_seconds = 0.0
         self._set: Strings | None = None
         if isinstance(data, Fixed):
             self._set = task.draw(data.strings, generator=seeding.generator(seed, "data"))
-            self.seen |= self._watch.among(self._set)
+            self.seen |= self._watch.among(task.parts(self._set))
 
     def of_epoch(self, epoch: int) -> Generator[Batch, None, None]:
         """Hands out an epoch's batches while the next ones are being made."""
@@ -81,7 +82,7 @@ class Batches:
         generator = seeding.generator(self._seed, "data", epoch)
         for _ in range(self._training.batches_per_epoch):
             strings = self._task.draw(self._training.batch_size, generator=generator)
-            self.seen |= self._watch.among(strings)
+            self.seen |= self._watch.among(self._task.parts(strings))
             yield strings
 
     def _shuffled(self, epoch: int) -> Iterator[Strings]:
@@ -106,8 +107,10 @@ class _Watch:
     def among(self, strings: Strings) -> Mask:
         """Which of the watched strings are among these, bool [V]."""
         prints = self._fingerprints(strings)
-        places = np.searchsorted(self._sorted, prints).clip(max=len(self._sorted) - 1)
         found = np.zeros(len(self._sorted), dtype=bool)
+        if len(found) == 0:
+            return found
+        places = np.searchsorted(self._sorted, prints).clip(max=len(self._sorted) - 1)
         found[places[self._sorted[places] == prints]] = True
         return found[self._which]
 

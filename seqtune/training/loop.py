@@ -45,7 +45,7 @@ class Learner:
     Attributes:
         epoch: epochs done; `step` and `tokens` likewise.
         seconds: wall time spent, over all sittings.
-        seen: bool [validation strings], which have been trained on; None before the first epoch.
+        seen: bool, which parts of the validation strings have been trained on; None before the first epoch.
         measurement: the last one yielded, None before the first epoch.
     """
 
@@ -122,7 +122,8 @@ def train(
         learner.seen = batches.seen.copy()
         evaluation = evaluator.evaluate(learner.model, epoch=learner.epoch)
         metrics |= evaluation.metrics
-        metrics["valid/seen"] = float(learner.seen.mean())
+        if len(learner.seen):
+            metrics["valid/seen"] = float(learner.seen.mean())
         metrics["peak_memory_bytes"] = memory.peak_bytes(learner.model.device)
         learner.seconds += time.perf_counter() - started
         learner.measurement = Measurement(

@@ -10,20 +10,21 @@ import pytest
 from seqtune import seeding
 from seqtune.spec import members
 from seqtune.tasks import TaskSpec
-from seqtune.tasks.cfg.spec import CfgSpec, DyckSpec, GeneratedSpec
+from seqtune.tasks.cfg.grammar_spec import DyckSpec, GeneratedSpec
+from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.description import Figures
 from seqtune.tasks.exam import Prompt, sit
-from seqtune.tasks.life.task import LifeSpec
+from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.task import Floor, Strings, Task
-from seqtune.tasks.text.task import TextSpec
+from seqtune.tasks.text.spec import TextSpec
 from seqtune.training.measurement import GENERATED, METRICS, OBJECTIVES
 
 SPECS = [
     *(member() for member in members(TaskSpec)),
-    CfgSpec(height=2),
-    CfgSpec(height=2, format="padded"),
-    CfgSpec(height=2, format="padded", score_padding=True),
-    CfgSpec(height=3, format="packed", length=60),
+    CfgSpec(grammar="cfg3b", height=2),
+    CfgSpec(grammar="cfg3b", height=2, format="padded"),
+    CfgSpec(grammar="cfg3b", height=2, format="padded", score_padding=True),
+    CfgSpec(grammar="cfg3b", height=3, format="packed", length=60),
     CfgSpec(grammar="cfg3f", height=3),
     CfgSpec(grammar=GeneratedSpec(height=2)),
     CfgSpec(grammar=DyckSpec(max_length=16)),
@@ -127,6 +128,7 @@ def test_an_exam_gives_the_scores_that_the_spec_names(spec: TaskSpec, task: Task
         assert prompt.tokens.ndim == 2
         assert 0 <= prompt.tokens.min() <= prompt.tokens.max() < task.vocab_size
         assert prompt.longest >= 1
+        assert prompt.tokens.shape[1] + prompt.longest - 1 <= task.max_length
         return generator.integers(task.outputs, size=(len(prompt.tokens), prompt.longest))
 
     found = sit(exam, complete=complete)

@@ -25,7 +25,7 @@ def rows_of(batches: Batches, epoch: int) -> list[list[list[int]]]:
 
 @pytest.mark.parametrize("data", [Fresh(), Fixed(strings=30)])
 def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
-    task = CfgSpec(height=2).build()
+    task = CfgSpec(grammar="cfg3b", height=2).build()
     batches = made(task, data=data)
     quick = rows_of(batches, 1)
     slow = []
@@ -39,7 +39,7 @@ def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
 
 
 def test_fresh_batches_are_what_the_task_samples():
-    task = CfgSpec(height=3).build()
+    task = CfgSpec(grammar="cfg3b", height=3).build()
     generator = seeding.generator(0, "data", 1)
     plain = [task.sample(8, generator=generator).tokens.tolist() for _ in range(10)]
     assert rows_of(made(task, data=Fresh()), 1) == plain
@@ -48,12 +48,12 @@ def test_fresh_batches_are_what_the_task_samples():
 def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
     drawn = []
 
-    class Counting(type(CfgSpec(height=2).build())):
+    class Counting(type(CfgSpec(grammar="cfg3b", height=2).build())):
         def draw(self, count: int, **settings) -> Strings:
             drawn.append(count)
             return super().draw(count, **settings)
 
-    task = CfgSpec(height=2).build()
+    task = CfgSpec(grammar="cfg3b", height=2).build()
     counting = Counting(task.grammar, format="sentence")
     batches = made(counting, data=Fresh(), watched=task.draw(5, generator=np.random.default_rng(0)))
     epoch = batches.of_epoch(0)
@@ -65,11 +65,11 @@ def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
 
 
 def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
-    class Broken(type(CfgSpec(height=2).build())):
+    class Broken(type(CfgSpec(grammar="cfg3b", height=2).build())):
         def draw(self, count: int, **settings) -> Strings:
             raise RuntimeError("no more strings")
 
-    task = CfgSpec(height=2).build()
+    task = CfgSpec(grammar="cfg3b", height=2).build()
     watched = task.draw(5, generator=np.random.default_rng(0))
     batches = made(Broken(task.grammar, format="sentence"), data=Fresh(), watched=watched)
     with pytest.raises(RuntimeError, match="no more strings"):
@@ -77,15 +77,43 @@ def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
 
 
 def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them():
-    task = CfgSpec(height=2).build()
+    task = CfgSpec(grammar="cfg3b", height=2).build()
     batches = made(task, data=Fresh())
     watched = task.draw(50, generator=seeding.generator(0, "valid"))
     trained = {tuple(row.tolist()) for batch in batches.of_epoch(0) for row in batch.strings}
     assert batches.seen.tolist() == [tuple(row.tolist()) in trained for row in watched]
 
 
+def test_of_packed_windows_the_whole_sentences_inside_are_counted():
+    spec = CfgSpec(grammar="cfg3b", height=1, format="packed", length=20)
+    task = spec.build()  # a language of two strings
+    batches = made(task, data=Fixed(strings=20))
+    sentences = task.parts(task.draw(50, generator=seeding.generator(0, "valid")))
+    assert len(batches.seen) == len(sentences) > 100
+    assert {tuple(sentence.tolist()) for sentence in sentences} == {(3, 1), (1, 2, 3)}
+    assert batches.seen.all()
+
+
+def test_windows_too_short_for_a_sentence_count_none():
+    task = CfgSpec(grammar="cfg3b", height=4, format="packed", length=10).build()
+    batches = made(task, data=Fixed(strings=20))
+    assert len(batches.seen) == 0
+    assert len(rows_of(batches, 0)) == TRAINING.batches_per_epoch
+
+
+def test_what_was_seen_before_stays_seen_and_is_not_changed_in_place():
+    task = CfgSpec(grammar="cfg3b", height=2).build()
+    watched = task.draw(50, generator=seeding.generator(0, "valid"))
+    before = np.arange(50) < 10
+    batches = Batches(task, data=Fresh(), training=TRAINING, seed=0, watched=watched, seen=before)
+    rows_of(batches, 0)
+    assert batches.seen[:10].all()
+    assert batches.seen.sum() > 10
+    assert before.sum() == 10
+
+
 def test_of_a_fixed_set_all_of_it_counts_as_trained_on():
-    task = CfgSpec(height=4).build()
+    task = CfgSpec(grammar="cfg3b", height=4).build()
     watched = task.draw(40, generator=seeding.generator(0, "data"))
     mine = made(task, data=Fixed(strings=40), watched=watched)
     assert mine.seen.all()  # the same draw
@@ -98,11 +126,11 @@ def test_strings_of_other_lengths_and_zeros_are_told_apart():
         lengths = [len(row) for row in rows]
         return Strings(np.concatenate(rows), np.concatenate([[0], np.cumsum(lengths)]))
 
-    class Own(type(CfgSpec(height=2).build())):
+    class Own(type(CfgSpec(grammar="cfg3b", height=2).build())):
         def draw(self, count: int, **settings) -> Strings:
             return strings([1, 2], [1, 2, 0, 0, 0], [3])
 
-    task = Own(CfgSpec(height=2).build().grammar, format="sentence")
+    task = Own(CfgSpec(grammar="cfg3b", height=2).build().grammar, format="sentence")
     watched = strings([1, 2], [1, 2, 0], [2, 1], [3], [1, 2])
     batches = made(task, data=Fixed(strings=3), watched=watched)
     assert batches.seen.tolist() == [True, False, False, True, True]

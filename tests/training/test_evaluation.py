@@ -21,7 +21,12 @@ def floor_of(evaluator: Evaluator) -> Floor:
 
 
 @pytest.mark.parametrize(
-    "spec", [CfgSpec(height=1), CfgSpec(height=3), CfgSpec(grammar="cfg3f", height=3)]
+    "spec",
+    [
+        CfgSpec(grammar="cfg3b", height=1),
+        CfgSpec(grammar="cfg3b", height=3),
+        CfgSpec(grammar="cfg3f", height=3),
+    ],
 )
 def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgSpec):
     task = spec.build()
@@ -34,7 +39,7 @@ def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgS
 
 
 def test_a_model_that_knows_nothing_is_far_above_the_floor():
-    task = CfgSpec(height=3).build()
+    task = CfgSpec(grammar="cfg3b", height=3).build()
     model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
     with torch.no_grad():
         for weight in model.parameters():
@@ -48,7 +53,7 @@ def test_a_model_that_knows_nothing_is_far_above_the_floor():
 
 
 def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
-    task = CfgSpec(height=2).build()
+    task = CfgSpec(grammar="cfg3b", height=2).build()
     spec = EvaluationSpec(strings=37, seed=3)
     first, again = (Evaluator(spec, task=task) for _ in range(2))
     other = Evaluator(EvaluationSpec(strings=37, seed=4), task=task)
@@ -58,7 +63,7 @@ def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
 
 
 def test_the_padded_layout_has_nothing_to_generate():
-    task = CfgSpec(height=2, format="padded").build()
+    task = CfgSpec(grammar="cfg3b", height=2, format="padded").build()
     model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
     scores = Evaluator(EvaluationSpec(strings=20), task=task).evaluate(model, epoch=1).metrics
     assert "generate/valid" not in scores
@@ -77,7 +82,7 @@ def test_tokens_that_are_not_scored_count_nothing_whatever_their_logits():
 
 
 def test_a_scored_model_stays_in_the_mode_it_was_in():
-    task = CfgSpec(height=1).build()
+    task = CfgSpec(grammar="cfg3b", height=1).build()
     model = LSTMSpec(width=8, dropout=0.5).build(vocab_size=task.vocab_size, outputs=task.outputs)
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
     model.train()
@@ -87,7 +92,7 @@ def test_a_scored_model_stays_in_the_mode_it_was_in():
 
 
 def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
-    task = CfgSpec(height=1).build()
+    task = CfgSpec(grammar="cfg3b", height=1).build()
     model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
     torch.nn.init.constant_(next(model.parameters()), math.nan)
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
@@ -96,7 +101,7 @@ def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
 
 
 def test_completions_end_with_the_stop_or_are_cut():
-    task = CfgSpec(height=2).build()
+    task = CfgSpec(grammar="cfg3b", height=2).build()
     model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
     short = Prompt(tokens=np.zeros((200, 1), dtype=np.int64), stop=task.eos, longest=3)
     rows = generate(model, short, generator=torch.Generator().manual_seed(0)).tolist()

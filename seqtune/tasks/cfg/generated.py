@@ -10,7 +10,6 @@ from functools import cache
 import numpy as np
 
 from seqtune import seeding
-from seqtune.spec import listed
 from seqtune.tasks.cfg.ambiguity import is_proven_unambiguous
 from seqtune.tasks.cfg.grammar import Grammar
 
@@ -55,7 +54,7 @@ def generated(
         ValueError: if there are too few right-hand sides, or no unambiguous grammar was found.
     """
     name = f"generated-{seed}"
-    _check(symbols=symbols, rules=rules, lengths=lengths, below=min(terminals, symbols))
+    _check(height=height, symbols=symbols, rules=rules, lengths=lengths, terminals=terminals)
     generator = seeding.generator(seed, "grammar")
     for _ in range(RESTARTS):
         draft: dict[str, Words] = {}
@@ -84,13 +83,21 @@ def generated(
     )
 
 
-def _check(*, symbols: int, rules: int, lengths: Sequence[int], below: int) -> None:
-    most = sum(below**length for length in set(lengths))
-    if symbols * rules > most:
-        raise ValueError(
-            f"symbols x rules must be at most the {most} right-hand sides that {below} symbols have "
-            f"in lengths {listed(map(str, lengths))}, but got {symbols} x {rules}"
-        )
+def _check(
+    *, height: int, symbols: int, rules: int, lengths: Sequence[int], terminals: int
+) -> None:
+    """Every level needs as many right-hand sides as its nonterminals have rules."""
+    levels = {
+        (1 if level == height else symbols, terminals if level == 1 else symbols)
+        for level in range(1, height + 1)
+    }
+    for count, below in sorted(levels):
+        most = sum(below**length for length in set(lengths))
+        if count * rules > most:
+            raise ValueError(
+                f"too few right-hand sides: {count} x {rules} are needed on one level, but over {below} "
+                f"symbols there are {most} of length {' or '.join(map(str, sorted(set(lengths))))}"
+            )
 
 
 def _add_level(

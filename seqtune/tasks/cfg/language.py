@@ -152,9 +152,9 @@ class Language(abc.ABC):
         """
         return self._sampler.sample(n, generator=generator, threads=threads)
 
-    def sample_trees(self, n: int, generator: np.random.Generator) -> Trees:
+    def sample_trees(self, n: int, seed: int | np.random.Generator) -> Trees:
         """`n` strings with the derivations that they were drawn by: labels for probing."""
-        return self._sampler.sample_trees(n, generator=generator)
+        return self._sampler.sample_trees(n, generator=np.random.default_rng(seed))
 
     def log_probability(self, strings: TokenStrings, *, threads: int = 1) -> np.ndarray:
         """Log probability of every string in nats, float64 [n]; -inf outside the language.

@@ -50,6 +50,10 @@ class Layout(abc.ABC):
     def floor(self, batch: Batch) -> Floor:
         """The floor of the compared tokens."""
 
+    def parts(self, strings: Strings) -> Strings:
+        """The sentences that the rows of a batch hold whole."""
+        return strings
+
     def _distributions(self, strings: Strings) -> Iterator[tuple[Strings, np.ndarray, np.ndarray]]:
         """Slices of the strings, with the distributions of what follows their prefixes, and offsets."""
         for part in slices(strings.offsets, tokens=FLOOR_TOKENS):
@@ -133,11 +137,13 @@ class Packed(Layout):
 
     def __init__(self, language: Language, *, window: int) -> None:
         super().__init__(language)
+        self.window = window
         self.outputs = self.eos + 1
-        self.max_length = window
+        # Generation reads a whole sentence, however short the windows are.
+        self.max_length = max(window, language.lengths.max + 1)
 
     def draw(self, count: int, *, generator: np.random.Generator) -> Strings:
-        size = self.max_length + 1
+        size = self.window + 1
         skipped = int(generator.random() * max(size, SENTENCES_SKIPPED * self.language.lengths.max))
         needed = skipped + count * size
         mean = self.language.lengths.mean + 2
@@ -147,6 +153,10 @@ class Packed(Layout):
             pieces.append(self._stream(sentences))
         stream = np.concatenate(pieces)[skipped:needed]
         return Strings(tokens=stream, offsets=np.arange(count + 1) * size)
+
+    def parts(self, strings: Strings) -> Strings:
+        sentences, is_whole = self._sentences(strings.padded(fill=self.eos))
+        return sentences.take(np.flatnonzero(is_whole))
 
     def _stream(self, sentences: Strings) -> np.ndarray:
         """The sentences one after the other, each between BOS and EOS."""

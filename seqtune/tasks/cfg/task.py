@@ -70,6 +70,10 @@ class CfgTask(Task):
         """Exact: the true next-token distributions along these very strings."""
         return self.layout.floor(batch)
 
+    def parts(self, strings: Strings) -> Strings:
+        """The strings; of packed windows, the sentences that lie in them whole."""
+        return self.layout.parts(strings)
+
     def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:
         """Strings from BOS on, judged; none for the padded layout, which ends no string."""
         return self._exam(count) if self.layout.ends else None

@@ -119,9 +119,9 @@ class Beta(_Unknown):
     """The share has a beta distribution, its mean a / (a + b)."""
 
     kind: Literal["beta"] = "beta"
-    a: float = Field(gt=0)
+    a: float = Field(gt=0, allow_inf_nan=False)
     """The larger, the more cells are alive."""
-    b: float = Field(gt=0)
+    b: float = Field(gt=0, allow_inf_nan=False)
     """The larger, the more cells are dead."""
 
     def prior(self) -> tuple[float, float]:

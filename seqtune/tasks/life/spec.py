@@ -41,11 +41,11 @@ class LifeSpec(LanguageSpec):
     kind: Literal["life"] = "life"
     rule: Annotated[str, AfterValidator(_canonical)] = "B3/S23"
     """Counts of live neighbours that give birth, and that let survive."""
-    rows: int = Field(default=4, ge=1)
-    columns: int = Field(default=4, ge=1)
+    rows: int = Field(default=4, ge=1, le=256)
+    columns: int = Field(default=4, ge=1, le=256)
     border: Border = "torus"
     """What lies beyond the edge: the opposite edge, or cells that are always dead."""
-    steps: int = Field(default=1, ge=1)
+    steps: int = Field(default=1, ge=1, le=10_000)
     """How many steps ahead the second board is; 1 is the original's two-state jump."""
     density: DensitySpec = High()
     """`high`, `broad`, the probability that a cell is alive, or `{kind: beta, a: 2, b: 5}`."""
@@ -57,7 +57,7 @@ class LifeSpec(LanguageSpec):
     """What is scored: the second board, or the prompt as well."""
     patterns: Annotated[tuple[PatternName, ...], Field(strict=False)] | None = None
     """Test boards: names of patterns, or paths of `.rle` and `.cells` files; null is all shipped that fit."""
-    rollout_steps: int = Field(default=10, ge=0)
+    rollout_steps: int = Field(default=10, ge=0, le=10_000)
     """How often a model reads its own board in a roll-out; 0 leaves roll-outs out."""
 
     @model_validator(mode="after")

@@ -6,7 +6,8 @@ import pytest
 
 from seqtune.tasks.cfg.describe import best_accuracy, describe
 from seqtune.tasks.cfg.grammar import Grammar, grammar
-from seqtune.tasks.cfg.spec import CfgSpec, DyckSpec
+from seqtune.tasks.cfg.grammar_spec import DyckSpec
+from seqtune.tasks.cfg.spec import CfgSpec
 
 
 def data_of(language: Grammar) -> dict:

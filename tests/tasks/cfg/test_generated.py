@@ -2,7 +2,8 @@ import pytest
 
 from seqtune.spec import SpecError
 from seqtune.tasks.cfg.grammar import Grammar
-from seqtune.tasks.cfg.spec import CfgSpec, GeneratedSpec
+from seqtune.tasks.cfg.grammar_spec import GeneratedSpec
+from seqtune.tasks.cfg.spec import CfgSpec
 
 
 def built(**fields: object) -> Grammar:
@@ -63,8 +64,13 @@ def test_counts_are_those_of_the_list_of_derivations():
     [
         (
             {"symbols": 9, "rules": 5, "lengths": [2], "terminals": 2},
-            "symbols x rules must be at most the 4 right-hand sides that 2 symbols have in "
-            "lengths 2, but got 9 x 5",
+            "too few right-hand sides: 9 x 5 are needed on one level, but over 2 symbols there are "
+            "4 of length 2",
+        ),
+        (
+            {"height": 2, "symbols": 4, "lengths": [1], "terminals": 10, "rules": 5},
+            "too few right-hand sides: 1 x 5 are needed on one level, but over 4 symbols there are "
+            "4 of length 1",
         ),
         ({"lengths": []}, "lengths: needs at least one length"),
         ({"lengths": [0]}, "lengths[0]: must be at least 1, but got 0"),
@@ -81,6 +87,18 @@ def test_a_wish_that_cannot_be_met_is_told(fields: dict[str, object], message: s
     with pytest.raises(SpecError) as caught:
         GeneratedSpec.parse({"kind": "generated", **fields})
     assert str(caught.value) == message
+
+
+def test_of_height_1_the_root_needs_right_hand_sides_of_terminals_only():
+    grammar = built(height=1, symbols=1, terminals=10, rules=4, lengths=[1])
+    assert grammar.count() == 4
+
+
+def test_strings_that_are_too_long_are_refused_at_once():
+    with pytest.raises(SpecError) as caught:
+        CfgSpec.parse({"kind": "cfg", "grammar": {"kind": "generated", "height": 40}})
+    assert str(caught.value).startswith("grammar: has strings of up to ")
+    assert "but at most 8,192 are supported; take a lower height" in str(caught.value)
 
 
 def test_a_task_takes_a_family_by_its_kind_alone():

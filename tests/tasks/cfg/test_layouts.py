@@ -13,7 +13,7 @@ from seqtune.tasks.task import Strings
 
 
 def task_of(**fields: object) -> CfgTask:
-    return CfgSpec.parse({"kind": "cfg", **fields}).build()
+    return CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields}).build()
 
 
 def windows(*rows: list[int]) -> Strings:
@@ -153,5 +153,5 @@ def test_the_floor_is_the_same_in_slices(monkeypatch: pytest.MonkeyPatch):
 )
 def test_a_setting_of_another_layout_is_refused(fields: dict[str, object], message: str):
     with pytest.raises(SpecError) as caught:
-        CfgSpec.parse({"kind": "cfg", **fields})
+        CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields})
     assert str(caught.value) == message

@@ -16,7 +16,7 @@ def strings_of(*rows: list[int]) -> Strings:
 
 
 def test_sentence_reads_from_bos_and_predicts_to_eos():
-    task = CfgSpec(root="7").build()
+    task = CfgSpec(grammar="cfg3b", root="7").build()
     batch = task.batch(strings_of([3, 1], [1, 2, 3]))
     assert batch.tokens.tolist() == [[0, 3, 1, 4], [0, 1, 2, 3]]
     assert batch.targets.tolist() == [[3, 1, 4, 4], [1, 2, 3, 4]]
@@ -25,7 +25,7 @@ def test_sentence_reads_from_bos_and_predicts_to_eos():
 
 
 def test_padded_scores_its_padding_and_never_tells_the_end():
-    task = CfgSpec(root="7", format="padded", score_padding=True).build()
+    task = CfgSpec(grammar="cfg3b", root="7", format="padded", score_padding=True).build()
     batch = task.batch(strings_of([3, 1], [1, 2, 3]))
     assert batch.tokens.tolist() == [[3, 0], [1, 2]]
     assert batch.targets.tolist() == [[1, 0], [2, 3]]
@@ -35,7 +35,7 @@ def test_padded_scores_its_padding_and_never_tells_the_end():
 
 
 def test_the_floor_of_a_batch_is_minus_its_own_log_probability():
-    spec = CfgSpec(height=4)
+    spec = CfgSpec(grammar="cfg3b", height=4)
     task = spec.build()
     strings = task.draw(50, generator=seeding.generator(0, "valid"))
     floor = task.floor(task.batch(strings))
@@ -44,7 +44,7 @@ def test_the_floor_of_a_batch_is_minus_its_own_log_probability():
 
 
 def test_the_floor_of_the_whole_grammar_is_its_entropy():
-    task = CfgSpec().build()
+    task = CfgSpec(grammar="cfg3b").build()
     batch = task.sample(2000, generator=seeding.generator(0, "valid"))
     floor = task.floor(batch)
     # Entropies of sampled strings scatter: within four standard errors of their mean.
@@ -57,7 +57,7 @@ def test_the_floor_of_the_whole_grammar_is_its_entropy():
 
 def test_the_padded_floor_is_that_of_the_published_log():
     """At 371 steps, the longest of a batch of 1,024: .314 nats a token and .817 of them right, at best."""
-    task = CfgSpec(format="padded", score_padding=True).build()
+    task = CfgSpec(grammar="cfg3b", format="padded", score_padding=True).build()
     batch = task.sample(4096, generator=seeding.generator(0, "valid"))
     floor = task.floor(batch)
     # What the layout leaves out of a string's information: its first token and that it ends. The rest
@@ -69,7 +69,7 @@ def test_the_padded_floor_is_that_of_the_published_log():
 
 
 def test_a_completion_is_judged_up_to_its_end_and_needs_one():
-    task = CfgSpec(root="7").build()
+    task = CfgSpec(grammar="cfg3b", root="7").build()
     completions = np.array(
         [[3, 1, 4, 4], [1, 2, 3, 4], [3, 1, 1, 4], [3, 1, 3, 1], [4, 3, 1, 4], [0, 4, 4, 4]]
     )
@@ -144,7 +144,7 @@ def test_a_grammar_of_the_users_own_works_like_a_named_one():
 )
 def test_a_wrong_grammar_is_told_in_one_line(fields: dict[str, object], start: str):
     with pytest.raises(SpecError) as caught:
-        CfgSpec.parse({"kind": "cfg", **fields})
+        CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields})
     first = str(caught.value.problems[0])
     assert first.startswith(start)
     assert "\n" not in first

@@ -60,6 +60,11 @@ def test_a_users_pattern_is_a_test_board(tmp_path: Path):
         ({"density": "fixed"}, "density.share: is required"),
         ({"density": {"kind": "beta", "a": 0, "b": 1}}, "density.a: must be above 0, but got 0"),
         ({"density": {"kind": "beta", "a": 1}}, "density.b: is required"),
+        (
+            {"density": {"kind": "beta", "a": float("inf"), "b": 1}},
+            "density.a: must be a finite number, but got inf",
+        ),
+        ({"rows": 100_000}, "rows: must be at most 256, but got 100000"),
         ({"layout": "clustered"}, "layout: no such kind: 'clustered'"),
         ({"layout": "heterogeneous", "rows": 2}, "layout: heterogeneous boards must have at least"),
         (

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.tasks.text.task import TextSpec, TextTask
+from seqtune.tasks.text.spec import TextSpec
+from seqtune.tasks.text.task import TextTask
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from seqtune.tasks.task import Strings
 from seqtune.tasks.text import references as module
 from seqtune.tasks.text.kneser_ney import probabilities
 from seqtune.tasks.text.references import NAMES, references
-from seqtune.tasks.text.task import TextSpec, TextTask
+from seqtune.tasks.text.spec import TextSpec
+from seqtune.tasks.text.task import TextTask
 
 WORDS = "the cat and the dog and a hen that saw the cat é "
 

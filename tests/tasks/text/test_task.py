@@ -9,9 +9,10 @@ from seqtune import seeding
 from seqtune.spec import SpecError
 from seqtune.tasks.exam import Prompt, sit
 from seqtune.tasks.task import Split, Strings
-from seqtune.tasks.text import task as module
+from seqtune.tasks.text import spec as module
 from seqtune.tasks.text.files import documentation
-from seqtune.tasks.text.task import SEAM, TextSpec, TextTask
+from seqtune.tasks.text.spec import TextSpec
+from seqtune.tasks.text.task import SEAM, TextTask
 
 SPLITS: tuple[Split, Split] = ("train", "valid")
 

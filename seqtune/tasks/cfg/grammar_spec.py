@@ -1,0 +1,187 @@
+"""Grammars as they are written in a file: the user's own, generated families, bracket words."""
+
+import abc
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import BeforeValidator, Field, Tag, model_validator
+
+from seqtune.spec import ByKind, ByShape, Spec, problem
+from seqtune.tasks.cfg.dyck import dyck
+from seqtune.tasks.cfg.generated import generated
+from seqtune.tasks.cfg.grammar import Grammar
+from seqtune.tasks.cfg.language import Language
+from seqtune.tasks.cfg.probabilities import read_probabilities
+from seqtune.tasks.cfg.recursive import RecursiveGrammar
+from seqtune.tasks.cfg.rules import cycle, problems, read_rules, terminal_problems
+
+LONGEST_RECURSIVE = 2_048
+"""Largest cap: scores of a recursive grammar take time with its square, and more."""
+
+
+def _as_text(value: object) -> object:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if whole else value
+
+
+Symbol = Annotated[str, BeforeValidator(_as_text)]
+"""Name of a terminal or nonterminal; a number stands for its digits."""
+Symbols = Annotated[tuple[Symbol, ...], Field(strict=False)]
+RightHandSide = Annotated[
+    Annotated[Symbol, Tag("value")] | Annotated[Symbols, Tag("list")], ByShape
+]
+RightHandSides = Annotated[
+    Annotated[tuple[RightHandSide, ...], Field(strict=False), Tag("list")]
+    | Annotated[dict[Symbol, float], Tag("mapping")],
+    ByShape,
+]
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Described(Spec):
+    """A grammar that is described rather than named."""
+
+    @abc.abstractmethod
+    def build(self) -> Language:
+        """The grammar.
+
+        Raises:
+            ValueError: if there is none like that.
+        """
+
+    def _checked(self) -> Self:
+        try:
+            self.build()
+        except ValueError as error:
+            field, _, rest = str(error).partition(": ")
+            if field in type(self).model_fields:
+                raise problem(rest, at=field) from None
+            raise problem(str(error)) from None
+        return self
+
+
+class OwnSpec(_Described):
+    """A grammar of the user's own. Right-hand sides in a list are equally likely.
+
+    Example:
+        `{root: S, rules: {S: [A B, B A], A: [x y, y x x], B: {x: 0.9, y y: 0.1}}}`, or, recursive,
+        `{root: S, rules: {S: {a S b: 0.4, a b: 0.6}}, max_length: 40}`
+    """
+
+    kind: Literal["own"] = "own"
+    name: str = "own"
+    root: Symbol
+    rules: dict[str, RightHandSides]
+    """Symbol -> its right-hand sides: a list, or a mapping to their probabilities. Each is a list of
+    symbols or their names with blanks between."""
+    terminals: Symbols | None = None
+    """The symbols that need no rules; null takes for one whatever has none. Listed, they let a misspelt
+    nonterminal be found."""
+    max_length: int | None = Field(default=None, ge=1, le=LONGEST_RECURSIVE)
+    """Tokens of the longest string. A recursive grammar needs it: longer strings are left out, and
+    the probabilities of the others are scaled up to sum to 1."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        found = problems(root=self.root, rules=self.rules)
+        if not found and self.terminals is not None:
+            found = terminal_problems(read_rules(self.rules), terminals=self.terminals)
+        if found:
+            raise problem("\n".join(found))
+        around = cycle(read_rules(self.rules))
+        if around and self.max_length is None:
+            raise problem(
+                f"the grammar is recursive ({' -> '.join(around)}), so it has no longest string and "
+                "no exact count; give it a max_length, such as max_length: 64"
+            )
+        if not around and self.max_length is not None:
+            raise problem(
+                "is for recursive grammars, and this one is not; leave it out", at="max_length"
+            )
+        return self._checked()
+
+    def build(self) -> Language:
+        if self.max_length is None:
+            return Grammar.from_rules(name=self.name, root=self.root, rules=self.rules)
+        return RecursiveGrammar(
+            name=self.name,
+            root=self.root,
+            rules=read_rules(self.rules),
+            probabilities=read_probabilities(self.rules),
+            max_length=self.max_length,
+        )
+
+
+class GeneratedSpec(_Described):
+    """A random grammar like the cfg3 ones: all leaves at one depth, the same number of rules everywhere."""
+
+    kind: Literal["generated"] = "generated"
+    height: int = Field(default=3, ge=1)
+    """Of the tree."""
+    symbols: int = Field(default=3, ge=1, le=100)
+    """Nonterminals of every height below the root."""
+    rules: int = Field(default=2, ge=1, le=100)
+    """Right-hand sides of a nonterminal, all equally likely."""
+    lengths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = (2, 3)
+    """Symbols of a right-hand side; each length is as likely as the others."""
+    terminals: int = Field(default=3, ge=1)
+    ambiguity: Literal["allow", "forbid"] = "allow"
+    """`forbid`: drawn anew until it is proven that no string has two trees."""
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.lengths:
+            raise problem("needs at least one length", at="lengths")
+        return self._checked()
+
+    def build(self) -> Language:
+        return generated(
+            height=self.height,
+            symbols=self.symbols,
+            rules=self.rules,
+            lengths=self.lengths,
+            terminals=self.terminals,
+            unambiguous=self.ambiguity == "forbid",
+            seed=self.seed,
+        )
+
+
+class DyckSpec(_Described):
+    """Well-nested brackets of several kinds, nested at most so deep."""
+
+    kind: Literal["dyck"] = "dyck"
+    pairs: int = Field(default=2, ge=1)
+    """Kinds of brackets."""
+    depth: int | None = Field(default=4, ge=1)
+    """Brackets inside one another at most; null for no bound."""
+    max_length: int = Field(default=32, ge=2, le=LONGEST_RECURSIVE)
+    """Tokens of the longest string."""
+    more: Share = 0.5
+    """Probability that another pair follows beside a pair."""
+    nested: Share = 0.5
+    """Probability that a pair holds something, where the depth allows it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        return self._checked()
+
+    def build(self) -> Language:
+        return dyck(
+            pairs=self.pairs,
+            depth=self.depth,
+            max_length=self.max_length,
+            more=self.more,
+            nested=self.nested,
+        )
+
+
+GrammarSpec: TypeAlias = Annotated[
+    OwnSpec | GeneratedSpec | DyckSpec,
+    ByKind(default="own"),
+]
+"""A grammar that is described rather than named."""
+
+DESCRIBED = {"generated": GeneratedSpec, "dyck": DyckSpec}
+"""Grammars whose kind alone is a description."""
