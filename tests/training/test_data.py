@@ -64,6 +64,24 @@ def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
     assert not [each for each in threading.enumerate() if each.name.startswith("batches")]
 
 
+def test_it_is_measured_how_long_steps_wait():
+    class Slow(type(CfgSpec(grammar="cfg3b", height=2).build())):
+        def draw(self, count: int, **settings) -> Strings:
+            time.sleep(0.02)
+            return super().draw(count, **settings)
+
+    task = CfgSpec(grammar="cfg3b", height=2).build()
+    watched = task.draw(5, generator=np.random.default_rng(0))
+    slow = made(Slow(task.grammar, format="sentence"), data=Fresh(), watched=watched)
+    started = time.perf_counter()
+    rows_of(slow, 0)
+    spent = time.perf_counter() - started
+    assert 0.8 * spent < slow.waited_seconds <= spent  # nothing else is done here
+    for _ in slow.of_epoch(1):
+        time.sleep(0.04)  # a step that is slower than its data
+    assert slow.waited_seconds < 0.15  # little more than for the first batch
+
+
 def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
     class Broken(type(CfgSpec(grammar="cfg3b", height=2).build())):
         def draw(self, count: int, **settings) -> Strings:

@@ -12,6 +12,7 @@ from), in random order. Each by itself still has the distribution named.
 
 import abc
 import math
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -128,11 +129,17 @@ class Beta(_Unknown):
         return self.a, self.b
 
 
-def _from_number(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"kind": "fixed", "share": value} if number else value
+def _in_short(value: Any) -> Any:
+    """What a number, or `beta(a, b)`, stands for."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"kind": "fixed", "share": value}
+    number = r"([0-9]*\.?[0-9]+)"
+    written = isinstance(value, str) and re.fullmatch(
+        rf"beta\(\s*{number}\s*,\s*{number}\s*\)", value
+    )
+    return {"kind": "beta", "a": float(written[1]), "b": float(written[2])} if written else value
 
 
 DensitySpec: TypeAlias = Annotated[
-    High | Broad | Fixed | Beta, ByKind(), BeforeValidator(_from_number)
+    High | Broad | Fixed | Beta, ByKind(), BeforeValidator(_in_short)
 ]

@@ -48,7 +48,7 @@ class LifeSpec(LanguageSpec):
     steps: int = Field(default=1, ge=1, le=10_000)
     """How many steps ahead the second board is; 1 is the original's two-state jump."""
     density: DensitySpec = High()
-    """`high`, `broad`, the probability that a cell is alive, or `{kind: beta, a: 2, b: 5}`."""
+    """`high`, `broad`, the probability that a cell is alive, `beta(2, 5)` or `{kind: beta, a: 2, b: 5}`."""
     layout: LayoutSpec = Homogeneous()
     """`homogeneous`, or `heterogeneous` for boards with clusters."""
     vocabulary: Vocabulary = "bytes"

@@ -107,3 +107,8 @@ def test_known_shares_are_what_is_written():
     assert High().shares(3, generator=generator).tolist() == [0.5] * 3
     assert Fixed(share=0.2).shares(3, generator=generator).tolist() == [0.2] * 3
     assert Broad().shares(0, generator=generator).tolist() == []
+
+
+@pytest.mark.parametrize("written", ["beta(2, 5)", "beta(2.0,5)", {"kind": "beta", "a": 2, "b": 5}])
+def test_a_beta_density_can_be_written_in_short(written: object):
+    assert READ.validate_python(written) == Beta(a=2, b=5)
