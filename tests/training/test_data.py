@@ -76,10 +76,11 @@ def test_it_is_measured_how_long_steps_wait():
     started = time.perf_counter()
     rows_of(slow, 0)
     spent = time.perf_counter() - started
-    assert 0.8 * spent < slow.waited_seconds <= spent  # nothing else is done here
+    first = slow.waited_seconds
+    assert 0.7 * spent < first <= spent  # little else is done here
     for _ in slow.of_epoch(1):
         time.sleep(0.04)  # a step that is slower than its data
-    assert slow.waited_seconds < 0.15  # little more than for the first batch
+    assert slow.waited_seconds < 0.7 * first  # little more than for the first batch
 
 
 def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
