@@ -15,11 +15,11 @@ import platform
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from seqtune.provenance import cpu_name
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.threads import cores
 from seqtune.tasks.task import Strings
@@ -85,14 +85,6 @@ def rates(
     return {name: median(values) for name, values in found.items()}
 
 
-def machine() -> str:
-    """The processor's name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
 def check(whole: Grammar, strings: list[np.ndarray]) -> None:
     """Fast and plain charts must agree before they are compared."""
     for string in strings:
@@ -153,7 +145,7 @@ def main() -> None:
         }
     )
     print(
-        f"cfg3b, height {whole.height}, one core of {machine()}, Python {platform.python_version()}"
+        f"cfg3b, height {whole.height}, one core of {cpu_name()}, Python {platform.python_version()}"
     )
     for name, unit in (("sample", "tokens/s"), ("log P", "strings/s"), ("next", "strings/s")):
         fast, plain = found[name], found[f"plain {name}"]
