@@ -82,7 +82,12 @@ def build_model(spec: RunSpec, *, task: Task, device: torch.device) -> SequenceM
     """The model with the fresh weights that the spec's seed gives, the same on every device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.integer_seed(spec.seed, "init"))
-        model = spec.model.build(vocab_size=task.vocab_size, outputs=task.outputs)
+        model = spec.model.build(
+            vocab_size=task.vocab_size,
+            outputs=task.outputs,
+            max_length=task.max_length,
+            prompt_length=task.prompt_length,
+        )
     return model.to(device)
 
 

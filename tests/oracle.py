@@ -12,6 +12,8 @@ Prefixes = list[list[int]]
 class Oracle(SequenceModel[Prefixes]):
     """Logits of the `sentence` layout: log P(next | prefix) by the grammar's own dynamic program."""
 
+    recurrent = False
+
     def __init__(self, grammar: Language) -> None:
         super().__init__()
         self.grammar = grammar
@@ -27,6 +29,10 @@ class Oracle(SequenceModel[Prefixes]):
             rows.append(torch.cat([known, padding]))
         impossible = torch.full((len(tokens), tokens.shape[1], 1), -torch.inf)
         return torch.cat([impossible, torch.stack(rows)], dim=2)
+
+    def hidden_states(self, tokens: Tensor) -> Tensor:
+        """Its one layer is what it says."""
+        return self(tokens)[None]
 
     def prefill(self, tokens: Tensor, *, state: Prefixes | None = None) -> tuple[Tensor, Prefixes]:
         read = [

@@ -64,7 +64,7 @@ def medians(spec: LSTMSpec, *, batch: int, repetitions: int) -> dict[tuple[float
     All of them take turns, so that what slows the machine for a while slows all alike.
     """
     torch.manual_seed(0)
-    model = spec.build(vocab_size=VOCABULARY, outputs=VOCABULARY)
+    model = spec.build(vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=LENGTH)
     assert isinstance(model, LSTM)
     tokens = torch.randint(0, VOCABULARY, (batch, LENGTH))
     kinds = {"plain": plain, "staged": staged}

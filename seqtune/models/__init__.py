@@ -1,41 +1,8 @@
-"""What learns. `ModelSpec` is the register: a model is one file and its spec here.
+"""What learns. `ModelSpec` is the register: a model is one file, one for its spec, and its entry here."""
 
-The specs stand apart from the networks that they build, so that reading a file needs no torch.
-"""
+from typing import Annotated, TypeAlias
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
-
-from pydantic import Field
-
-from seqtune.spec import ByKind, Spec
-
-if TYPE_CHECKING:
-    from seqtune.models.model import SequenceModel
-
-
-class LSTMSpec(Spec):
-    """Embedding, dropout, LSTM, dropout, and a head of `head_layers` hidden GELU layers.
-
-    Source: Hochreiter & Schmidhuber 1997; the head is that of the experiment described in README.md.
-    """
-
-    kind: Literal["lstm"] = "lstm"
-    layers: int = Field(default=1, ge=1)
-    width: int = Field(default=64, ge=1)
-    """Hidden units of every LSTM layer and of every hidden layer of the head."""
-    embedding: int = Field(default=32, ge=1)
-    head_layers: int = Field(default=0, ge=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability of dropping a unit after the embedding and after the last LSTM layer."""
-    forget_bias: float = 0.0
-    """Added to the fresh bias of every forget gate: the larger it is, the longer a cell remembers before it
-    has learned to. At 0 it halves at every step; Jozefowicz et al. 2015 recommend 1."""
-
-    def build(self, *, vocab_size: int, outputs: int) -> "SequenceModel":
-        """A network with fresh weights, drawn from torch's global generator."""
-        from seqtune.models.lstm import LSTM
-
-        return LSTM(self, vocab_size=vocab_size, outputs=outputs)
-
+from seqtune.models.recurrent_spec import LSTMSpec
+from seqtune.spec import ByKind
 
 ModelSpec: TypeAlias = Annotated[LSTMSpec, ByKind()]

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqtune.models import LSTMSpec
 from seqtune.models.model import SequenceModel
+from seqtune.models.recurrent_spec import LSTMSpec
 
 
 @dataclass(eq=False)
@@ -37,6 +37,8 @@ class LSTMState:
 class LSTM(SequenceModel[LSTMState]):
     """See `LSTMSpec`."""
 
+    recurrent = True
+
     def __init__(self, spec: LSTMSpec, *, vocab_size: int, outputs: int) -> None:
         super().__init__()
         self.width = spec.width
@@ -59,6 +61,20 @@ class LSTM(SequenceModel[LSTMState]):
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         hidden, _ = self.lstm(self.embedding_dropout(self.embedding(tokens)))
         return self.head(self.output_dropout(hidden))
+
+    @torch.no_grad()
+    def hidden_states(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
+        below = self.embedding(tokens)
+        layers = []
+        for layer in range(self.lstm.num_layers):
+            alone = nn.LSTM(below.shape[-1], self.width, batch_first=True).to(below)
+            names = dict(alone.named_parameters())
+            alone.load_state_dict(
+                {name: getattr(self.lstm, f"{name[:-1]}{layer}") for name in names}
+            )
+            below, _ = alone(below)
+            layers.append(below)
+        return torch.stack(layers)
 
     @torch.no_grad()
     def prefill(

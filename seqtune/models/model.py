@@ -1,7 +1,7 @@
 """What a sequence model is: one parallel pass for learning, and the same function a step at a time."""
 
 import abc
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,17 @@ class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
 
     `prefill` and `step` give the logits that `forward` gives in evaluation mode. They record no
     gradient, apply no dropout, and may overwrite the state that they are given.
+
+    Attributes:
+        recurrent: whether a step costs the same however much has been read.
+        longest: the most tokens that it can read; None if there is no end.
+        prompt_length: so many tokens at the beginning see one another, and the first call of
+            `prefill` has to read them all; 0 for a model that is causal throughout.
     """
+
+    recurrent: ClassVar[bool]
+    longest: int | None = None
+    prompt_length: int = 0
 
     @abc.abstractmethod
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
@@ -32,6 +42,10 @@ class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
         self, token: Int[Tensor, " B"], *, state: StateT
     ) -> tuple[Float[Tensor, "B V"], StateT]:
         """Reads one token more."""
+
+    @abc.abstractmethod
+    def hidden_states(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
+        """What every layer hands on, bottom up, for probes; in evaluation mode and without gradients."""
 
     @property
     def device(self) -> torch.device:

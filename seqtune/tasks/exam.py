@@ -45,17 +45,28 @@ class Sample:
         text: prompt and completion as people read them.
         right: whether it is; None where nothing is judged.
         panels: boards to be shown side by side, by caption; none where text says it all.
+        wrong_at: index of the character of `text` from which on it is wrong; None where it is right or
+            nothing is judged, and the length of the text where it should go on.
+        reason: what is wrong there.
     """
 
     title: str
     text: str
     right: bool | None = None
     panels: Mapping[str, Cells] | None = None
+    wrong_at: int | None = None
+    reason: str = ""
 
     def to_data(self) -> dict[str, Any]:
         """Plain JSON data."""
-        panels = {name: board.tolist() for name, board in (self.panels or {}).items()}
-        return {"title": self.title, "text": self.text, "right": self.right, "panels": panels}
+        return {
+            "title": self.title,
+            "text": self.text,
+            "right": self.right,
+            "wrong_at": self.wrong_at,
+            "reason": self.reason,
+            "panels": {name: board.tolist() for name, board in (self.panels or {}).items()},
+        }
 
 
 @dataclass(frozen=True, eq=False)

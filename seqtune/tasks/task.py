@@ -121,6 +121,27 @@ class Floor:
         return self.correct / self.scored
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Strings and what is known of their structure, for every token that a model reads.
+
+    Attributes:
+        batch: the strings, laid out; B strings of T tokens.
+        levels: names of the L levels of structure, the lowest first.
+        symbols: names of the classes that a node of any level may be of.
+        ancestors: int64 [L, B, T], the class of the node of that level over the token that is read at t;
+            -1 where there is none, as over BOS and padding.
+        boundaries: int64 [L, B, T], 1 where that token is its node's last, 0 where not, -1 where there
+            is no node.
+    """
+
+    batch: Batch
+    levels: tuple[str, ...]
+    symbols: tuple[str, ...]
+    ancestors: Tokens
+    boundaries: Tokens
+
+
 class Task(abc.ABC):
     """A language to learn.
 
@@ -128,12 +149,14 @@ class Task(abc.ABC):
         vocab_size: number of tokens that a model may read (embedding rows).
         outputs: number of tokens that it may predict (logits).
         max_length: the most tokens that a model reads, in a batch or in an exam.
+        prompt_length: tokens at the beginning of every string that are given and never predicted.
         data_hash: SHA-256 of the data that the language is read from; None if it is made by rules.
     """
 
     vocab_size: int
     outputs: int
     max_length: int
+    prompt_length: int = 0
     data_hash: str | None = None
 
     @abc.abstractmethod
@@ -149,6 +172,17 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def floor(self, batch: Batch) -> Floor | None:
         """The floor of a batch's own strings, over its compared tokens; None where there is none."""
+
+    def truth(self, batch: Batch) -> npt.NDArray[np.float64] | None:
+        """The true distribution of every target, float64 [B, T, outputs]; None where nobody knows it.
+
+        Rows where `batch.compared` is false hold NaN.
+        """
+        return None
+
+    def labelled(self, count: int, *, generator: np.random.Generator) -> Labelled | None:
+        """Strings with their structure; None where a language has none."""
+        return None
 
     def references(self, strings: Strings) -> Mapping[str, float]:
         """Losses of named predictors on these strings, in nats a scored token.
@@ -176,6 +210,11 @@ class Task(abc.ABC):
 
 class LanguageSpec(Spec):
     """What a member of `TaskSpec` describes: a language and how it is laid out."""
+
+    @property
+    def prompt_length(self) -> int:
+        """`Task.prompt_length`, known before anything is built."""
+        return 0
 
     @property
     @abc.abstractmethod

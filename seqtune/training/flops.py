@@ -16,7 +16,12 @@ def training_flops_per_token(model: ModelSpec, *, task: Task) -> float:
     `nn.LSTM`. What scheduled sampling adds to choose its inputs is not included.
     """
     with torch.device("meta"):
-        network = model.build(vocab_size=task.vocab_size, outputs=task.outputs)
+        network = model.build(
+            vocab_size=task.vocab_size,
+            outputs=task.outputs,
+            max_length=task.max_length,
+            prompt_length=task.prompt_length,
+        )
         tokens = torch.zeros(1, min(_STEPS, task.max_length), dtype=torch.int64)
     with FlopCounterMode(display=False) as counter:
         network(tokens).sum().backward()

@@ -18,7 +18,7 @@ SPECS = [
 @pytest.fixture(params=SPECS, ids=lambda spec: spec.hash())
 def model(request: pytest.FixtureRequest) -> SequenceModel:
     torch.manual_seed(0)
-    return request.param.build(vocab_size=5, outputs=4).double().eval()
+    return request.param.build(vocab_size=5, outputs=4, max_length=32).double().eval()
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgS
 
 def test_a_model_that_knows_nothing_is_far_above_the_floor():
     task = CfgSpec(grammar="cfg3b", height=3).build()
-    model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
+    model = LSTMSpec(width=8).build(
+        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    )
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
@@ -64,7 +66,9 @@ def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
 
 def test_the_padded_layout_has_nothing_to_generate():
     task = CfgSpec(grammar="cfg3b", height=2, format="padded").build()
-    model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
+    model = LSTMSpec(width=8).build(
+        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    )
     scores = Evaluator(EvaluationSpec(strings=20), task=task).evaluate(model, epoch=1).metrics
     assert "generate/valid" not in scores
     assert scores["valid/excess"] > 0
@@ -83,7 +87,9 @@ def test_tokens_that_are_not_scored_count_nothing_whatever_their_logits():
 
 def test_a_scored_model_stays_in_the_mode_it_was_in():
     task = CfgSpec(grammar="cfg3b", height=1).build()
-    model = LSTMSpec(width=8, dropout=0.5).build(vocab_size=task.vocab_size, outputs=task.outputs)
+    model = LSTMSpec(width=8, dropout=0.5).build(
+        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    )
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
     model.train()
     first, again = (evaluator.evaluate(model, epoch=1).metrics for _ in range(2))
@@ -93,7 +99,9 @@ def test_a_scored_model_stays_in_the_mode_it_was_in():
 
 def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
     task = CfgSpec(grammar="cfg3b", height=1).build()
-    model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
+    model = LSTMSpec(width=8).build(
+        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    )
     torch.nn.init.constant_(next(model.parameters()), math.nan)
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
     with pytest.raises(DivergedError, match="valid/loss is nan after epoch 3"):
@@ -102,7 +110,9 @@ def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
 
 def test_completions_end_with_the_stop_or_are_cut():
     task = CfgSpec(grammar="cfg3b", height=2).build()
-    model = LSTMSpec(width=8).build(vocab_size=task.vocab_size, outputs=task.outputs)
+    model = LSTMSpec(width=8).build(
+        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    )
     short = Prompt(tokens=np.zeros((200, 1), dtype=np.int64), stop=task.eos, longest=3)
     rows = generate(model, short, generator=torch.Generator().manual_seed(0)).tolist()
     assert {len(row) for row in rows} == {3}

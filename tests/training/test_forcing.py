@@ -28,7 +28,7 @@ def plain_loop_logits(model: SequenceModel, tokens: Tensor, *, coins: np.ndarray
 def test_two_stages_give_the_gradient_of_the_step_by_step_loop(truth: float, layers: int):
     torch.manual_seed(0)
     spec = LSTMSpec(layers=layers, width=32, embedding=16, head_layers=1)
-    model = spec.build(vocab_size=5, outputs=5).double()
+    model = spec.build(vocab_size=5, outputs=5, max_length=32).double()
     tokens, targets = torch.randint(0, 5, (2, 8, 40))
     coins = draw_coins(40, truth=truth, generator=np.random.default_rng(0))
 
@@ -47,7 +47,7 @@ def test_two_stages_give_the_gradient_of_the_step_by_step_loop(truth: float, lay
 @pytest.mark.parametrize("truth", [1.0, 0.5, 0.0])
 def test_the_gradient_agrees_in_single_precision_too(truth: float):
     torch.manual_seed(0)
-    model = LSTMSpec(layers=2, width=32, embedding=16).build(vocab_size=5, outputs=5)
+    model = LSTMSpec(layers=2, width=32, embedding=16).build(vocab_size=5, outputs=5, max_length=32)
     tokens, targets = torch.randint(0, 5, (2, 8, 40))
     coins = draw_coins(40, truth=truth, generator=np.random.default_rng(0))
     gradients = []
@@ -63,7 +63,7 @@ def test_the_gradient_agrees_in_single_precision_too(truth: float):
 
 def test_where_the_coin_says_so_the_model_reads_its_own_argmax():
     torch.manual_seed(0)
-    model = LSTMSpec(width=16).build(vocab_size=5, outputs=5)
+    model = LSTMSpec(width=16).build(vocab_size=5, outputs=5, max_length=32)
     tokens = torch.randint(0, 5, (4, 12))
     coins = np.array([True, True, True, False, True, False, False, True, True, True, False, True])
     inputs = mixed_inputs(model, tokens, coins=coins)

@@ -65,10 +65,15 @@ class Notation:
         self.size = len(self.characters)
         self.cells = rows * columns
         self.first_cell = len(BEFORE)
-        self.prompt_length = len(BEFORE) + self.cells + 1
+        self.prompt_length = self.prompt_length_of(self.cells)
         self.completion_length = self.cells + 4
         self.length = self.prompt_length + self.completion_length
         self.stop = int(self._ids("$")[0])
+
+    @staticmethod
+    def prompt_length_of(cells: int) -> int:
+        """Characters of a prompt with a board of so many cells."""
+        return len(BEFORE) + cells + 1
 
     def _ids(self, text: str) -> npt.NDArray[np.uint8]:
         return np.array([self.characters.index(each) for each in text], dtype=np.uint8)

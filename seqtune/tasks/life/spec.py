@@ -8,7 +8,7 @@ from seqtune.spec import problem
 from seqtune.tasks.life.board import Boards, Border, Rule
 from seqtune.tasks.life.densities import DensitySpec, Fixed, High
 from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec
-from seqtune.tasks.life.notation import Vocabulary
+from seqtune.tasks.life.notation import Notation, Vocabulary
 from seqtune.tasks.life.pattern import Pattern, load, place, shipped
 from seqtune.tasks.task import LanguageSpec
 
@@ -119,6 +119,13 @@ class LifeSpec(LanguageSpec):
         if self.rollout_steps > 0:
             names |= {f"rollout/{score}" for score in ("cells", "exact", "first_wrong")}
         return frozenset(names)
+
+    @property
+    def prompt_length(self) -> int:
+        """Characters through `>` where only the next board is predicted; 0 where all is."""
+        return (
+            Notation.prompt_length_of(self.rows * self.columns) if self.loss == "completion" else 0
+        )
 
     def build(self) -> "LifeTask":
         from seqtune.tasks.life.task import LifeTask

@@ -58,6 +58,7 @@ class LifeTask(Task):
         self.notation = Notation(rows=spec.rows, columns=spec.columns, vocabulary=spec.vocabulary)
         self.vocab_size = self.outputs = self.notation.size
         self.max_length = self.notation.length - 1
+        self.prompt_length = spec.prompt_length
         self._test_boards = spec.test_boards()
 
     def boards(self, count: int, *, generator: np.random.Generator) -> Boards:
