@@ -24,8 +24,9 @@ from seqtune import seeding
 from seqtune.provenance import cpu_name
 from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
-from seqtune.training.evaluation import Evaluator, on_device, token_scores
+from seqtune.training.evaluation import Evaluator, token_scores
 from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.transfer import Transfer
 
 REPETITIONS = 7
 STEPS = 20
@@ -72,6 +73,7 @@ def synchronised() -> float:
 def seconds(spec: RunSpec) -> tuple[float, float]:
     """Median seconds to make a batch, and of a step, interleaved."""
     learner = learner_of(spec)
+    transfer = Transfer(learner.model.device)
     generator = seeding.generator(0, "data")
     made: list[float] = []
     stepped: list[float] = []
@@ -80,7 +82,8 @@ def seconds(spec: RunSpec) -> tuple[float, float]:
         batches = [learner.task.sample(64, generator=generator) for _ in range(STEPS)]
         between = synchronised()
         for batch in batches:
-            tokens, targets, scored = on_device(batch, device=learner.model.device)
+            sent = transfer.send(batch.tokens, batch.targets, batch.scored)
+            tokens, targets, scored = sent.received()
             losses, _ = token_scores(learner.model(tokens), targets=targets, scored=scored)
             learner.optimizer.zero_grad(set_to_none=True)
             (losses.sum() / int(batch.scored.sum())).backward()

@@ -9,8 +9,9 @@ long enough, a model is measured on strings that it has been trained on, and a r
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from seqtune import seeding
 from seqtune.tasks.task import Batch, Mask, Strings, Task, Tokens
 from seqtune.training.spec import DataSpec, Fixed, TrainingSpec
+
+Prepared = TypeVar("Prepared")
 
 AHEAD = 4
 """Batches that are made before they are asked for; enough to even out a slow one."""
@@ -53,11 +56,18 @@ class Batches:
             self._set = task.draw(data.strings, generator=seeding.generator(seed, "data"))
             self.seen |= self._watch.among(task.parts(self._set))
 
-    def of_epoch(self, epoch: int) -> Generator[Batch, None, None]:
-        """Hands out an epoch's batches while the next ones are being made."""
+    def of_epoch(
+        self, epoch: int, *, prepare: Callable[[Batch], Prepared]
+    ) -> Generator[Prepared, None, None]:
+        """Hands out an epoch's batches while the next ones are being made.
+
+        Args:
+            epoch: which, from 0.
+            prepare: what else the thread does to a batch, such as sending it to a device.
+        """
         self.waited_seconds = 0.0
-        making = self._made(epoch)
-        waiting: deque[Future[Batch | None]] = deque()
+        making = (prepare(batch) for batch in self._made(epoch))
+        waiting: deque[Future[Prepared | None]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
             try:
                 for _ in range(AHEAD):
@@ -68,7 +78,7 @@ class Batches:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _wait(self, future: "Future[Batch | None]") -> Batch | None:
+    def _wait(self, future: "Future[Prepared | None]") -> Prepared | None:
         started = time.perf_counter()
         batch = future.result()
         self.waited_seconds += time.perf_counter() - started

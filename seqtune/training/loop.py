@@ -15,14 +15,15 @@ from torch import Tensor
 
 from seqtune import seeding
 from seqtune.models.model import SequenceModel
-from seqtune.tasks.task import Mask, Task
+from seqtune.tasks.task import Batch, Mask, Task
 from seqtune.training import memory
 from seqtune.training.data import Batches
-from seqtune.training.evaluation import Evaluator, on_device, token_scores
+from seqtune.training.evaluation import Evaluator, token_scores
 from seqtune.training.forcing import ForcingSpec, draw_coins, mixed_inputs
 from seqtune.training.measurement import DivergedError, Measurement, Progress
 from seqtune.training.optim import OptimizerSpec
 from seqtune.training.spec import DataSpec, TrainingSpec
+from seqtune.training.transfer import Fetched, Sent, Transfer
 
 HEARTBEAT_SECONDS = 0.5
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -51,6 +52,9 @@ class Learner:
 
     def __init__(self, model: SequenceModel, *, task: Task, recipe: Recipe) -> None:
         self.model = model
+        self.network: Callable[[Tensor], Tensor] = (
+            torch.compile(model) if recipe.training.compile else model
+        )
         self.task = task
         self.recipe = recipe
         self.optimizer = recipe.optimizer.build(model)
@@ -152,20 +156,25 @@ def _batches(learner: Learner, *, evaluator: Evaluator) -> Batches:
 def _epoch(
     learner: Learner, *, batches: Batches, heartbeat: Callable[[Progress], None] | None
 ) -> dict[str, float]:
-    """One epoch of steps, without a synchronisation with the device but for the heartbeat."""
+    """One epoch of steps, without waiting for the device before its end."""
     recipe = learner.recipe
     truth = recipe.forcing.truth_at(learner.epoch)
     coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
     tally = _Tally(learner.model.device)
     rate = math.nan
+    transfer = Transfer(learner.model.device)
+
+    def send(batch: Batch) -> tuple[Batch, Sent]:
+        return batch, transfer.send(batch.tokens, batch.targets, batch.scored)
+
     with (
         torch.random.fork_rng(devices=_cuda_devices(learner.model.device)),
-        closing(batches.of_epoch(learner.epoch)) as ahead,
+        closing(batches.of_epoch(learner.epoch, prepare=send)) as ahead,
     ):
         # Dropout draws from torch's global generator: seeded for this epoch, and put back after it.
         torch.manual_seed(seeding.integer_seed(recipe.seed, "dropout", learner.epoch))
-        for batch in ahead:
-            tokens, targets, scored = on_device(batch, device=learner.model.device)
+        for batch, sent in ahead:
+            tokens, targets, scored = sent.received()
             if truth < 1:
                 flips = draw_coins(tokens.shape[1], truth=truth, generator=coins)
                 tokens = mixed_inputs(learner.model, tokens, coins=flips)
@@ -199,12 +208,15 @@ def _step(
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
     dtype = PRECISIONS.get(settings.precision)
-    with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
-        logits = learner.model(tokens)
-    losses, hits = token_scores(logits, targets=targets, scored=scored)
-    total = losses.sum()
     learner.optimizer.zero_grad(set_to_none=True)
-    learner.scaler.scale(total / count).backward()
+    size = settings.micro_batch or len(tokens)
+    for part in (slice(first, first + size) for first in range(0, len(tokens), size)):
+        with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
+            logits = learner.network(tokens[part])
+        losses, hits = token_scores(logits, targets=targets[part], scored=scored[part])
+        loss = losses.sum()
+        learner.scaler.scale(loss / count).backward()
+        tally.add(loss=loss.detach(), correct=hits.sum())
     learner.scaler.unscale_(learner.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(
         learner.model.parameters(), settings.clip_norm or math.inf
@@ -212,7 +224,7 @@ def _step(
     learner.scaler.step(learner.optimizer)
     learner.scaler.update()
     learner.step += 1
-    tally.add(loss=total.detach(), correct=hits.sum(), norm=norm.detach(), count=count)
+    tally.step(norm=norm.detach(), count=count)
     return rate
 
 
@@ -224,22 +236,34 @@ class _Tally:
         self._tokens = 0
         self._steps = 0
         self._started = self._beat = time.perf_counter()
+        self._fetched: tuple[Fetched, int] | None = None
 
-    def add(self, *, loss: Tensor, correct: Tensor, norm: Tensor, count: int) -> None:
+    def add(self, *, loss: Tensor, correct: Tensor) -> None:
+        """A part of a step's strings: their nats, and how many of their tokens were right."""
+        self._sums[:2] += torch.stack([loss.double(), correct.double()])
+
+    def step(self, *, norm: Tensor, count: int) -> None:
+        """A step's norm of the gradient, and its scored tokens."""
         # In half precision a step whose gradient overflows is skipped: it has no norm to average.
         whole = torch.isfinite(norm)
-        norm = torch.where(whole, norm, 0)
-        sums = (loss, correct, norm, whole)
-        self._sums += torch.stack([each.double() for each in sums])
+        self._sums[2:] += torch.stack([torch.where(whole, norm, 0).double(), whole.double()])
         self._tokens += count
         self._steps += 1
 
     def due(self) -> bool:
-        return time.perf_counter() - self._beat >= HEARTBEAT_SECONDS
+        """Whether it is time for a heartbeat, and its sums have come over from the device."""
+        if time.perf_counter() - self._beat < HEARTBEAT_SECONDS:
+            return False
+        if self._fetched is None:
+            self._fetched = Fetched(self._sums), self._tokens
+        return self._fetched[0].ready()
 
     def progress(self, learner: Learner, *, lr: float) -> Progress:
-        self._beat = time.perf_counter()
-        metrics = self.metrics()
+        """What a heartbeat says, once it is due."""
+        assert self._fetched is not None, "only asked when due"
+        fetched, tokens = self._fetched
+        self._beat, self._fetched = time.perf_counter(), None
+        metrics = self._metrics(fetched, tokens=tokens)
         return Progress(
             step=learner.step,
             steps=learner.recipe.training.steps,
@@ -255,14 +279,18 @@ class _Tally:
         return time.perf_counter() - self._started
 
     def metrics(self) -> dict[str, float]:
-        loss, correct, norm, norms = self._sums.tolist()
+        """Those of the whole epoch so far; waits for the device."""
+        return self._metrics(Fetched(self._sums), tokens=self._tokens)
+
+    def _metrics(self, fetched: Fetched, *, tokens: int) -> dict[str, float]:
+        loss, correct, norm, norms = fetched.values()
         if not math.isfinite(loss):
             raise DivergedError(f"train/loss is {loss} within {self._steps} steps of the epoch")
         return {
-            "train/loss": loss / self._tokens,
-            "train/accuracy": correct / self._tokens,
+            "train/loss": loss / tokens,
+            "train/accuracy": correct / tokens,
             "grad_norm": norm / norms if norms else math.nan,
-            "tokens_per_second": self._tokens / self.seconds,
+            "tokens_per_second": tokens / self.seconds,
         }
 
 

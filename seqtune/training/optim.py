@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules.
 
-A schedule is a function of the progress, so that a resumed run needs no scheduler state.
+A schedule is a function of the progress, so that a resumed run needs no scheduler state. Every optimizer is
+fused: one kernel changes a weight and its running means in one go, on the CPU as on CUDA.
 """
 
 import abc
@@ -130,7 +131,7 @@ class Adam(_Adaptive):
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.Adam(model.parameters(), **self._settings())
+        return optim.Adam(model.parameters(), fused=True, **self._settings())
 
 
 class AdamW(_Adaptive):
@@ -141,7 +142,7 @@ class AdamW(_Adaptive):
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.AdamW(model.parameters(), **self._settings())
+        return optim.AdamW(model.parameters(), fused=True, **self._settings())
 
 
 class SGD(_Optimizer):
@@ -155,6 +156,7 @@ class SGD(_Optimizer):
 
         return optim.SGD(
             model.parameters(),
+            fused=True,
             lr=self.lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,

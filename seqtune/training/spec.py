@@ -14,11 +14,17 @@ class TrainingSpec(Spec):
     batches_per_epoch: int = Field(default=50, ge=1)
     batch_size: int = Field(default=64, ge=1)
     """Strings a step."""
+    micro_batch: int | None = Field(default=None, ge=1)
+    """Strings that are worked on at once, where a step's do not fit into memory together: their
+    gradients are summed, so that the step is the same. Null for all."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """bf16 and fp16 by autocast; fp16 with loss scaling."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest norm of the gradient; null for no clipping."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False
+    """Whether torch.compile makes the forward and backward pass faster, after a minute or so of work. It
+    leaves recurrent layers as they are, and on a CPU needs a C++ compiler."""
 
     @property
     def steps(self) -> int:

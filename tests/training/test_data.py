@@ -6,7 +6,7 @@ import pytest
 
 from seqtune import seeding
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.task import Strings, Task
+from seqtune.tasks.task import Batch, Strings, Task
 from seqtune.training.data import AHEAD, Batches
 from seqtune.training.spec import DataSpec, Fixed, Fresh, TrainingSpec
 
@@ -19,8 +19,12 @@ def made(task: Task, *, data: DataSpec, seed: int = 0, watched: Strings | None =
     return Batches(task, data=data, training=TRAINING, seed=seed, watched=watched)
 
 
+def as_made(batch: Batch) -> Batch:
+    return batch
+
+
 def rows_of(batches: Batches, epoch: int) -> list[list[list[int]]]:
-    return [batch.tokens.tolist() for batch in batches.of_epoch(epoch)]
+    return [batch.tokens.tolist() for batch in batches.of_epoch(epoch, prepare=as_made)]
 
 
 @pytest.mark.parametrize("data", [Fresh(), Fixed(strings=30)])
@@ -29,7 +33,7 @@ def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
     batches = made(task, data=data)
     quick = rows_of(batches, 1)
     slow = []
-    for batch in made(task, data=data).of_epoch(1):
+    for batch in made(task, data=data).of_epoch(1, prepare=as_made):
         time.sleep(0.002)
         slow.append(batch.tokens.tolist())
     assert quick == slow == rows_of(batches, 1)
@@ -56,7 +60,7 @@ def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
     task = CfgSpec(grammar="cfg3b", height=2).build()
     counting = Counting(task.grammar, format="sentence")
     batches = made(counting, data=Fresh(), watched=task.draw(5, generator=np.random.default_rng(0)))
-    epoch = batches.of_epoch(0)
+    epoch = batches.of_epoch(0, prepare=as_made)
     next(epoch)
     time.sleep(0.1)
     assert len(drawn) == AHEAD + 1
@@ -78,7 +82,7 @@ def test_it_is_measured_how_long_steps_wait():
     spent = time.perf_counter() - started
     first = slow.waited_seconds
     assert 0.7 * spent < first <= spent  # little else is done here
-    for _ in slow.of_epoch(1):
+    for _ in slow.of_epoch(1, prepare=as_made):
         time.sleep(0.04)  # a step that is slower than its data
     assert slow.waited_seconds < 0.7 * first  # little more than for the first batch
 
@@ -92,14 +96,18 @@ def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
     watched = task.draw(5, generator=np.random.default_rng(0))
     batches = made(Broken(task.grammar, format="sentence"), data=Fresh(), watched=watched)
     with pytest.raises(RuntimeError, match="no more strings"):
-        next(batches.of_epoch(0))
+        next(batches.of_epoch(0, prepare=as_made))
 
 
 def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them():
     task = CfgSpec(grammar="cfg3b", height=2).build()
     batches = made(task, data=Fresh())
     watched = task.draw(50, generator=seeding.generator(0, "valid"))
-    trained = {tuple(row.tolist()) for batch in batches.of_epoch(0) for row in batch.strings}
+    trained = {
+        tuple(row.tolist())
+        for batch in batches.of_epoch(0, prepare=as_made)
+        for row in batch.strings
+    }
     assert batches.seen.tolist() == [tuple(row.tolist()) in trained for row in watched]
 
 

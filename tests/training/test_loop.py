@@ -116,6 +116,24 @@ def test_clipping_bounds_the_step():
     assert free[2].metrics["valid/loss"] < free[0].metrics["valid/loss"] - 1e-2
 
 
+@pytest.mark.parametrize("micro_batch", [1, 5, 16, 100])
+def test_a_step_is_the_same_in_parts(micro_batch: int):
+    whole = measurements(tiny())
+    parts = measurements(tiny(training__micro_batch=micro_batch))
+    for one, other in zip(whole, parts, strict=True):
+        for name in ("train/loss", "train/accuracy", "grad_norm", "valid/loss"):
+            assert one.metrics[name] == pytest.approx(other.metrics[name], rel=1e-4), name
+
+
+def test_bf16_learns_what_fp32_learns():
+    single, half = (
+        measurements(tiny(training__precision=precision, training__epochs=6))[-1].metrics
+        for precision in ("fp32", "bf16")
+    )
+    assert half["valid/loss"] == pytest.approx(single["valid/loss"], rel=0.05)
+    assert half["valid/loss"] != single["valid/loss"]
+
+
 def test_the_heartbeat_tells_where_a_run_is(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seqtune.training.loop.HEARTBEAT_SECONDS", 0.0)
     spec = tiny()

@@ -1,4 +1,7 @@
+import copy
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -61,6 +64,33 @@ def test_one_cycle_agrees_with_torchs():
         assert value == pytest.approx(theirs.get_last_lr()[0], abs=0.004)
         optimizer.step()
         theirs.step()
+
+
+@pytest.mark.parametrize(
+    ("spec", "plain"),
+    [
+        (Adam(lr=0.1, weight_decay=0.1), partial(torch.optim.Adam, lr=0.1, weight_decay=0.1)),
+        (AdamW(lr=0.1, weight_decay=0.1), partial(torch.optim.AdamW, lr=0.1, weight_decay=0.1)),
+        (
+            SGD(lr=0.1, weight_decay=0.1),
+            partial(torch.optim.SGD, lr=0.1, weight_decay=0.1, momentum=0.9),
+        ),
+    ],
+)
+def test_one_kernel_for_all_does_what_the_formula_says(
+    spec: Adam | AdamW | SGD, plain: Callable[..., torch.optim.Optimizer]
+):
+    torch.manual_seed(0)
+    ours = torch.nn.Linear(3, 2).double()
+    theirs = copy.deepcopy(ours)
+    optimizers = spec.build(ours), plain(theirs.parameters(), fused=False, foreach=False)
+    for _ in range(5):
+        read = torch.randn(4, 3, dtype=torch.float64)
+        for model, optimizer in zip((ours, theirs), optimizers, strict=True):
+            optimizer.zero_grad()
+            model(read).square().sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(ours.weight, theirs.weight)
 
 
 @pytest.mark.parametrize("spec", [Adam(lr=0.1), AdamW(lr=0.1), SGD(lr=0.1)])
