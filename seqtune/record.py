@@ -131,23 +131,40 @@ def _recorded(
     directory.update(_facts(spec, learner=learner, evaluator=evaluator, device=device))
     directory.write_card(_card(spec, learner.model, info=directory.info(), note=note))
     best = _Best(metric, directory=directory, spec=spec)
+    feeds_back = spec.forcing.feeds_back(
+        epochs=spec.training.epochs, steps=spec.training.batches_per_epoch
+    )
     with SummaryWriter(directory.path, purge_step=learner.epoch + 1, flush_secs=600) as board:
+        board.add_custom_scalars(_charts(feeds_back=feeds_back))
         for measurement in train(learner, evaluator=evaluator, heartbeat=heartbeat):
             best.keep(learner.model, measurement=measurement)
             # The checkpoint first: it holds the measurement, so a kill after it loses no row.
             checkpoint.save(directory.checkpoint, learner.state(), run=spec.hash())
             directory.append(measurement)
-            _show(measurement, board=board)
+            _show(measurement, board=board, feeds_back=feeds_back)
             if measurement.examination is not None:
                 found = measurement.examination.to_data()
                 directory.write_generated(measurement.epoch, found=found)
             yield measurement
 
 
-def _show(measurement: Measurement, *, board: "SummaryWriter") -> None:
+def _charts(*, feeds_back: bool) -> dict[str, dict[str, list[Any]]]:
+    """TensorBoard's custom scalars: losses in one chart, and the share of own tokens as an area behind them."""
+    together = ["train/loss", "valid/loss", "free/loss", "forcing"]
+    charts: dict[str, list[Any]] = {"losses and forcing": ["Multiline", together]}
+    if feeds_back:
+        band = ["train/loss", "phase/low", "phase/high"]
+        charts["train/loss over the share of own tokens read"] = ["Margin", band]
+    return {"training": charts}
+
+
+def _show(measurement: Measurement, *, board: "SummaryWriter", feeds_back: bool) -> None:
     """A measurement for TensorBoard: its numbers as curves, its samples as text or pictures."""
     for name, value in measurement.metrics.items():
         board.add_scalar(name, value, measurement.epoch)
+    if feeds_back:
+        board.add_scalar("phase/low", 0.0, measurement.epoch)
+        board.add_scalar("phase/high", 1 - measurement.metrics["forcing"], measurement.epoch)
     for sample in measurement.examination.samples if measurement.examination else ():
         name = f"samples/{sample.title}"
         if sample.panels is not None:
@@ -155,7 +172,7 @@ def _show(measurement: Measurement, *, board: "SummaryWriter") -> None:
             board.add_image(name, picture, measurement.epoch, dataformats="HWC")
         else:
             # Indented, Markdown shows it as it stands.
-            text = "\n".join("    " + line for line in sample.text.splitlines())
+            text = "\n".join("    " + line for line in "".join(sample.marked).splitlines())
             board.add_text(name, text, measurement.epoch)
     board.flush()
 
@@ -202,20 +219,14 @@ def _facts(
     spec: RunSpec, *, learner: Learner, evaluator: Evaluator, device: torch.device
 ) -> dict[str, Any]:
     """What run.json says besides spec and state."""
-    floor = evaluator.floor
     return {
         "parameters": trainable_parameters(learner.model),
         # A scored token, with its share of the prompts and the padding that are read beside it.
-        "flops_per_token": training_flops_per_token(spec.model, task=learner.task)
+        "flops_per_token": training_flops_per_token(
+            spec.model, task=learner.task, tokens=evaluator.read / len(evaluator.strings)
+        )
         * (evaluator.read / evaluator.scored),
-        "floor": None
-        if floor is None
-        else {
-            "loss": floor.loss,
-            "loss_string": floor.nats / floor.strings,
-            "accuracy": floor.accuracy,
-            "share": floor.scored / evaluator.scored,
-        },
+        "floor": evaluator.floor_data,
         "references": evaluator.references,
         "data_hash": learner.task.data_hash,
         "device": torch.cuda.get_device_name(device)

@@ -5,9 +5,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from seqtune.models import ModelSpec
+from seqtune.models.transformer_spec import Prefix, TransformerSpec
 from seqtune.spec import Spec, problem
 from seqtune.tasks import TaskSpec
-from seqtune.training.forcing import Constant, ForcingSpec, Phased
+from seqtune.training.forcing import Constant, ForcingSpec
 from seqtune.training.optim import AdamW, OptimizerSpec
 from seqtune.training.spec import DataSpec, EvaluationSpec, Fresh, TrainingSpec
 
@@ -28,12 +29,7 @@ class RunSpec(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if isinstance(self.forcing, Phased) and self.forcing.epochs != self.training.epochs:
-            raise problem(
-                "the phases must last as long as the training, "
-                f"but got (phases={self.forcing.epochs}, training.epochs={self.training.epochs})",
-                at="forcing.phases",
-            )
+        self.forcing.check(epochs=self.training.epochs, at="forcing")
         if self.training.precision == "fp16" and self.training.device == "cpu":
             raise problem(NO_FP16_ON_CPU, at="training.precision")
         warmup = self.optimizer.schedule.warmup_epochs
@@ -43,4 +39,16 @@ class RunSpec(Spec):
                 f"but got (warmup_epochs={warmup}, training.epochs={self.training.epochs})",
                 at="optimizer.schedule.warmup_epochs",
             )
+        self._check_prompt()
         return self
+
+    def _check_prompt(self) -> None:
+        if not isinstance(self.model, TransformerSpec):
+            return
+        if isinstance(self.model.masking, Prefix) and self.task.prompt_length == 0:
+            raise problem(
+                "prefix masking lets the tokens of a prompt see one another, so they must be given and "
+                "never predicted, but this task predicts every token; write masking: causal, or a task "
+                "with a prompt, such as life with loss: completion",
+                at="model.masking",
+            )

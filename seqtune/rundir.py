@@ -3,6 +3,7 @@
     run.json           spec, hash, state, place in a sweep, versions, device
     measurements.csv   a row an evaluation
     generated.json     what the model generated after its last epoch: scores by test set, samples
+    evaluation.json    what `seqtune evaluate` found, an entry for each set of changes that it was asked with
     model_card.md      what the model is, for a reader
     checkpoint.pt      where to go on; gone once the run has ended
     model.safetensors  best weights so far
@@ -60,6 +61,10 @@ class RunDirectory:
     @property
     def generated(self) -> Path:
         return self.path / "generated.json"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
 
     @property
     def error(self) -> Path:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 Stream: TypeAlias = Literal[
-    "data", "order", "valid", "init", "dropout", "forcing", "generate", "search", "grammar"
+    "data", "order", "valid", "init", "dropout", "forcing", "generate", "search", "grammar", "probe"
 ]
 
 

@@ -4,12 +4,15 @@ The weights are the best of the run. Its task may be changed (longer strings, hi
 as long as the model can read and say the same tokens.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from seqtune.models.model import SequenceModel
@@ -17,7 +20,7 @@ from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.source import FileError
-from seqtune.spec import SpecError, assigned
+from seqtune.spec import SpecError, assigned, near, paths
 from seqtune.tasks.task import Task
 
 
@@ -31,6 +34,7 @@ class Trained:
         changes: those, by dotted path.
         task: of the changed spec.
         model: in evaluation mode, with the run's best weights.
+        epoch: after which it had these.
         info: what run.json holds.
     """
 
@@ -39,6 +43,7 @@ class Trained:
     changes: Mapping[str, Any]
     task: Task
     model: SequenceModel
+    epoch: int
     info: Mapping[str, Any]
 
 
@@ -65,12 +70,8 @@ def load(
         )
     info = directory.info()
     original = _parsed(info["spec"], path=path)
-    for name in changes:
-        if name.partition(".")[0] not in changeable and name != "training.device":
-            raise FileError(
-                f"--set {name}: is what was trained; only {' and '.join(changeable)} can be changed here"
-            )
-    spec = _parsed(assigned(info["spec"], changes), path=path)
+    _check_changeable(changes, original=original, changeable=changeable)
+    spec = _changed(info["spec"], changes=changes)
     task = original.task.build()
     _check_data(task, known=info.get("data_hash"), path=path)
     try:
@@ -78,11 +79,11 @@ def load(
     except RuntimeError as error:
         raise FileError(f"{path}: {error}; write --set training.device=cpu") from None
     model = build_model(original, task=task, device=torch.device("cpu"))
-    model.load_state_dict(load_file(directory.weights))
+    epoch = _load_weights(model, directory=directory, spec=info["spec"])
     if spec.task != original.task:
-        task = spec.task.build()
-        _check_fit(task, model=model, original=original)
-    return Trained(directory, spec, dict(changes), task, model.to(device).eval(), info)
+        known, task = task, spec.task.build()
+        _check_fit(task, known=known, model=model)
+    return Trained(directory, spec, dict(changes), task, model.to(device).eval(), epoch, info)
 
 
 def untrained(trained: Trained) -> SequenceModel:
@@ -99,6 +100,46 @@ def _parsed(data: Mapping[str, Any], *, path: Path) -> RunSpec:
         raise FileError("\n".join(f"{path}: {each}" for each in error.problems)) from None
 
 
+def _check_changeable(
+    changes: Mapping[str, Any], *, original: RunSpec, changeable: Iterable[str]
+) -> None:
+    for name in changes:
+        if name.partition(".")[0] in changeable or name == "training.device":
+            continue
+        known = paths(original)
+        if name not in known and (close := near(name, known)) is not None:
+            raise FileError(f"--set {name}: no such path; did you mean {close}?")
+        raise FileError(
+            f"--set {name}: is what was trained; only {' and '.join(changeable)} can be changed here"
+        )
+
+
+def _changed(data: Mapping[str, Any], *, changes: Mapping[str, Any]) -> RunSpec:
+    try:
+        return RunSpec.parse(assigned(data, changes))
+    except SpecError as error:
+        raise FileError("\n".join(f"--set: {each}" for each in error.problems)) from None
+
+
+def _load_weights(model: SequenceModel, *, directory: RunDirectory, spec: Mapping[str, Any]) -> int:
+    """Puts the run's best weights into its model; returns the epoch after which it had them."""
+    path = directory.weights
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise FileError(f"{path}: holds no weights that can be read: {error}") from None
+    if "spec" not in about or json.loads(about["spec"]) != spec:
+        raise FileError(f"{path}: holds the weights of another run than run.json describes")
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise FileError(f"{path}: does not fit this version's network: {reason}") from None
+    return int(about["epoch"])
+
+
 def _check_data(task: Task, *, known: str | None, path: Path) -> None:
     if known not in (None, task.data_hash):
         raise FileError(
@@ -106,9 +147,8 @@ def _check_data(task: Task, *, known: str | None, path: Path) -> None:
         )
 
 
-def _check_fit(task: Task, *, model: SequenceModel, original: RunSpec) -> None:
+def _check_fit(task: Task, *, known: Task, model: SequenceModel) -> None:
     """A model can only be asked about tokens that it knows, and about lengths that it can read."""
-    known = original.task.build()
     for what, old, new in (
         ("reads", known.vocab_size, task.vocab_size),
         ("predicts", known.outputs, task.outputs),
@@ -116,6 +156,12 @@ def _check_fit(task: Task, *, model: SequenceModel, original: RunSpec) -> None:
         if old != new:
             raise FileError(
                 f"--set task: the model {what} {old} different tokens, but this task has {new}; "
+                "change what leaves its tokens as they are, such as its height or its size"
+            )
+    for token, (old, new) in enumerate(zip_longest(known.token_names, task.token_names)):
+        if old != new:
+            raise FileError(
+                f"--set task: token {token} is {old} to the model, but {new} in this task; "
                 "change what leaves its tokens as they are, such as its height or its size"
             )
     if model.longest is not None and task.max_length > model.longest:

@@ -27,7 +27,7 @@ def call(*words: str | Path) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], prog_name="seqtune")
 
 
-@pytest.mark.parametrize("command", ["sweep", "train", "describe", "report"])
+@pytest.mark.parametrize("command", ["sweep", "train", "describe", "report", "evaluate"])
 def test_every_command_has_help(command: str):
     assert command in call("--help").stdout
     shown = call(command, "--help")

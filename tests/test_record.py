@@ -150,9 +150,11 @@ def test_what_was_generated_last_is_kept(tmp_path: Path):
     run = recorded(tiny(evaluation__generate=20, training__batches_per_epoch=15), tmp_path / "run")
     found = json.loads(run.generated.read_text())
     assert found["epoch"] == 3
-    assert found["scores"]["generate/valid"] == run.measurements()[-1].metrics["generate/valid"]
-    samples = found["samples"]
-    assert [sample["title"] for sample in samples] == [str(number) for number in range(1, 9)]
+    score, metrics = found["scores"]["generate/valid"], run.measurements()[-1].metrics
+    assert (score["value"], score["count"]) == (metrics["generate/valid"], 20)
+    titles = [sample["title"] for sample in found["samples"]]
+    assert titles == [*map(str, range(1, 9)), *(f"cut 1, {number}" for number in range(1, 5))]
+    samples = found["samples"][:8]
     accepted = grammar("cfg3b", height=1).accepts(
         [[int(t) for t in sample["text"].split() if t.isdigit()] for sample in samples]
     )

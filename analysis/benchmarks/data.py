@@ -24,8 +24,9 @@ from seqtune import seeding
 from seqtune.provenance import cpu_name
 from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
-from seqtune.training.evaluation import Evaluator, token_scores
+from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.scoring import token_scores
 from seqtune.training.transfer import Transfer
 
 REPETITIONS = 7

@@ -3,6 +3,7 @@
 from typing import Annotated, TypeAlias
 
 from seqtune.models.recurrent_spec import LSTMSpec
+from seqtune.models.transformer_spec import TransformerSpec
 from seqtune.spec import ByKind
 
-ModelSpec: TypeAlias = Annotated[LSTMSpec, ByKind()]
+ModelSpec: TypeAlias = Annotated[LSTMSpec | TransformerSpec, ByKind()]

@@ -1,36 +1,66 @@
 """Which recurrent network."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from seqtune.models.network_spec import NetworkSpec
+from seqtune.spec import problem
 
 if TYPE_CHECKING:
     from seqtune.models.model import SequenceModel
 
+CellName: TypeAlias = Literal["lstm", "gru", "rnn"]
+
 
 class LSTMSpec(NetworkSpec):
-    """Embedding, dropout, LSTM, dropout, and a head of `head_layers` hidden GELU layers.
+    """Embedding, dropout, recurrent layers, dropout, and a head of `head_layers` hidden GELU layers.
 
-    Source: Hochreiter & Schmidhuber 1997; the head is that of the experiment described in README.md.
+    Source: Hochreiter & Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU); Elman 1990 (RNN). The head is that
+    of the experiment described in README.md.
     """
 
     kind: Literal["lstm"] = "lstm"
+    cell: CellName = "lstm"
+    """What a layer is made of: as torch defines them, `rnn` with tanh."""
     layers: int = Field(default=1, ge=1)
     width: int = Field(default=64, ge=1)
-    """Hidden units of every LSTM layer and of every hidden layer of the head."""
+    """Hidden units of every recurrent layer and of every hidden layer of the head."""
     embedding: int = Field(default=32, ge=1)
     head_layers: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability of dropping a unit after the embedding and after the last LSTM layer."""
+    """Probability of dropping a unit after the embedding and after the last recurrent layer."""
+    tie_embeddings: bool = False
+    """Whether the output matrix is the embedding's, of the tokens that may be predicted. It is then drawn
+    as an output matrix; the output keeps a bias of its own, which starts at 0 (Press & Wolf 2017)."""
+    layer_norm: bool = False
+    """Whether each layer's output, the sum with its input under `residual`, is normalised over its units
+    before the next layer or the head reads it. What a layer itself remembers is not (Ba et al. 2016)."""
+    residual: bool = False
+    """Whether each layer above the first adds its input to its output. One layer has none above it."""
     forget_bias: float = 0.0
     """Added to the fresh bias of every forget gate: the larger it is, the longer a cell remembers before it
     has learned to. At 0 it halves at every step; Jozefowicz et al. 2015 recommend 1."""
 
+    @model_validator(mode="after")
+    def _check(self) -> "LSTMSpec":
+        if self.tie_embeddings and self.embedding != self.width:
+            raise problem(
+                "one matrix for both ends needs embedding == width, but got "
+                f"(embedding={self.embedding}, width={self.width}); write embedding: {self.width}",
+                at="tie_embeddings",
+            )
+        if self.cell != "lstm" and self.forget_bias != 0:
+            raise problem(
+                f"only an LSTM has a forget gate, but got (forget_bias={self.forget_bias:g}, "
+                f"cell={self.cell}); write forget_bias: 0, or cell: lstm",
+                at="forget_bias",
+            )
+        return self
+
     def build(
         self, *, vocab_size: int, outputs: int, max_length: int, prompt_length: int = 0
     ) -> "SequenceModel":
-        from seqtune.models.lstm import LSTM
+        from seqtune.models.recurrent import Recurrent
 
-        return LSTM(self, vocab_size=vocab_size, outputs=outputs)
+        return Recurrent(self, vocab_size=vocab_size, outputs=outputs)

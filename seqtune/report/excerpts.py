@@ -3,12 +3,12 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from seqtune.report import labels
-from seqtune.tasks.exam import Sample
-from seqtune.tasks.text.task import SEAM
+from seqtune.tasks.exam import SEAM, Sample
+from seqtune.tasks.signs import visible
 
-PROMPT, COMPLETION = 100, 200
-"""Characters that are kept: the end of the prompt and the beginning of what was made of it."""
+PROMPT, COMPLETION, REST = 100, 200, 100
+"""Characters that are kept: the end of the prompt, the beginning of what was made of it, and what comes
+after the place where it goes wrong; before that place, as many as of a beginning."""
 
 # Every blank stays: between words, two are not one.
 _wrapper = textwrap.TextWrapper(
@@ -19,22 +19,29 @@ _wrapper = textwrap.TextWrapper(
 def lines(samples: Sequence[Sample]) -> tuple[str, ...]:
     """A heading, then the samples: title, whether right, text."""
     rows = [("sample", "right", "text")]
-    rows += [(labels.visible(each.title), _right(each), excerpt(each.text)) for each in samples]
+    rows += [(visible(each.title), _right(each), excerpt(each)) for each in samples]
     title = max(len(row[0]) for row in rows)
     right = max(len(row[1]) for row in rows) if any(row[1] for row in rows[1:]) else 0
     return tuple(line for row in rows for line in _broken(row, title=title, right=right))
 
 
-def excerpt(text: str) -> str:
-    """A text on one line; an ellipsis stands where it was cut."""
-    prompt, seam, completion = text.rpartition(SEAM)
-    if len(prompt) > PROMPT:
-        prompt = "…" + prompt[-PROMPT:]
+def excerpt(sample: Sample) -> str:
+    """A text on one line, with a mark where it goes wrong; an ellipsis stands where it was cut."""
+    before, mark, after = sample.marked
+    prompt, seam, completion = before.rpartition(SEAM)
     # Without a seam everything was generated.
-    longest = COMPLETION if seam else PROMPT + COMPLETION
-    if len(completion) > longest:
-        completion = completion[:longest] + "…"
-    return labels.visible(prompt + seam + completion)
+    longest = COMPLETION if seam or mark else PROMPT + COMPLETION
+    completion = _end(completion, longest=longest) if mark else _begin(completion, longest=longest)
+    parts = (_end(prompt, longest=PROMPT), seam, completion, mark, _begin(after, longest=REST))
+    return visible("".join(parts))
+
+
+def _begin(text: str, *, longest: int) -> str:
+    return text[:longest] + "…" if len(text) > longest else text
+
+
+def _end(text: str, *, longest: int) -> str:
+    return "…" + text[-longest:] if len(text) > longest else text
 
 
 def has_seam(samples: Sequence[Sample]) -> bool:

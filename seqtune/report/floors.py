@@ -6,6 +6,7 @@ import pandas as pd
 
 from seqtune.report import labels
 from seqtune.report.values import is_missing
+from seqtune.training.measurement import COMPARED
 
 BOUNDED = {"valid/loss": "floor.loss", "valid/accuracy": "floor.accuracy"}
 """Metrics with a best possible value, and the column that holds it."""
@@ -23,12 +24,12 @@ def note(runs: pd.DataFrame, *, metric: str) -> str:
     """What a reader of the metric must know where floors cover a part of the tokens; else nothing."""
     known = runs[runs["floor.share"].notna()]
     partial = known[known["floor.share"] < 1]
-    excess = metric.startswith("valid/excess")
-    if not len(partial) or not (excess or metric in BOUNDED):
+    compared = metric in COMPARED
+    if not len(partial) or not (compared or metric in BOUNDED):
         return ""
     share = labels.percents(partial["floor.share"])
     of = "" if len(partial) == len(runs) else f" in {len(partial)} of {len(runs)} cells"
-    if excess:
+    if compared:
         return f"A floor is known of {share} of the scored tokens{of}; {metric} is over these."
     return (
         f"A floor is known of only {share} of the scored tokens{of}, so that no line is drawn there; "

@@ -2,7 +2,6 @@
 
 import json
 import math
-import unicodedata
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
@@ -17,9 +16,14 @@ UNITS: dict[str, str] = {
     "valid/accuracy": "share of tokens",
     "valid/excess": "nats per token",
     "valid/excess_string": "nats per string",
+    "valid/kl": "nats per token",
     "valid/exact": "share of strings",
     "valid/seen": "share of strings",
+    "free/loss": "nats per token",
+    "free/accuracy": "share of tokens",
+    "free/gap": "nats per token",
     "generate/valid": "share of samples",
+    "generate/valid_cut": "share of samples",
     "generate/cells": "share of cells",
     "generate/exact": "share of completions",
     "rollout/cells": "share of cells",
@@ -120,24 +124,6 @@ def clipped(text: str, *, longest: int) -> str:
     return f"{text[: longest - 1 - tail]}…{text[len(text) - tail :]}"
 
 
-def visible(text: str) -> str:
-    """Text on one line, its control characters as signs: ⏎ for a line break, ␉ for a tab.
-
-    What cannot be seen at all, such as a change of the writing direction, is the sign � instead.
-    """
-    return "".join(map(_sign, text.replace("\r\n", "\n")))
-
-
-def _sign(character: str) -> str:
-    if character.isprintable():
-        return character
-    if character == "\n":
-        return "\N{RETURN SYMBOL}"
-    if ord(character) < 0x20:
-        return chr(0x2400 + ord(character))  # Unicode's pictures of control characters
-    return " " if unicodedata.category(character) == "Zs" else "\N{REPLACEMENT CHARACTER}"
-
-
 def short_names(paths: Iterable[str]) -> dict[str, str]:
     """Path -> its last part, or all of it where two would be called the same."""
     last = {path: path.rpartition(".")[2] for path in paths}
@@ -171,6 +157,23 @@ def _unfolded(text: str) -> str:
         block = json.loads(text)
     except json.JSONDecodeError:
         return text
-    kind = str(block.pop("kind", ""))
-    fields = ", ".join(f"{name} {each}" for name, each in block.items())
-    return f"{kind} ({fields})" if kind and fields else kind or fields
+    return _brief(block)
+
+
+def _brief(data: Any) -> str:
+    """A block as its kind and its fields; blocks in a list without the names of their fields."""
+    match data:
+        case dict():
+            kind = str(data.get("kind", ""))
+            fields = ", ".join(
+                f"{name} {_brief(each)}" for name, each in data.items() if name != "kind"
+            )
+            return f"{kind} ({fields})" if kind and fields else kind or fields
+        case list() if any(isinstance(each, dict) for each in data):
+            return "; ".join(" ".join(_brief(part) for part in each.values()) for each in data)
+        case list():
+            return f"[{', '.join(_brief(each) for each in data)}]"
+        case float():
+            return f"{data:g}"
+        case _:
+            return str(data)

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from seqtune.report import drawing, grid, labels, references
+from seqtune.report import drawing, grid, labels, references, shading
 from seqtune.report.values import order
-from seqtune.training.measurement import HIGHER_IS_BETTER
+from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
 
 LINES_A_PANEL = 9
 PANEL_WIDTH, PANEL_HEIGHT, LETTER_WIDTH = 3.0, 2.6, 0.066
@@ -36,6 +36,7 @@ class Line:
         floor: best possible value; None if unknown.
         references: what named predictors score, by their names.
         searched: whether a search trial stands for a cell that has no confirm run.
+        forced: how much of its own output the model read; None if that was not measured.
     """
 
     panel: str
@@ -46,6 +47,7 @@ class Line:
     floor: float | None
     references: Mapping[str, float] = field(default_factory=dict)
     searched: bool = False
+    forced: shading.Forced | None = None
 
     @property
     def label(self) -> str:
@@ -62,6 +64,8 @@ class Picture:
         has_references: whether references are.
         mixed_panels: panels whose lines have other references than each other, so that none are drawn.
         off_scale: values that the scale has no place for.
+        shaded: whether grey says how much of its own output a model read.
+        has_rows: whether some of it does so in rows above a panel.
     """
 
     figure: Figure
@@ -69,6 +73,8 @@ class Picture:
     has_references: bool
     mixed_panels: int
     off_scale: int
+    shaded: bool
+    has_rows: bool
 
 
 @drawing.styled
@@ -80,20 +86,25 @@ def small_multiples(curves: Sequence[Line], *, metric: str, title: str) -> Pictu
     panels = _panels(curves)
     width, height = _size([inside for _, inside in panels])
     rows, columns = grid.shape(len(panels), most_columns=int(WIDEST / width))
+    colours = _colours(curves)
+    schedules = [_schedules(inside, colours=colours) for _, inside in panels]
+    shaded = any(row.forced.fed_back for inside in schedules for row in inside)
+    extra = shading.height(schedules) if shaded else 0.0
     figure = drawing.new_figure(
-        width=columns * width + 0.4, height=rows * height + 0.6, title=title
+        width=columns * width + 0.4, height=rows * (height + extra) + 0.6, title=title
     )
     # Longer strings are more tokens an epoch, so that panels share the metric's scale only.
     grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid_of_axes.flat[len(panels) :]:
         axes.set_axis_off()
-    colours = _colours(curves)
     for axes, (name, inside) in zip(grid_of_axes.flat, panels, strict=False):
         axes.set_title(drawing.broken(name, width=width))
         axes.grid(axis="y")
         axes.xaxis.set_major_formatter(FuncFormatter(drawing.short_count))
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         _draw(axes, inside, colours=colours, log=log)
+    if shaded:
+        shading.draw(list(grid_of_axes.flat), schedules)
     drawing.plain_ticks(grid_of_axes[0, 0].yaxis, log=log)
     for axes, (_, inside) in zip(grid_of_axes.flat, panels, strict=False):
         _name_lines(axes, inside, colours=colours, height=height, log=log)
@@ -109,7 +120,19 @@ def small_multiples(curves: Sequence[Line], *, metric: str, title: str) -> Pictu
         has_references=any(shared),
         mixed_panels=sum(given) - sum(shared),
         off_scale=off_scale,
+        shaded=shaded,
+        has_rows=shaded and any(len(inside) > 1 for inside in schedules),
     )
+
+
+def _schedules(curves: Sequence[Line], *, colours: dict[str, Any]) -> list[shading.Row]:
+    """What the lines of a panel read: one row if they all read the same, else a row a line."""
+    rows = [
+        shading.Row(curve.forced, name=curve.name, colour=colours[curve.name])
+        for curve in curves
+        if curve.forced is not None
+    ]
+    return rows[:1] if all(row.forced.alike(rows[0].forced) for row in rows) else rows
 
 
 def _size(panels: Sequence[Sequence[Line]]) -> tuple[float, float]:
@@ -152,11 +175,11 @@ def _colours(curves: Sequence[Line]) -> dict[str, Any]:
 
 
 def _is_log(metric: str, values: Iterable[float]) -> bool:
-    """Errors fall by factors: an excess is always shown so, a loss where it spans enough of them."""
+    """Errors fall by factors: what is compared with the truth is always shown so, a loss where it spans enough."""
     numbers = list(values)
     if metric in HIGHER_IS_BETTER or not any(value > 0 for value in numbers):
         return False
-    return metric.startswith("valid/excess") or drawing.needs_log(numbers)
+    return metric in COMPARED or drawing.needs_log(numbers)
 
 
 def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: bool) -> None:

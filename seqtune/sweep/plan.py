@@ -11,7 +11,13 @@ from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
 from seqtune.sweep.comparison import Compared, combinations, kept
 from seqtune.sweep.distributions import Choice, Range
 from seqtune.sweep.spec import Grid, SweepSpec
-from seqtune.training.measurement import COMMON_OBJECTIVES, GENERATED
+from seqtune.training.measurement import COMMON_OBJECTIVES, FREE, GENERATED
+
+ABSENT = {
+    "generate/valid_cut": "no string is cut there",
+    "valid/kl": "the truth is not known, or it is certain, and valid/excess the same",
+}
+"""Why a task has no such metric, where the reason is one of its own."""
 
 
 @dataclass(frozen=True)
@@ -193,9 +199,12 @@ class _Draft:
         generated = metric in GENERATED
         if metric not in COMMON_OBJECTIVES and metric not in spec.task.scores:
             why = "nothing is generated there" if generated else "its floor is not known"
+            why = ABSENT.get(metric, why)
             yield Problem(("metric",), f"no run of this task has {metric}: {why}")
         elif generated and spec.evaluation.generate == 0:
             yield Problem(("metric",), f"no run has {metric}: evaluation.generate is 0")
+        elif metric in FREE and spec.evaluation.free == 0:
+            yield Problem(("metric",), f"no run has {metric}: evaluation.free is 0")
 
     def _grace_problems(self, spec: RunSpec) -> Iterator[Problem]:
         grace = getattr(self.sweep.search.pruner, "grace", 0) if self.sweep.search else 0

@@ -12,11 +12,19 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from seqtune.tasks.score import Score
+
 Cells: TypeAlias = npt.NDArray[np.int8]
 """A board [R, C] of cells; what each value stands for is in `CELLS`."""
 
 CELLS = ("dead", "alive", "wrongly dead", "wrongly alive", "missing")
 """The meaning of a cell's value, 0 to 4, in a sample's panels."""
+
+SEAM = "\N{MATHEMATICAL RIGHT DOUBLE ANGLE BRACKET}"
+"""Stands in a sample's text between the prompt and what the model made of it."""
+
+WRONG = "\N{MATHEMATICAL LEFT ANGLE BRACKET}wrong: {}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
+"""Is put into a sample's text where it goes wrong, with the reason."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +36,14 @@ class Prompt:
         longest: completions are cut after this many tokens.
         stop: the token that ends a completion; None if all are `longest` tokens long.
         temperature: of the samples; 0 takes the most probable token.
+        note: what whoever asked should know of it, such as that no string begins like this.
     """
 
     tokens: npt.NDArray[np.int64]
     longest: int
     stop: int | None = None
     temperature: float = 1.0
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +67,23 @@ class Sample:
     wrong_at: int | None = None
     reason: str = ""
 
+    @property
+    def marked(self) -> tuple[str, str, str]:
+        """The text before it goes wrong, a mark with the reason, and the rest; the last two may be empty.
+
+        Example:
+            `3 1 `, `⟨wrong: only 2 can follow⟩`, ` 1 2`.
+        """
+        if self.wrong_at is None:
+            return self.text, "", ""
+        before, after = self.text[: self.wrong_at], self.text[self.wrong_at :]
+        # Words stay apart from the mark; within a word it stands between the characters.
+        if not after:
+            before += " " * bool(before)
+        elif before[-1:] in ("", " "):
+            after = " " + after
+        return before, WRONG.format(self.reason), after
+
     def to_data(self) -> dict[str, Any]:
         """Plain JSON data."""
         return {
@@ -74,19 +101,20 @@ class Examination:
     """What an exam found.
 
     Attributes:
-        scores: by the names of `METRICS`, in [0, 1] where they are shares.
+        scores: by the names of `METRICS`, in [0, 1] where they are shares; what they count are completions,
+            or roll-outs.
         tables: rows by the name of the table, such as scores by test set; all rows have the same keys.
         samples: a few completions.
     """
 
-    scores: Mapping[str, float]
+    scores: Mapping[str, Score]
     tables: Mapping[str, tuple[Mapping[str, str | float], ...]]
     samples: tuple[Sample, ...]
 
     def to_data(self) -> dict[str, Any]:
         """Plain JSON data."""
         return {
-            "scores": dict(self.scores),
+            "scores": {name: score.to_data() for name, score in self.scores.items()},
             "tables": {name: [dict(row) for row in rows] for name, rows in self.tables.items()},
             "samples": [sample.to_data() for sample in self.samples],
         }

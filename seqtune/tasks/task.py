@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seqtune.spec import Spec
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import Exam
+from seqtune.tasks.exam import Exam, Prompt, Sample
 
 Tokens = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -84,6 +84,16 @@ class Batch:
     def compared(self) -> Mask:
         """Bool [B, T], true where a token is scored and its floor is known."""
         return self.scored if self.known is None else self.scored & self.known
+
+    def rows(self, part: slice) -> "Batch":
+        """Some of its strings, laid out as they are here."""
+        return Batch(
+            self.tokens[part],
+            self.targets[part],
+            self.scored[part],
+            self.strings.take(np.arange(len(self))[part]),
+            known=None if self.known is None else self.known[part],
+        )
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,8 @@ class Task(abc.ABC):
     def truth(self, batch: Batch) -> npt.NDArray[np.float64] | None:
         """The true distribution of every target, float64 [B, T, outputs]; None where nobody knows it.
 
-        Rows where `batch.compared` is false hold NaN.
+        None as well where every compared token is certain: there the floor is 0 and says all. Rows where
+        `batch.compared` is false hold NaN.
         """
         return None
 
@@ -197,7 +208,29 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:
-        """The generative scores, from about `count` completions; None where nothing is generated."""
+        """The generative scores, from about `count` completions of each kind; None where nothing is generated."""
+
+    @abc.abstractmethod
+    def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
+        """What a person asks to be continued, `count` times.
+
+        Args:
+            text: as people write it; None for what the language begins with, or for drawn prompts.
+            count: how often.
+            generator: what prompts are drawn by.
+
+        Raises:
+            ValueError: if the text is no beginning that a model can read.
+        """
+
+    @abc.abstractmethod
+    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        """Each completion int64 [B, N] of a prompt as people read it, with where it goes wrong."""
+
+    @property
+    @abc.abstractmethod
+    def token_names(self) -> tuple[str, ...]:
+        """What every token stands for [vocab_size]: a model can be asked about a task that names its own alike."""
 
     @abc.abstractmethod
     def describe(self) -> Description:

@@ -1,25 +1,32 @@
-"""The scores of a model: teacher-forced, against the floor of the same strings, and by what it generates."""
+"""The scores of a model: on the truth, on its own predictions, and by what it generates.
+
+Reading the truth (teacher forced) it is compared with the floor of the very same strings.
+"""
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
-from torch.nn import functional
 
 from seqtune import seeding
 from seqtune.models.model import SequenceModel
 from seqtune.tasks.exam import Examination, Prompt, sit
+from seqtune.tasks.score import Score
 from seqtune.tasks.task import Batch, Floor, Task
+from seqtune.training.freely import own_inputs
 from seqtune.training.generation import generate
 from seqtune.training.measurement import DivergedError
+from seqtune.training.scoring import StringScores, read, true_losses
 from seqtune.training.spec import EvaluationSpec
 
 TOKENS_A_BATCH = 32_768
 """Validation strings are read in batches of about this many tokens, which bounds the memory."""
+
+TRUTH_NUMBERS = 1 << 23
+"""True distributions are kept as long as they are at most so many numbers, 64 MiB; the rest are found again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +34,18 @@ class Evaluation:
     """What was found of a model.
 
     Attributes:
-        metrics: every `valid/` metric, and the scores of the exam.
+        scores: every `valid/` and `free/` score, and those of the exam, by the names of `METRICS`.
         examination: the exam's tables and samples; None where nothing was generated.
     """
 
-    metrics: dict[str, float]
+    scores: dict[str, Score]
     examination: Examination | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The values of the scores; what could not be measured is left out."""
+        values = {name: score.value for name, score in self.scores.items()}
+        return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
 class Evaluator:
@@ -40,6 +53,7 @@ class Evaluator:
 
     Attributes:
         strings: the validation strings.
+        batches: those, laid out.
         scored: number of their scored tokens.
         read: number of tokens that a model reads for them, padding included.
         floor: theirs, None where it is not known for a single token.
@@ -56,6 +70,10 @@ class Evaluator:
         self.read = sum(batch.tokens.size for batch in self.batches)
         self.floor = _total([task.floor(batch) for batch in self.batches])
         self.references = dict(task.references(self.strings))
+        self._truths: dict[int, npt.NDArray[np.float64]] = {}
+        self._true_nats = np.concatenate(
+            [self._known(number) for number in range(len(self.batches))]
+        )
 
     def evaluate(self, model: SequenceModel, *, epoch: int) -> Evaluation:
         """Measures a model; one in training mode is put back into it.
@@ -66,38 +84,83 @@ class Evaluator:
         training = model.training
         model.eval()
         try:
-            forced = self._forced(model)
-            if not math.isfinite(forced["valid/loss"]):
-                raise DivergedError(f"valid/loss is {forced['valid/loss']} after epoch {epoch}")
+            forced = StringScores.joined(
+                [
+                    StringScores.of(read(model, batch, truth=self.truth(number)), batch=batch)
+                    for number, batch in enumerate(self.batches)
+                ]
+            )
+            scores = self._forced(forced)
+            loss = scores["valid/loss"].value
+            if not math.isfinite(loss):
+                raise DivergedError(f"valid/loss is {loss} after epoch {epoch}")
+            scores |= self._free(model, forced=forced)
             found = self._examined(model, epoch=epoch)
         finally:
             model.train(training)
-        return Evaluation(forced | dict(found.scores if found else {}), examination=found)
+        return Evaluation(scores | dict(found.scores if found else {}), examination=found)
 
-    @torch.no_grad()
-    def _forced(self, model: SequenceModel) -> dict[str, float]:
-        nats = compared = correct = scored = exact = 0.0
-        for batch in self.batches:
-            tokens, targets, counts = on_device(batch, device=model.device)
-            losses, hits = token_scores(model(tokens), targets=targets, scored=counts)
-            losses = losses.double()
-            nats += float(losses.sum())
-            if batch.known is not None:
-                losses = losses[torch.from_numpy(batch.compared).to(model.device)]
-            compared += float(losses.sum())
-            correct += int(hits.sum())
-            scored += int(counts.sum())
-            exact += int((hits | ~counts).all(dim=1).sum())
+    @property
+    def floor_data(self) -> dict[str, float] | None:
+        """The floor as JSON data: nats a token and a string, accuracy, the share of the scored tokens it is of."""
+        floor = self.floor
+        if floor is None:
+            return None
+        return {
+            "loss": floor.loss,
+            "loss_string": floor.nats / floor.strings,
+            "accuracy": floor.accuracy,
+            "share": floor.scored / self.scored,
+        }
+
+    def truth(self, number: int) -> npt.NDArray[np.float64] | None:
+        """The true distributions of a batch, as `Task.truth` gives them."""
+        kept = self._truths.get(number)
+        return self.task.truth(self.batches[number]) if kept is None else kept
+
+    def _known(self, number: int) -> npt.NDArray[np.float64]:
+        """True nats of a batch's strings [B]; its true distributions are kept if there is room."""
+        batch = self.batches[number]
+        truth = self.task.truth(batch)
+        if truth is not None:
+            kept = sum(each.size for each in self._truths.values())
+            if kept + truth.size <= TRUTH_NUMBERS:
+                self._truths[number] = truth
+        return true_losses(batch, truth=truth).sum(axis=1)
+
+    def _forced(self, found: StringScores) -> dict[str, Score]:
         scores = {
-            "valid/loss": nats / scored,
-            "valid/accuracy": correct / scored,
-            "valid/exact": exact / self.spec.strings,
+            "valid/loss": Score.ratio(found.nats, denominators=found.scored),
+            "valid/accuracy": Score.ratio(found.hits, denominators=found.scored),
+            "valid/exact": Score.mean(found.exact),
         }
         if self.floor is not None:
-            excess = compared - self.floor.nats
-            scores["valid/excess"] = excess / self.floor.scored
-            scores["valid/excess_string"] = excess / self.spec.strings
+            excess = found.compared_nats - self._true_nats
+            scores["valid/excess"] = Score.ratio(excess, denominators=found.compared)
+            scores["valid/excess_string"] = Score.mean(excess)
+            if found.divergences is not None:
+                kl = Score.ratio(found.divergences, denominators=found.compared)
+                scores["valid/kl"] = kl
         return scores
+
+    def _free(self, model: SequenceModel, *, forced: StringScores) -> dict[str, Score]:
+        """The first strings again, all that is predicted being read as it was predicted."""
+        count = min(self.spec.free, len(self.strings))
+        if count == 0:
+            return {}
+        batches = list(_first(self.batches, count=count))
+        found = StringScores.joined(
+            [
+                StringScores.of(read(model, batch, tokens=tokens), batch=batch)
+                for batch, tokens in own_inputs(model, batches)
+            ]
+        )
+        gap = found.nats - forced.nats[:count]
+        return {
+            "free/loss": Score.ratio(found.nats, denominators=found.scored),
+            "free/accuracy": Score.ratio(found.hits, denominators=found.scored),
+            "free/gap": Score.ratio(gap, denominators=found.scored),
+        }
 
     def _examined(self, model: SequenceModel, *, epoch: int) -> Examination | None:
         if self.spec.generate == 0:
@@ -122,33 +185,12 @@ class Evaluator:
             yield self.task.batch(self.strings.take(rows[start : start + size]))
 
 
-def on_device(
-    batch: Batch, *, device: torch.device
-) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
-    """Tokens, targets and scored mask of a batch as tensors."""
-
-    def move(array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(array)
-        if device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(device, non_blocking=True)
-
-    return move(batch.tokens), move(batch.targets), move(batch.scored)
-
-
-def token_scores(
-    logits: Float[Tensor, "B T V"],
-    *,
-    targets: Int[Tensor, "B T"],
-    scored: Bool[Tensor, "B T"],
-) -> tuple[Float[Tensor, "B T"], Bool[Tensor, "B T"]]:
-    """Loss in nats and hit of every token; zero and false where a token is not scored."""
-    # An index that is ignored gives zero loss and zero gradient whatever its logits are.
-    ignored = torch.where(scored, targets, -100)
-    losses = functional.cross_entropy(
-        logits.float().transpose(1, 2), ignored, reduction="none", ignore_index=-100
-    )
-    return losses, (logits.detach().argmax(dim=-1) == targets) & scored
+def _first(batches: list[Batch], *, count: int) -> Iterator[Batch]:
+    """The first so many strings, laid out as they are in their batches."""
+    for batch in batches:
+        if count > 0:
+            yield batch.rows(slice(count))
+        count -= len(batch)
 
 
 def _total(floors: list[Floor | None]) -> Floor | None:

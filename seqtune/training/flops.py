@@ -1,28 +1,67 @@
 """Floating-point operations of a training step."""
 
+from typing import Any
+
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from seqtune.models import ModelSpec
+from seqtune.models.model import SequenceModel
 from seqtune.tasks.task import Task
 
-_STEPS = 8
+RECURRENT_STEPS = 8
+"""A recurrent network's token costs the same wherever it stands, so it is counted on so many."""
 
 
-def training_flops_per_token(model: ModelSpec, *, task: Task) -> float:
-    """Forward and backward of one token, matrix products only.
+def training_flops_per_token(model: ModelSpec, *, task: Task, tokens: float) -> float:
+    """Forward and backward of one token in a string of so many, matrix products only.
 
-    Counted on the meta device, where nothing is computed: on the CPU torch counts no operation of
-    `nn.LSTM`. What scheduled sampling adds to choose its inputs is not included.
+    Attention counts every token against every other, seen or not, as it is computed. Backward is twice
+    forward for every product: that a fused kernel makes some of them again is a matter of its memory.
+    What scheduled sampling adds to choose its inputs is not included.
+
+    Args:
+        model: the network.
+        task: what it reads and predicts.
+        tokens: mean number of tokens that it reads of a string.
     """
-    with torch.device("meta"):
-        network = model.build(
+
+    def build() -> SequenceModel:
+        return model.build(
             vocab_size=task.vocab_size,
             outputs=task.outputs,
             max_length=task.max_length,
             prompt_length=task.prompt_length,
         )
-        tokens = torch.zeros(1, min(_STEPS, task.max_length), dtype=torch.int64)
-    with FlopCounterMode(display=False) as counter:
+
+    # Either way nothing is computed. On the CPU torch counts no operation of `nn.LSTM`; on the meta device
+    # there is no autocast, which the transformer's library switches off for its rotations.
+    with torch.device("meta"):
+        network = build()
+        if network.recurrent:
+            return _flops(network, length=min(RECURRENT_STEPS, task.max_length))
+    with FakeTensorMode():
+        return _flops(build(), length=max(1, round(tokens)))
+
+
+def _flops(network: SequenceModel, *, length: int) -> float:
+    tokens = torch.zeros(1, length, dtype=torch.int64)
+    with FlopCounterMode(display=False, custom_mapping=_FUSED) as counter:
         network(tokens).sum().backward()
-    return counter.get_total_flops() / tokens.shape[1]
+    return counter.get_total_flops() / length
+
+
+def _attention(queries: Any, keys: Any, values: Any, *_: Any, **__: Any) -> int:
+    return sdpa_flop_count(queries, keys, values)
+
+
+def _attention_backward(_: Any, queries: Any, keys: Any, values: Any, *__: Any, **___: Any) -> int:
+    return 2 * sdpa_flop_count(queries, keys, values)
+
+
+_FUSED = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+"""The fused kernel of the CPU, which torch does not count by itself. Shapes, not tensors, are given."""

@@ -7,6 +7,17 @@ from torch import Tensor
 from seqtune.models.model import SequenceModel
 from seqtune.tasks.exam import Prompt
 
+COLDEST = 1e-30
+"""Below this temperature the most probable token is taken: float32 has no smaller divisor to spare."""
+
+TOKENS_AT_ONCE = 1 << 15
+"""Tokens of the prompts and completions that are best generated together: they bound the memory."""
+
+
+def rows_at_once(prompt: Prompt) -> int:
+    """How many prompts of this length, with their completions, fit into `TOKENS_AT_ONCE`."""
+    return max(1, TOKENS_AT_ONCE // (prompt.tokens.shape[1] + prompt.longest))
+
 
 @torch.no_grad()
 def generate(
@@ -34,7 +45,10 @@ def generate(
 def _sampled(
     logits: Float[Tensor, "B V"], *, temperature: float, generator: torch.Generator
 ) -> Int[Tensor, " B"]:
-    if temperature == 0:
+    if temperature < COLDEST:
         return logits.argmax(dim=-1)
-    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+    logits = logits.float()
+    # Below the largest, so that a low temperature takes no logit beyond the largest float.
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / temperature
+    probabilities = torch.softmax(logits, dim=-1)
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)

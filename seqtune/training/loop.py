@@ -4,12 +4,14 @@ Ray, TensorBoard, the CSV file and the progress bar are readers of that stream; 
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,10 +20,12 @@ from seqtune.models.model import SequenceModel
 from seqtune.tasks.task import Batch, Mask, Task
 from seqtune.training import memory
 from seqtune.training.data import Batches
-from seqtune.training.evaluation import Evaluator, token_scores
-from seqtune.training.forcing import ForcingSpec, draw_coins, mixed_inputs
+from seqtune.training.evaluation import Evaluator
+from seqtune.training.forcing import ForcingSpec
+from seqtune.training.forcing.inputs import forced_inputs
 from seqtune.training.measurement import DivergedError, Measurement, Progress
 from seqtune.training.optim import OptimizerSpec
+from seqtune.training.scoring import token_scores
 from seqtune.training.spec import DataSpec, TrainingSpec
 from seqtune.training.transfer import Fetched, Sent, Transfer
 
@@ -158,7 +162,8 @@ def _epoch(
 ) -> dict[str, float]:
     """One epoch of steps, without waiting for the device before its end."""
     recipe = learner.recipe
-    truth = recipe.forcing.truth_at(learner.epoch)
+    epochs, steps = recipe.training.epochs, recipe.training.batches_per_epoch
+    truths = recipe.forcing.truths(learner.epoch, epochs=epochs, steps=steps)
     coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
     tally = _Tally(learner.model.device)
     rate = math.nan
@@ -173,18 +178,38 @@ def _epoch(
     ):
         # Dropout draws from torch's global generator: seeded for this epoch, and put back after it.
         torch.manual_seed(seeding.integer_seed(recipe.seed, "dropout", learner.epoch))
-        for batch, sent in ahead:
+        for (batch, sent), truth in zip(ahead, truths, strict=True):
             tokens, targets, scored = sent.received()
-            if truth < 1:
-                flips = draw_coins(tokens.shape[1], truth=truth, generator=coins)
-                tokens = mixed_inputs(learner.model, tokens, coins=flips)
+            tokens = _read(learner, tokens, truth=truth, scored=batch.scored, generator=coins)
             count = int(batch.scored.sum())
             rate = _step(learner, tokens, targets=targets, scored=scored, count=count, tally=tally)
             learner.tokens += count
             if heartbeat is not None and tally.due():
                 heartbeat(tally.progress(learner, lr=rate))
-    metrics = tally.metrics() | {"forcing": truth, "lr": rate}
+    # Exact, so that the mean of equal values is that value.
+    metrics = tally.metrics() | {"forcing": statistics.mean(truths), "lr": rate}
     return metrics | {"data_wait": batches.waited_seconds / tally.seconds}
+
+
+def _read(
+    learner: Learner,
+    tokens: Tensor,
+    *,
+    truth: float,
+    scored: Mask,
+    generator: np.random.Generator,
+) -> Tensor:
+    """The tokens that the model reads; parallel passes are made in the precision of the training."""
+    dtype = PRECISIONS.get(learner.recipe.training.precision)
+    with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
+        return forced_inputs(
+            learner.model,
+            tokens,
+            forcing=learner.recipe.forcing,
+            truth=truth,
+            scored=scored,
+            generator=generator,
+        )
 
 
 def _step(

@@ -12,9 +12,17 @@ METRICS: dict[str, str] = {
     "valid/accuracy": "share of scored tokens predicted right, teacher forced",
     "valid/excess": "valid/loss minus the floor of the same strings",
     "valid/excess_string": "the same, in nats a string",
+    "valid/kl": "KL(true next-token distribution || model) in nats, mean over positions: what valid/excess estimates "
+    "from the tokens that were drawn; left out where these are certain, since there the two are the same",
     "valid/exact": "share of strings with every scored token right",
     "valid/seen": "share of validation strings that were also trained on so far",
+    "free/loss": "nats per scored token, the model reading its own most probable tokens; against the truth, so "
+    "that no floor is known",
+    "free/accuracy": "share of scored tokens predicted right, the model reading its own most probable tokens",
+    "free/gap": "free/loss minus the teacher-forced loss on the very same strings",
     "generate/valid": "share of generated strings that the task accepts as well-formed",
+    "generate/valid_cut": "share of true strings that the task accepts after the model has completed them from "
+    "the cut on",
     "generate/cells": "share of cells right in the boards that were generated",
     "generate/exact": "share of completions that are right in every token",
     "rollout/cells": "share of cells right over all steps of roll-outs",
@@ -32,20 +40,28 @@ METRICS: dict[str, str] = {
 GENERATED = frozenset(name for name in METRICS if name.startswith(("generate/", "rollout/")))
 """The scores of what a model generates."""
 
+FREE = frozenset(name for name in METRICS if name.startswith("free/"))
+"""The scores of a model that reads its own predictions."""
+
 HIGHER_IS_BETTER = GENERATED | {
     "train/accuracy",
+    "free/accuracy",
     "valid/accuracy",
     "valid/exact",
     "tokens_per_second",
 }
 
-COMMON_OBJECTIVES = ("valid/loss", "valid/accuracy", "valid/exact")
-"""The metrics of every task that a sweep may be judged by; others are the task's own `scores`."""
+COMMON_OBJECTIVES = ("valid/loss", "valid/accuracy", "valid/exact", "free/loss", "free/accuracy")
+"""The metrics of every task that a sweep may be judged by; others are the task's own `scores`.
+
+Not free/gap: a model that has learned nothing has none.
+"""
+
+COMPARED = ("valid/excess", "valid/excess_string", "valid/kl")
+"""The scores against the truth, over the tokens whose floor is known: 0 at best."""
 
 OBJECTIVES = tuple(
-    name
-    for name in METRICS
-    if name in COMMON_OBJECTIVES or name in GENERATED or name.startswith("valid/excess")
+    name for name in METRICS if name in (*COMMON_OBJECTIVES, *COMPARED) or name in GENERATED
 )
 """All metrics that a sweep may be judged by."""
 

@@ -56,6 +56,10 @@ class EvaluationSpec(Spec):
 
     strings: int = Field(default=1024, ge=1)
     """Validation strings."""
+    free: int = Field(default=256, ge=0)
+    """The first so many of them are also read with the model's own predictions as input, all of them if they
+    are fewer; 0 for none."""
     generate: int = Field(default=256, ge=0)
-    """Strings sampled from the model at temperature 1 and judged; 0 for none."""
+    """Completions of each kind that an exam asks for, judged; sampled at temperature 1 unless the task is
+    deterministic. 0 for none."""
     seed: int = Field(default=0, ge=0)

@@ -9,6 +9,7 @@ import numpy as np
 from seqtune.rundir import RunDirectory, State
 from seqtune.spec import assigned
 from seqtune.tasks.exam import Examination, Sample
+from seqtune.tasks.score import Score
 from seqtune.training.measurement import Measurement
 
 SPEC: dict[str, Any] = {
@@ -148,7 +149,10 @@ def boards(
     row = {"boards": 1, "valid": 1.0, "cells": cells, "exact": float(wrong == 0)}
     steps = range(1, 6)
     return Examination(
-        scores={"generate/cells": cells, "generate/exact": float(wrong == 0)},
+        scores={
+            "generate/cells": Score(cells, len(titles), standard_error=0.0),
+            "generate/exact": Score(float(wrong == 0), len(titles), standard_error=0.0),
+        },
         tables={
             "scores by test set": tuple({"test set": title} | row for title in titles),
             "roll-outs by step": tuple(

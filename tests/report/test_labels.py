@@ -55,6 +55,14 @@ def test_an_interval_is_written_to_the_place_where_its_bounds_differ(
         ('{"kind":"cosine","floor":0.1}', "cosine (floor 0.1)"),
         ('{"kind":"cosine"}', "cosine"),
         ("{no json", "{no json"),
+        (
+            '{"kind":"reversed","schedule":{"kind":"linear","floor":0.5}}',
+            "reversed (schedule linear (floor 0.5))",
+        ),
+        (
+            '{"kind":"phased","phases":[{"epochs":3,"truth":1.0},{"epochs":7,"truth":[0.7,0.38]}]}',
+            "phased (phases 3 1; 7 [0.7, 0.38])",
+        ),
         (math.nan, ""),
     ],
 )
@@ -97,20 +105,6 @@ def test_only_a_whole_share_is_called_all_or_nothing(value: float, text: str):
 def test_percents_that_look_alike_are_one():
     assert labels.percents([0.471, 0.468]) == "47 %"
     assert labels.percents([0.6, 0.4, 0.5]) == "40 % to 60 %"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\nb\r\nc", "a⏎b⏎c"),
-        ("a\tb\x00", "a␉b␀"),
-        ("a\u00a0b", "a b"),
-        ("a\u202eb\u2028c\x7f", "a�b�c�"),
-        ("ä ⟫ 漢", "ä ⟫ 漢"),
-    ],
-)
-def test_control_characters_are_shown_as_signs(text: str, shown: str):
-    assert labels.visible(text) == shown
 
 
 @pytest.mark.parametrize("metric", OBJECTIVES)

@@ -131,15 +131,15 @@ def test_a_floor_of_a_part_of_the_tokens_is_no_line(tmp_path: Path, metric: str)
         assert "Dashed" not in chart.caption
 
 
-def test_an_excess_over_a_part_of_the_tokens_says_so(tmp_path: Path):
+@pytest.mark.parametrize("metric", ["valid/excess", "valid/kl"])
+def test_a_comparison_over_a_part_of_the_tokens_says_so(tmp_path: Path, metric: str):
     for height, share in ((2, 1.0), (3, 0.47)):
         make_run(
             tmp_path, f"run-{height}", excess=(0.2,), compared={"task.height": height},
+            metric=metric, metrics={"valid/kl": 0.2},
             info={"floor": {**FACTS["floor"], "share": share}},
         )  # fmt: skip
-    told = (
-        "A floor is known of 47 % of the scored tokens in 1 of 2 cells; valid/excess is over these."
-    )
+    told = f"A floor is known of 47 % of the scored tokens in 1 of 2 cells; {metric} is over these."
     text = build(tmp_path).read_text(encoding="utf-8")
     assert text.count(told) == 2  # where it is said what was measured, and below its curves
 

@@ -1,5 +1,6 @@
 """The section on what the models generate, and its figures as files."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ from matplotlib.image import imread
 from seqtune.report import build, load
 from seqtune.report.section import Section
 from seqtune.report.sections import samples
-from seqtune.tasks.exam import CELLS, Examination
+from seqtune.tasks.exam import CELLS, Examination, Sample
 from seqtune.tasks.picture import PALETTE, rgb
+from seqtune.tasks.score import Score
 from tests.report.made import boards, make_run, texts
 
 
@@ -131,7 +133,9 @@ def test_cells_stand_beside_each_other_by_test_set(tmp_path: Path):
 def test_a_table_of_another_task_is_shown_by_its_text_key(tmp_path: Path):
     rows = ({"length": "10 to 19", "strings": 30, "valid": 0.9},)
     numbers = ({"depth": 1, "valid": 0.5},)
-    found = Examination({"generate/valid": 0.9}, {"by length": rows, "by depth": numbers}, ())
+    found = Examination(
+        {"generate/valid": Score(0.9, 10, 0.1)}, {"by length": rows, "by depth": numbers}, ()
+    )
     make_run(tmp_path, "a", excess=(0.1,), compared={}, generated=found)
     [table] = section_of(tmp_path).tables
     assert table.frame.to_dict("records") == [
@@ -153,7 +157,7 @@ def test_texts_cannot_break_the_report(tmp_path: Path):
 
 def test_texts_say_whether_they_are_right_and_how_many_are(tmp_path: Path):
     found = texts(["3 1 2", "1 1"], right=True)
-    found = Examination({"generate/valid": 0.96875}, found.tables, found.samples)
+    found = Examination({"generate/valid": Score(0.96875, 32, 0.03)}, found.tables, found.samples)
     for layers in (1, 2):
         make_run(
             tmp_path, f"run-{layers}", excess=(0.1, 0.2), compared={"model.layers": layers},
@@ -166,6 +170,23 @@ def test_texts_say_whether_they_are_right_and_how_many_are(tmp_path: Path):
         for layers in (1, 2)
     ]
     assert section.listings[0].lines[1] == "1       yes    3 1 2"
+
+
+def test_scores_of_runs_before_they_had_errors_are_read(tmp_path: Path):
+    run = make_run(
+        tmp_path, "a", excess=(0.1,), compared={}, generated=texts(["3 1 2"], right=True)
+    )
+    found = json.loads(run.generated.read_text())
+    run.generated.write_text(json.dumps(found | {"scores": {"generate/valid": 0.5}}))
+    assert "generate/valid 0.500." in section_of(tmp_path).listings[0].caption
+
+
+def test_a_report_marks_where_a_string_goes_wrong(tmp_path: Path):
+    wrong = Sample("1", "3 1 2 1", False, wrong_at=4, reason="only 1 can follow")
+    found = Examination({}, {}, samples=(wrong, Sample("2", "3 1", True)))
+    make_run(tmp_path, "a", excess=(0.1,), compared={}, generated=found)
+    text = build(tmp_path).read_text(encoding="utf-8")
+    assert "1       no     3 1 ⟨wrong: only 1 can follow⟩ 2 1\n2       yes    3 1\n" in text
 
 
 def test_the_same_run_is_shown_as_in_the_learning_curves(tmp_path: Path):

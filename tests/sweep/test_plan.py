@@ -1,5 +1,6 @@
 import pytest
 
+from seqtune.models import LSTMSpec
 from seqtune.source import FileError
 from seqtune.sweep.plan import grid_points
 from seqtune.tasks.cfg.grammar import Grammar
@@ -66,6 +67,7 @@ compare:"""
     deep = plan.cells[2]
     assert set(deep.tune) == {"optimizer.lr", "model.dropout"}
     spec = deep.run(tuned={"optimizer.lr": 0.01, "model.dropout": 0.1}, seed=0)
+    assert isinstance(spec.model, LSTMSpec)
     assert (spec.model.head_layers, spec.model.width, spec.model.dropout) == (2, 8, 0.1)
 
 
@@ -283,6 +285,8 @@ def test_a_metric_that_the_task_cannot_give_is_refused():
         ("metric: valid/excess", "metric: generate/valid"), ("generate: 16", "generate: 0")
     )
     assert found == ["s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0"]
+    found = errors(("metric: valid/excess", "metric: free/loss"), ("generate: 16", "free: 0"))
+    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0"]
     found = errors(
         ("metric: valid/excess", "metric: generate/valid"),
         ("height: 1", "height: 1, format: padded"),
@@ -318,6 +322,12 @@ def test_the_shape_of_generated_grammars_is_compared_like_anything_else():
         ("{kind: text}", "generate/valid", "nothing is generated there"),
         ("{kind: cfg, height: 1}", "generate/cells", "nothing is generated there"),
         ("{kind: life, rollout_steps: 0}", "rollout/exact", "nothing is generated there"),
+        ("{kind: cfg, height: 1, cut: 0}", "generate/valid_cut", "no string is cut there"),
+        (
+            "{kind: life}",
+            "valid/kl",
+            "the truth is not known, or it is certain, and valid/excess the same",
+        ),
     ],
 )
 def test_a_metric_of_another_language_is_refused(task: str, metric: str, why: str):

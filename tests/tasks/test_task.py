@@ -115,6 +115,65 @@ def test_the_floor_covers_the_compared_tokens(task: Task):
         assert floor.scored == batch.compared.sum()
 
 
+def test_the_truth_has_the_floor_of_the_same_tokens(task: Task):
+    batch = task.sample(30, generator=seeding.generator(0, "data"))
+    truth, floor = task.truth(batch), task.floor(batch)
+    if truth is None:
+        assert floor is None or (floor.nats == 0 and floor.accuracy == 1)
+        return
+    assert floor is not None
+    assert truth.shape == (*batch.targets.shape, task.outputs)
+    assert truth.dtype == np.float64
+    assert np.isnan(truth[~batch.compared]).all()
+    known = truth[batch.compared]
+    assert (known >= 0).all()
+    assert known.sum(axis=1) == pytest.approx(1, abs=1e-12)
+    own = known[np.arange(len(known)), batch.targets[batch.compared]]
+    assert -np.log(own).sum() == pytest.approx(floor.nats, rel=1e-10)
+    assert known.max(axis=1).sum() == pytest.approx(floor.correct, rel=1e-10)
+
+
+def test_kl_is_a_score_where_the_truth_is_known_and_not_certain(spec: TaskSpec, task: Task):
+    batch = task.sample(4, generator=seeding.generator(0, "data"))
+    assert ("valid/kl" in spec.scores) == (task.truth(batch) is not None)
+
+
+def test_labels_are_of_what_is_read(spec: TaskSpec, task: Task):
+    """Every token that a grammar's string is made of has a node above it, and its last token ends one."""
+    found = task.labelled(12, generator=seeding.generator(0, "probe"))
+    assert (found is not None) == isinstance(spec, CfgSpec)
+    if found is None:
+        return
+    batch = found.batch
+    assert len(batch) == len(batch.strings) == 12
+    assert (batch.tokens == task.batch(batch.strings).tokens).all()
+    shape = (len(found.levels), *batch.tokens.shape)
+    assert found.ancestors.shape == found.boundaries.shape == shape
+    assert found.ancestors.dtype == found.boundaries.dtype == np.int64
+    assert -1 <= found.ancestors.min() <= found.ancestors.max() < len(found.symbols)
+    assert set(np.unique(found.boundaries)) <= {-1, 0, 1}
+    assert ((found.ancestors == -1) == (found.boundaries == -1)).all()
+    terminals = (batch.tokens > 0) & (batch.tokens < task.vocab_size - 1)
+    assert ((found.ancestors >= 0).any(axis=0) == terminals).all()
+    assert len(set(found.levels)) == len(found.levels)
+    assert len(set(found.symbols)) == len(found.symbols)
+    # Within a node, its symbol stays the same.
+    inside = (found.boundaries[..., :-1] == 0) & (found.ancestors[..., 1:] >= 0)
+    assert (found.ancestors[..., 1:] == found.ancestors[..., :-1])[inside].all()
+    again = task.labelled(12, generator=seeding.generator(0, "probe"))
+    assert again is not None
+    assert (again.batch.tokens == batch.tokens).all()
+
+
+def test_rows_of_a_batch_are_its_strings_as_they_are_laid_out(task: Task):
+    batch = task.sample(9, generator=seeding.generator(0, "data"))
+    part = batch.rows(slice(3, 7))
+    assert len(part) == len(part.strings) == 4
+    for name in ("tokens", "targets", "scored", "compared"):
+        assert (getattr(part, name) == getattr(batch, name)[3:7]).all()
+    assert [row.tolist() for row in part.strings] == [row.tolist() for row in batch.strings][3:7]
+
+
 def test_an_exam_gives_the_scores_that_the_spec_names(spec: TaskSpec, task: Task):
     exam = task.exam(6, generator=seeding.generator(0, "generate"))
     named = spec.scores & GENERATED
@@ -133,12 +192,52 @@ def test_an_exam_gives_the_scores_that_the_spec_names(spec: TaskSpec, task: Task
 
     found = sit(exam, complete=complete)
     assert set(found.scores) == named
-    assert all(np.isfinite(value) for value in found.scores.values())
+    for score in found.scores.values():
+        assert np.isfinite(score.value)
+        assert score.count >= 6
+        assert score.standard_error >= 0
     assert found.samples
     assert len({sample.title for sample in found.samples}) == len(found.samples)
     for rows in found.tables.values():
         assert len({tuple(row) for row in rows}) == 1
     json.dumps(found.to_data(), allow_nan=False)
+
+
+@pytest.mark.parametrize("text", [None, "own"])
+def test_every_task_prompts_and_judges_what_a_person_asks(
+    spec: TaskSpec, task: Task, text: str | None
+):
+    own = None if text is None else _prompt(spec)
+    asked = task.prompt(own, count=5, generator=seeding.generator(0, "generate"))
+    again = task.prompt(own, count=5, generator=seeding.generator(0, "generate"))
+    assert (asked.tokens == again.tokens).all()
+    assert asked.tokens.dtype == np.int64
+    assert 0 <= asked.tokens.min() <= asked.tokens.max() < task.vocab_size
+    assert len(asked.tokens) == 5
+    assert asked.tokens.shape[1] >= max(1, task.prompt_length)
+    if asked.stop is not None:
+        assert asked.tokens.shape[1] + asked.longest - 1 <= task.max_length
+    generator = np.random.default_rng(0)
+    completions = generator.integers(task.outputs, size=(5, asked.longest))
+    samples = task.judge(asked, completions=completions)
+    assert [sample.title for sample in samples] == ["1", "2", "3", "4", "5"]
+    for sample in samples:
+        assert (sample.right is False) == (sample.wrong_at is not None) == (sample.reason != "")
+        assert sample.wrong_at is None or 0 <= sample.wrong_at <= len(sample.text)
+    assert task.judge(asked, completions=completions[:2])[1].text == samples[1].text
+    json.dumps([sample.to_data() for sample in samples], allow_nan=False)
+
+
+def _prompt(spec: TaskSpec) -> str:
+    """A text that a person may ask a task to go on with."""
+    match spec:
+        case CfgSpec():
+            terminals = spec.language().terminals
+            return f"{terminals[0]} {terminals[-1]}"
+        case LifeSpec():
+            return "/".join(["0" * spec.columns] * spec.rows)
+        case TextSpec():
+            return "the"
 
 
 def test_the_scores_of_a_spec_are_metrics_that_a_sweep_may_be_judged_by(spec: TaskSpec):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from seqtune.report import floors, frames, labels, lines, references
+from seqtune.report import floors, frames, labels, lines, references, shading
 from seqtune.report.grid import task_first
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
@@ -39,15 +39,24 @@ def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
     picture = lines.small_multiples(
         [curve for curve in curves if curve.values], metric=metric, title=title
     )
-    mine = results.curves[results.curves["metric"] == metric]
-    columns = ["run", "cell", "phase", *results.compared, *_bounds(best, metric=metric)]
+    data = _data(best, metric=metric, results=results)
+    if picture.shaded:
+        truths = results.curves[results.curves["metric"] == "forcing"]
+        truths = truths[["run", "epoch", "value"]].rename(columns={"value": "truth"})
+        data = data.merge(truths, on=["run", "epoch"], how="left")
     return Chart(
         name="curves-" + metric.replace("/", "-"),
         title=title,
         caption=_caption(best, metric=metric, picture=picture, results=results),
         figure=picture.figure,
-        data=best[columns].merge(mine[["run", "epoch", "step", "tokens", "value"]], on="run"),
+        data=data,
     )
+
+
+def _data(best: pd.DataFrame, *, metric: str, results: Results) -> pd.DataFrame:
+    mine = results.curves[results.curves["metric"] == metric]
+    columns = ["run", "cell", "phase", *results.compared, *_bounds(best, metric=metric)]
+    return best[columns].merge(mine[["run", "epoch", "step", "tokens", "value"]], on="run")
 
 
 def _bounds(best: pd.DataFrame, *, metric: str) -> list[str]:
@@ -86,8 +95,23 @@ def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, results
         "a logarithmic scale has no place."
         if picture.off_scale
         else "",
+        _shading_note(picture),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _shading_note(picture: lines.Picture) -> str:
+    if not picture.shaded:
+        return ""
+    rows = (
+        " Where lines of one panel differ in it, a row above the panel shows it for each."
+        if picture.has_rows
+        else ""
+    )
+    return (
+        "Grey: by how dark it is, how much of its own output a model read in an epoch (1 - forcing); white "
+        f"is plain teacher forcing, and dashes in it are where that jumps.{rows}"
+    )
 
 
 @dataclass(frozen=True)
@@ -134,6 +158,7 @@ def _line(
         floor=floors.line(row, metric=metric),
         references=references.of_run(row) if metric == REFERRED else {},
         searched=row["phase"] == "search",
+        forced=shading.of_run(curves, run=str(row["run"])),
     )
 
 

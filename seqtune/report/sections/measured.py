@@ -4,7 +4,7 @@ from seqtune.report import floors, labels, seen
 from seqtune.report.results import Results
 from seqtune.report.section import Section
 from seqtune.report.shown import shown
-from seqtune.training.measurement import METRICS
+from seqtune.training.measurement import COMPARED, METRICS
 
 
 def section(results: Results) -> Section:
@@ -17,7 +17,7 @@ def section(results: Results) -> Section:
     measured = (
         f"Measured is {metric}{told}; {labels.direction(metric)}. A value is {shown(results).what}."
     )
-    covered = floors.note(results.best, metric=metric) if "excess" in metric else ""
+    covered = floors.note(results.best, metric=metric) if metric in COMPARED else ""
     paragraphs = (
         " ".join(filter(None, (measured, covered))),
         seen.sentences(results),

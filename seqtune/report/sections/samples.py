@@ -134,7 +134,9 @@ def _listings(found: Answers) -> Iterator[Listing]:
 
 
 def _listing_caption(cell: Answer, *, chosen: Sequence[Sample], kept: int) -> str:
-    scores = [f"{name} {labels.share(share)}" for name, share in cell.examination.scores.items()]
+    scores = [
+        f"{name} {labels.share(score.value)}" for name, score in cell.examination.scores.items()
+    ]
     sentences = [
         runs([cell]),
         f"{', '.join(scores)}." if scores else "",

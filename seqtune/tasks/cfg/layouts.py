@@ -1,20 +1,22 @@
-"""The ways to lay a grammar's strings out for a model, each with its exact floor.
+"""The ways to lay a grammar's strings out for a model, each with its true distributions and its floor.
 
 Terminals are tokens 1 to t; BOS is 0, EOS is t + 1.
 """
 
 import abc
-from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from seqtune.tasks.cfg.language import Language
-from seqtune.tasks.cfg.rows import next_tokens
 from seqtune.tasks.cfg.threads import slices
 from seqtune.tasks.task import Batch, Floor, Mask, Strings, Tokens
 
+Truth: TypeAlias = npt.NDArray[np.float64]
+
 FLOOR_TOKENS = 1 << 18
-"""Next-token distributions of about so many tokens are held at once."""
+"""For a floor, next-token distributions of about so many tokens are held at once."""
 
 SENTENCES_SKIPPED = 4
 """Packed windows begin at a random place within so many of the longest sentences."""
@@ -47,18 +49,24 @@ class Layout(abc.ABC):
         """Lays strings out."""
 
     @abc.abstractmethod
+    def truth(self, batch: Batch) -> Truth:
+        """The true distribution of every compared token, float64 [B, T, outputs]; NaN elsewhere."""
+
     def floor(self, batch: Batch) -> Floor:
         """The floor of the compared tokens."""
+        nats = correct = 0.0
+        for part in slices(batch.strings.offsets, tokens=FLOOR_TOKENS):
+            own = batch.rows(part)
+            true = self.truth(own)[own.compared]
+            chosen = np.take_along_axis(true, own.targets[own.compared][:, None], axis=1)
+            nats -= float(np.log(chosen).sum())
+            correct += float(true.max(axis=1).sum())
+        compared = int(batch.compared.sum())
+        return Floor(nats=nats, correct=correct, scored=compared, strings=len(batch))
 
     def parts(self, strings: Strings) -> Strings:
         """The sentences that the rows of a batch hold whole."""
         return strings
-
-    def _distributions(self, strings: Strings) -> Iterator[tuple[Strings, np.ndarray, np.ndarray]]:
-        """Slices of the strings, with the distributions of what follows their prefixes, and offsets."""
-        for part in slices(strings.offsets, tokens=FLOOR_TOKENS):
-            own = strings.take(np.arange(part.start, part.stop))
-            yield (own, *self.language.next_token_batch(own))
 
 
 class Sentences(Layout):
@@ -76,15 +84,11 @@ class Sentences(Layout):
         scored = np.arange(longest + 1) <= strings.lengths[:, None]
         return Batch(tokens, rows, scored, strings)
 
-    def floor(self, batch: Batch) -> Floor:
-        nats = correct = 0.0
-        for strings, rows, _ in self._distributions(batch.strings):
-            nats -= float(
-                np.log(_own(rows, next_tokens(strings.tokens, strings.offsets, end=self.eos))).sum()
-            )
-            correct += float(rows.max(axis=1).sum())
-        scored = int(batch.scored.sum())
-        return Floor(nats=nats, correct=correct, scored=scored, strings=len(batch))
+    def truth(self, batch: Batch) -> Truth:
+        rows, _ = self.language.next_token_batch(batch.strings)
+        truth = _unknown(batch, outputs=self.outputs)
+        truth[batch.scored] = _after_zero(rows)
+        return truth
 
 
 class Padded(Layout):
@@ -111,20 +115,15 @@ class Padded(Layout):
         scored = np.ones_like(targets, dtype=bool) if self._score_padding else targets > 0
         return Batch(tokens, targets, scored, strings)
 
-    def floor(self, batch: Batch) -> Floor:
-        nats = correct = 0.0
-        predicted = 0
-        for strings, rows, offsets in self._distributions(batch.strings):
-            kept = np.ones(len(rows), dtype=bool)
-            kept[offsets[:-1]] = kept[offsets[1:] - 1] = False
-            own = next_tokens(strings.tokens, strings.offsets, end=self.eos)[kept]
-            going_on = rows[kept, :-1] / (1.0 - rows[kept, -1:])
-            nats -= float(np.log(_own(going_on, own)).sum())
-            correct += float(going_on.max(axis=1).sum())
-            predicted += len(own)
-        scored = int(batch.scored.sum())
-        padding = scored - predicted
-        return Floor(nats=nats, correct=correct + padding, scored=scored, strings=len(batch))
+    def truth(self, batch: Batch) -> Truth:
+        rows, offsets = self.language.next_token_batch(batch.strings)
+        kept = np.ones(len(rows), dtype=bool)
+        kept[offsets[:-1]] = kept[offsets[1:] - 1] = False
+        going_on = rows[kept, :-1] / (1.0 - rows[kept, -1:])
+        truth = _unknown(batch, outputs=self.outputs)
+        truth[batch.targets > 0] = _after_zero(going_on)
+        truth[batch.scored & (batch.targets == 0)] = np.eye(1, self.outputs)
+        return truth
 
 
 class Packed(Layout):
@@ -177,20 +176,16 @@ class Packed(Layout):
         scored = np.ones_like(targets, dtype=bool)
         return Batch(rows[:, :-1], targets, scored, strings, known=known)
 
-    def floor(self, batch: Batch) -> Floor:
+    def truth(self, batch: Batch) -> Truth:
         sentences, is_whole = self._sentences(batch.strings.padded(fill=self.eos))
-        nats = correct = 0.0
-        done = 0
-        for strings, rows, offsets in self._distributions(sentences):
-            kept = np.ones(len(rows), dtype=bool)
-            kept[offsets[1:] - 1] = is_whole[done : done + len(strings)]
-            own = next_tokens(strings.tokens, strings.offsets, end=self.eos)
-            nats -= float(np.log(_own(rows, own)[kept]).sum())
-            correct += float(rows.max(axis=1)[kept].sum())
-            done += len(strings)
-        compared = int(batch.compared.sum())
-        certain = int((batch.targets == self.bos).sum())
-        return Floor(nats=nats, correct=correct + certain, scored=compared, strings=len(batch))
+        rows, offsets = self.language.next_token_batch(sentences)
+        kept = np.ones(len(rows), dtype=bool)
+        kept[offsets[1:] - 1] = is_whole
+        begins = batch.targets == self.bos
+        truth = _unknown(batch, outputs=self.outputs)
+        truth[batch.compared & ~begins] = _after_zero(rows[kept])
+        truth[begins] = np.eye(1, self.outputs)
+        return truth
 
     def _sentences(self, rows: Tokens) -> tuple[Strings, Mask]:
         """What follows every BOS up to EOS or the window's end, and whether it comes to EOS."""
@@ -208,6 +203,10 @@ class Packed(Layout):
         return Strings(tokens=rows[inside][~ends], offsets=offsets), is_whole
 
 
-def _own(rows: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-    """Probability of each token in its distribution, whose first column is token 1."""
-    return np.take_along_axis(rows, tokens[:, None] - 1, axis=1)[:, 0]
+def _unknown(batch: Batch, *, outputs: int) -> Truth:
+    return np.full((*batch.targets.shape, outputs), np.nan)
+
+
+def _after_zero(rows: np.ndarray) -> np.ndarray:
+    """Distributions whose first column is token 1, with a column for token 0: it cannot follow."""
+    return np.pad(rows, ((0, 0), (1, 0)))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 WINDOW = 512
 """Tokens of a packed window unless `length` says otherwise; those of the cfg3 papers."""
 
+CUT = 50
+"""Tokens that the cut exam gives unless `cut` says otherwise; those of the cfg3 papers."""
+
 LONGEST = 8_192
 """Most tokens of a string: what is found for every length, and every prefix, stays quick."""
 
@@ -35,6 +38,9 @@ class CfgSpec(LanguageSpec):
     """Tokens of a window of the packed format; 512 if null."""
     score_padding: bool = False
     """Whether the padded format counts its padding in loss and accuracy, as the seed log does."""
+    cut: int | None = Field(default=None, ge=0)
+    """Tokens of a true string that are given in the cut exam, before the model goes on; 0 leaves that exam
+    out, and null is 50, or half the shortest string where that is less."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -58,7 +64,23 @@ class CfgSpec(LanguageSpec):
                 f"is for the padded format, but the format is {self.format}; leave it out",
                 at="score_padding",
             )
+        self._check_cut(longest)
         return self
+
+    def _check_cut(self, longest: int) -> None:
+        if self.cut is None:
+            return
+        if self.format == "padded":
+            raise problem(
+                "is where exams cut a string, but the padded format has no exam; leave it out",
+                at="cut",
+            )
+        if self.cut >= longest:
+            raise problem(
+                f"must leave something of the longest string, which has {longest} tokens, "
+                f"but got {self.cut}; write at most {longest - 1}",
+                at="cut",
+            )
 
     def _culprit(self) -> str:
         try:
@@ -95,8 +117,19 @@ class CfgSpec(LanguageSpec):
     @property
     def scores(self) -> frozenset[str]:
         """The metrics that not every task has; the padded layout ends no string that it generates."""
-        floors = {"valid/excess", "valid/excess_string"}
-        return frozenset(floors if self.format == "padded" else floors | {"generate/valid"})
+        names = {"valid/excess", "valid/excess_string", "valid/kl"}
+        if self.format != "padded":
+            names.add("generate/valid")
+        if self.given > 0:
+            names.add("generate/valid_cut")
+        return frozenset(names)
+
+    @property
+    def given(self) -> int:
+        """Tokens that the cut exam gives; 0 where there is none."""
+        if self.format == "padded":
+            return 0
+        return min(CUT, self.language().lengths.min // 2) if self.cut is None else self.cut
 
     def build(self) -> "CfgTask":
         from seqtune.tasks.cfg.task import CfgTask
@@ -106,4 +139,5 @@ class CfgSpec(LanguageSpec):
             format=self.format,
             window=self.length or WINDOW,
             score_padding=self.score_padding,
+            cut=self.given,
         )

@@ -19,17 +19,18 @@ Source: Allen-Zhu & Li 2023, arXiv 2305.13673 (the cfg3 grammars).
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from seqtune.tasks.cfg import judging
 from seqtune.tasks.cfg.describe import describe
+from seqtune.tasks.cfg.exam import CfgExam, accepts
+from seqtune.tasks.cfg.labels import labelled
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import Layout, Packed, Padded, Sentences
 from seqtune.tasks.cfg.spec import WINDOW
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import Exam, Examination, Prompt, Sample
-from seqtune.tasks.task import Batch, Floor, Mask, Split, Strings, Task, Tokens
-
-SAMPLES = 8
-"""Strings of an exam that are kept to be looked at."""
+from seqtune.tasks.exam import Exam, Prompt, Sample
+from seqtune.tasks.task import Batch, Floor, Labelled, Mask, Split, Strings, Task, Tokens
 
 
 class CfgTask(Task):
@@ -42,6 +43,7 @@ class CfgTask(Task):
         format: Literal["sentence", "padded", "packed"] = "sentence",
         window: int = WINDOW,
         score_padding: bool = False,
+        cut: int = 0,
     ) -> None:
         self.grammar = grammar
         self.layout: Layout
@@ -52,6 +54,7 @@ class CfgTask(Task):
                 self.layout = Padded(grammar, score_padding=score_padding)
             case "packed":
                 self.layout = Packed(grammar, window=window)
+        self.cut = cut
         self.bos, self.eos = self.layout.bos, self.layout.eos
         self.vocab_size = len(grammar.terminals) + 2
         self.outputs = self.layout.outputs
@@ -70,41 +73,38 @@ class CfgTask(Task):
         """Exact: the true next-token distributions along these very strings."""
         return self.layout.floor(batch)
 
+    def truth(self, batch: Batch) -> npt.NDArray[np.float64]:
+        """By the grammar's own dynamic program; see the layouts for what a model knows when it predicts."""
+        return self.layout.truth(batch)
+
     def parts(self, strings: Strings) -> Strings:
         """The strings; of packed windows, the sentences that lie in them whole."""
         return self.layout.parts(strings)
 
+    def labelled(self, count: int, *, generator: np.random.Generator) -> Labelled:
+        """Strings, or windows of the packed layout, with the trees that they were drawn by."""
+        return labelled(self.layout, count=count, generator=generator)
+
     def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:
-        """Strings from BOS on, judged; none for the padded layout, which ends no string."""
-        return self._exam(count) if self.layout.ends else None
+        """Strings from BOS on, and from a cut on; none for the padded layout, which ends no string."""
+        if not self.layout.ends:
+            return None
+        return CfgExam(self.layout, cut=self.cut).run(count, generator=generator)
 
-    def _exam(self, count: int) -> Exam:
-        tokens = np.full((count, 1), self.bos, dtype=np.int64)
-        longest = self.grammar.lengths.max + 1
-        completions = yield Prompt(tokens, longest=longest, stop=self.eos)
-        right = self.judge(completions)
-        samples = tuple(
-            Sample(title=str(number), text=self.text(row), right=bool(valid))
-            for number, (row, valid) in enumerate(
-                zip(completions[:SAMPLES], right[:SAMPLES], strict=True), start=1
-            )
-        )
-        return Examination({"generate/valid": float(right.mean())}, tables={}, samples=samples)
-
-    def judge(self, completions: Tokens) -> Mask:
+    def accepts(self, completions: Tokens) -> Mask:
         """Whether each completion [B, N] of BOS is a string of the language and its end, bool [B]."""
-        ended = completions == self.eos
-        lengths = np.where(ended.any(axis=1), ended.argmax(axis=1), completions.shape[1])
-        strings = [row[:length] for row, length in zip(completions, lengths, strict=True)]
-        return self.grammar.accepts(strings) & ended.any(axis=1)
+        return accepts(self.layout, completions)
 
-    def text(self, completion: Tokens) -> str:
-        """A completion as people read it: the names of its terminals up to its end, … if it has none."""
-        names = ("BOS", *self.grammar.terminals)
-        ends = np.flatnonzero(completion == self.eos)
-        if len(ends) == 0:
-            return " ".join([*(names[token] for token in completion), "…"])
-        return " ".join(names[token] for token in completion[: ends[0]])
+    def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
+        """Terminals by name, separated by blanks; None for the beginning of a string."""
+        return judging.prompt(self.layout, text, count=count, generator=generator)
+
+    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        return judging.judged(self.layout, prompt.tokens, completions=completions)
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        return ("BOS" if self.layout.ends else "PAD", *self.grammar.terminals, "EOS")
 
     def describe(self) -> Description:
         """Rules, counts, lengths, entropy, floors and a few strings with their trees."""

@@ -14,14 +14,16 @@ is malformed ends there: in its remaining steps every cell counts as wrong.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from seqtune.tasks.exam import Cells, Exam, Examination, Prompt, Sample
+from seqtune.tasks.exam import Exam, Examination, Prompt, Sample
+from seqtune.tasks.life import judging
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.notation import MISSING, Notation, Reading
+from seqtune.tasks.score import Score
 from seqtune.tasks.task import Mask, Tokens
 
 Rows: TypeAlias = tuple[Mapping[str, str | float], ...]
@@ -58,10 +60,15 @@ class Judged:
         right = reading.cells == truth
         return cls(reading.valid, right, exact=reading.valid & right.all(axis=(1, 2)))
 
-    def scores(self, rows: slice = slice(None)) -> dict[str, float]:
+    def scores(self, rows: slice = slice(None)) -> dict[str, Score]:
         """Shares of valid completions, right cells and exact boards, of all boards or of some rows."""
-        parts = {"valid": self.valid, "cells": self.right, "exact": self.exact}
-        return {name: float(part[rows].mean()) for name, part in parts.items()}
+        cells = self.right.mean(axis=(1, 2))
+        parts = {"valid": self.valid, "cells": cells, "exact": self.exact}
+        return {name: Score.mean(part[rows]) for name, part in parts.items()}
+
+    def shares(self, rows: slice = slice(None)) -> dict[str, float]:
+        """The values of `scores`."""
+        return {name: score.value for name, score in self.scores(rows).items()}
 
 
 @dataclass(frozen=True)
@@ -87,12 +94,12 @@ class LifeExam:
         judged = Judged.of(reading, truth=self.after(boards))
         firsts = np.cumsum([0, *(len(each.boards) for each in asked)])
         by_set: Rows = tuple(
-            {"test set": each.name, "boards": len(each.boards)} | judged.scores(slice(start, stop))
+            {"test set": each.name, "boards": len(each.boards)} | judged.shares(slice(start, stop))
             for each, start, stop in zip(asked, firsts[:-1], firsts[1:], strict=True)
         )
         scores = {
-            f"generate/{name}": share
-            for name, share in judged.scores(slice(len(drawn.boards))).items()
+            f"generate/{name}": score
+            for name, score in judged.scores(slice(len(drawn.boards))).items()
         }
         tables: dict[str, Rows] = {"scores by test set": by_set}
         samples = [
@@ -137,29 +144,14 @@ class LifeExam:
 
     def _sample(self, title: str, *, board: Boards, completion: Tokens) -> Sample:
         batch = board[np.newaxis]
-        truth = self.after(batch)
-        reading = self.notation.read(completion[np.newaxis])
-        prompt = self.notation.text(self.notation.prompts(batch)[0])
-        return Sample(
-            title=title,
-            text=prompt + self.notation.text(completion),
-            right=bool(Judged.of(reading, truth=truth).exact[0]),
-            panels={
-                "prompt": board.astype(np.int8),
-                "truth": truth[0].astype(np.int8),
-                "prediction": compared(reading.cells[0], truth=truth[0]),
-            },
+        (sample,) = judging.judged(
+            self.notation, batch, truth=self.after(batch), completions=completion[np.newaxis]
         )
-
-
-def compared(cells: Cells, *, truth: Boards) -> Cells:
-    """Predicted cells by the codes of `seqtune.tasks.exam.CELLS`."""
-    coded = np.where(cells == truth, cells, cells + 2)
-    return np.where(cells == MISSING, 4, coded).astype(np.int8)
+        return replace(sample, title=title)
 
 
 def _rolled(steps: list[Judged], *, names: list[str]) -> Examination:
-    """Scores and tables of roll-outs, which have those names."""
+    """Scores and tables of roll-outs, which have those names; boards are the units that scores count."""
     right = np.stack([step.right for step in steps])
     exact = np.stack([step.exact for step in steps])
     wrong = ~exact
@@ -174,9 +166,9 @@ def _rolled(steps: list[Judged], *, names: list[str]) -> Examination:
         for name, first, cells in zip(names, first_wrong, wrong_cells, strict=True)
     )
     scores = {
-        "rollout/cells": float(right.mean()),
-        "rollout/exact": float(exact.mean()),
-        "rollout/first_wrong": float(first_wrong.mean()),
+        "rollout/cells": Score.mean(right.mean(axis=(0, 2, 3))),
+        "rollout/exact": Score.mean(exact.mean(axis=0)),
+        "rollout/first_wrong": Score.mean(first_wrong),
     }
     return Examination(
         scores, {"roll-outs by step": by_step, "roll-outs by board": by_board}, samples=()

@@ -52,6 +52,7 @@ class Notation:
     Attributes:
         size: number of token ids.
         stop: the id of `$`.
+        states: the ids of a dead and of a live cell, uint8 [2].
         cells: cells of a board, the n of the lengths below.
         prompt_length: n + 19, through `>`.
         completion_length: n + 4, from the blank through `$`.
@@ -69,6 +70,7 @@ class Notation:
         self.completion_length = self.cells + 4
         self.length = self.prompt_length + self.completion_length
         self.stop = int(self._ids("$")[0])
+        self.states = self._ids("01")
 
     @staticmethod
     def prompt_length_of(cells: int) -> int:
@@ -92,7 +94,7 @@ class Notation:
         return Strings(tokens, np.arange(count + 1, dtype=np.int64) * self.length)
 
     def _written(self, boards: Boards) -> npt.NDArray[np.uint8]:
-        return self._ids("01")[boards.reshape(len(boards), self.cells)]
+        return self.states[boards.reshape(len(boards), self.cells)]
 
     def prompts(self, boards: Boards) -> Tokens:
         """What stands before the completion, int64 [B, P]."""
@@ -113,7 +115,7 @@ class Notation:
         rows[:, : kept.shape[1]] = kept
         opens = (rows[:, :2] == self._ids(" [")).all(axis=1)
         closes = (rows[:, -2:] == self._ids(AFTER)).all(axis=1)
-        zero, one = self._ids("01")
+        zero, one = self.states
         body = rows[:, 2:-2]
         in_place = opens[:, np.newaxis] & np.logical_and.accumulate(
             (body == zero) | (body == one), axis=1

@@ -112,9 +112,16 @@ class LifeSpec(LanguageSpec):
         }
 
     @property
+    def certain(self) -> bool:
+        """Whether every token whose floor is known is certain, so that the floor is 0."""
+        return self.loss == "completion" or not self.layout.independent
+
+    @property
     def scores(self) -> frozenset[str]:
         """The metrics that not every task has."""
         names = {"valid/excess", "valid/excess_string"}
+        if not self.certain:
+            names.add("valid/kl")
         names |= {f"generate/{score}" for score in ("valid", "cells", "exact")}
         if self.rollout_steps > 0:
             names |= {f"rollout/{score}" for score in ("cells", "exact", "first_wrong")}

@@ -27,15 +27,17 @@ Source: Berkovich & Buehler 2024, arXiv 2409.12182 (LifeGPT); Gardner 1970 (the 
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import Exam
+from seqtune.tasks.exam import Exam, Prompt, Sample
+from seqtune.tasks.life import judging
 from seqtune.tasks.life.board import Boards, Rule, step
 from seqtune.tasks.life.exam import BoardSet, LifeExam
 from seqtune.tasks.life.layouts import Homogeneous
 from seqtune.tasks.life.notation import Notation
 from seqtune.tasks.life.spec import LifeSpec
-from seqtune.tasks.task import Batch, Floor, Split, Strings, Task
+from seqtune.tasks.task import Batch, Floor, Split, Strings, Task, Tokens
 
 TEST_DENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Densities of the test sets; those of the original's test boards."""
@@ -97,7 +99,7 @@ class LifeTask(Task):
         """Exact: the cells of the first boards where they are compared; all else is certain."""
         compared = int(batch.compared.sum())
         certain = Floor(0.0, correct=compared, scored=compared, strings=len(batch))
-        if self.spec.loss == "completion" or batch.known is not None:
+        if self.spec.certain:
             return certain
         cells = self.notation.first_boards(batch.strings)
         alive = self.spec.density.predicted(cells)
@@ -109,6 +111,19 @@ class LifeTask(Task):
             scored=compared,
             strings=len(batch),
         )
+
+    def truth(self, batch: Batch) -> npt.NDArray[np.float64] | None:
+        """None where every compared token is certain: where only boards to come are scored, or clusters."""
+        if self.spec.certain:
+            return None
+        truth = np.zeros((*batch.targets.shape, self.outputs))
+        np.put_along_axis(truth, batch.targets[..., np.newaxis], 1.0, axis=2)
+        alive = self.spec.density.predicted(self.notation.first_boards(batch.strings))
+        # Targets begin with the second character, so each stands one place further left.
+        first = self.notation.first_cell - 1
+        cells = truth[:, first : first + self.notation.cells]
+        cells[..., self.notation.states] = np.stack([1 - alive, alive], axis=2)
+        return truth
 
     def exam(self, count: int, *, generator: np.random.Generator) -> Exam:
         """Boards drawn and test boards predicted, then rolled out from the model's own predictions."""
@@ -123,6 +138,30 @@ class LifeTask(Task):
         sets += [BoardSet(name, board[np.newaxis]) for name, board in self._test_boards.items()]
         exam = LifeExam(self.notation, after=self.after, rollout_steps=self.spec.rollout_steps)
         return exam.run(drawn=drawn, sets=sets)
+
+    def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
+        """A board, see `judging.board`; None for drawn ones. The next board is certain: temperature 0."""
+        if text is None:
+            boards = self.boards(count, generator=generator)
+        else:
+            own = judging.board(text, rows=self.spec.rows, columns=self.spec.columns)
+            boards = np.repeat(own[np.newaxis], count, axis=0)
+        return Prompt(
+            self.notation.prompts(boards),
+            longest=self.notation.completion_length,
+            stop=self.notation.stop,
+            temperature=0.0,
+        )
+
+    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        boards = judging.boards_of(self.notation, prompt.tokens[: len(completions)])
+        return judging.judged(
+            self.notation, boards, truth=self.after(boards), completions=completions
+        )
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        return tuple(repr(character) for character in self.notation.characters)
 
     def describe(self) -> Description:
         from seqtune.tasks.life.describe import describe

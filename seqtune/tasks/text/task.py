@@ -21,11 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seqtune import seeding
+from seqtune.spec import listed
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import Exam, Examination, Prompt, Sample
+from seqtune.tasks.exam import SEAM, Exam, Examination, Prompt, Sample
 from seqtune.tasks.task import Batch, Split, Strings, Task, Tokens
 from seqtune.tasks.text import describe, references
 from seqtune.tasks.text.corpus import Corpus
+from seqtune.tasks.text.units import UNKNOWN, tokenize
 
 SAMPLES = 4
 """Windows that an exam has gone on with."""
@@ -34,9 +36,6 @@ LONGEST_SAMPLE = 200
 
 DESCRIBED = 256
 """Windows that the references of a description are taken on."""
-
-SEAM = "\N{MATHEMATICAL RIGHT DOUBLE ANGLE BRACKET}"
-"""Stands in a sample between the prompt and what the model made of it."""
 
 
 class TextTask(Task):
@@ -85,14 +84,51 @@ class TextTask(Task):
         windows = self.draw(min(count, SAMPLES), generator=generator, split="valid")
         prompts = windows.padded(fill=0)[:, : max(1, self.max_length // 2)]
         rest = self.max_length + 1 - prompts.shape[1]
-        completions = yield Prompt(prompts, longest=min(rest, LONGEST_SAMPLE))
-        samples = tuple(
-            Sample(title=str(number), text=self.decode(prompt) + SEAM + self.decode(completion))
-            for number, (prompt, completion) in enumerate(
-                zip(prompts, completions, strict=True), start=1
+        prompt = Prompt(prompts, longest=min(rest, LONGEST_SAMPLE))
+        completions = yield prompt
+        return Examination(
+            scores={}, tables={}, samples=self.judge(prompt, completions=completions)
+        )
+
+    def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
+        """Any text, whose unknown units are read as such; None for beginnings of validation windows."""
+        if text is None:
+            windows = self.draw(count, generator=generator, split="valid").padded(fill=0)
+            return Prompt(windows[:, : max(1, self.max_length // 2)], longest=LONGEST_SAMPLE)
+        own = self.encode(text)
+        if len(own) == 0:
+            raise ValueError("must have something to go on from, but is empty")
+        note = self._unknown(text, tokens=own)
+        return Prompt(np.tile(own, (count, 1)), longest=LONGEST_SAMPLE, note=note)
+
+    def _unknown(self, text: str, *, tokens: Tokens) -> str:
+        """A note on units that the vocabulary does not hold; empty if it holds all."""
+        unit = self.corpus.unit
+        if unit == "byte":
+            return ""
+        units = (each for piece in tokenize([text], unit=unit) for each in piece)
+        unknown = dict.fromkeys(
+            repr(each) for each, token in zip(units, tokens, strict=True) if token == 0
+        )
+        if not unknown:
+            return ""
+        return (
+            f"not in the vocabulary, so read as unknown and shown as {UNKNOWN}: {listed(unknown)}"
+        )
+
+    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        """Each as it reads; nobody can say where a text goes wrong."""
+        return tuple(
+            Sample(title=str(number), text=self.decode(given) + SEAM + self.decode(completion))
+            for number, (given, completion) in enumerate(
+                zip(prompt.tokens[: len(completions)], completions, strict=True), start=1
             )
         )
-        return Examination(scores={}, tables={}, samples=samples)
+
+    @property
+    def token_names(self) -> tuple[str, ...]:
+        vocabulary = self.corpus.vocabulary
+        return tuple(vocabulary.show(token) for token in range(vocabulary.size))
 
     def describe(self) -> Description:
         windows = self.draw(DESCRIBED, generator=seeding.generator(0, "valid"), split="valid")

@@ -11,6 +11,8 @@ from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.task import Strings
 
+DYCK = {"kind": "dyck", "pairs": 2, "max_length": 12}
+
 
 def task_of(**fields: object) -> CfgTask:
     return CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields}).build()
@@ -101,6 +103,47 @@ def test_long_windows_come_near_the_floor_of_sentences():
     floor = task.floor(task.sample(20, generator=seeding.generator(0, "valid")))
     whole = task.grammar
     assert floor.loss == pytest.approx(whole.entropy() / (whole.lengths.mean + 2), rel=0.01)
+
+
+@pytest.mark.parametrize("fields", [{"grammar": "cfg3b"}, {"grammar": "cfg3f"}, {"grammar": DYCK}])
+@pytest.mark.parametrize("format", ["sentence", "padded", "packed"])
+def test_the_truth_is_the_plain_distribution_after_what_was_read(
+    format: str, fields: dict[str, object]
+):
+    """For every target by itself, from the grammar's distributions after the prefixes of one sentence."""
+    settings: dict[str, object] = {"format": format, **fields}
+    if format == "packed":
+        settings["length"] = 40
+    if fields["grammar"] != DYCK:
+        settings["height"] = 3
+    task = task_of(**settings)
+    batch = task.sample(12, generator=seeding.generator(3, "valid"))
+    truth = task.truth(batch)
+    checked = 0
+    for row, known in enumerate(batch.compared):
+        for step in np.flatnonzero(known):
+            read = batch.tokens[row, : step + 1].tolist()
+            expected = np.zeros(task.outputs)
+            if format == "padded":
+                plain = task.grammar.next_token(read)[-1]
+                expected[1:] = plain[:-1] / plain[:-1].sum()
+            elif read[-1] == task.eos:
+                expected[task.bos] = 1
+            else:
+                begin = len(read) - read[::-1].index(task.bos)
+                expected[1:] = task.grammar.next_token(read[begin:])[-1]
+            assert truth[row, step] == pytest.approx(expected, abs=1e-12)
+            checked += 1
+    assert checked == batch.compared.sum() > 30
+
+
+def test_padding_that_is_scored_is_certain():
+    task = task_of(root=7, format="padded", score_padding=True)
+    batch = task.batch(Strings(np.array([3, 1, 1, 2, 3]), np.array([0, 2, 5])))
+    assert task.truth(batch).tolist() == [
+        [[0, 1, 0, 0], [1, 0, 0, 0]],
+        [[0, 0, 1, 0], [0, 0, 0, 1]],
+    ]
 
 
 def test_generation_from_packed_text_starts_at_bos():

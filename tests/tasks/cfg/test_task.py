@@ -73,7 +73,7 @@ def test_a_completion_is_judged_up_to_its_end_and_needs_one():
     completions = np.array(
         [[3, 1, 4, 4], [1, 2, 3, 4], [3, 1, 1, 4], [3, 1, 3, 1], [4, 3, 1, 4], [0, 4, 4, 4]]
     )
-    assert task.judge(completions).tolist() == [True, True, False, False, False, False]
+    assert task.accepts(completions).tolist() == [True, True, False, False, False, False]
 
 
 def test_a_grammar_of_the_users_own_works_like_a_named_one():
@@ -86,7 +86,7 @@ def test_a_grammar_of_the_users_own_works_like_a_named_one():
     assert task.grammar.terminals == ("x", "y")
     assert task.vocab_size == 4
     batch = task.sample(100, generator=seeding.generator(0, "data"))
-    assert task.judge(batch.targets).all()
+    assert task.accepts(batch.targets).all()
     assert math.isfinite(task.floor(batch).loss)
 
 

@@ -1,5 +1,6 @@
 """Exams of models that are known: perfect, copying, malformed; and what is scored of each."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from seqtune import seeding
 from seqtune.tasks.exam import CELLS, Examination, Prompt, sit
 from seqtune.tasks.life.board import Boards, step
-from seqtune.tasks.life.exam import compared
+from seqtune.tasks.life.judging import compared
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.life.task import LifeTask
 from tests.tasks.life.boards import CONWAY, board
@@ -70,7 +71,7 @@ def conway(boards: Boards) -> Boards:
 def test_a_perfect_model_gets_everything_right():
     task = task_of()
     found = examined(task, answers(task, conway))
-    assert found.scores == {
+    assert {name: score.value for name, score in found.scores.items()} == {
         **{f"generate/{score}": 1.0 for score in ("valid", "cells", "exact")},
         **{"rollout/cells": 1.0, "rollout/exact": 1.0, "rollout/first_wrong": 11.0},
     }
@@ -96,8 +97,8 @@ def test_every_table_has_rows_of_one_shape():
 def test_the_world_of_the_spec_is_the_one_that_is_examined():
     task = task_of(rule="B36/S23", border="dead", steps=3, rows=5, columns=6, vocabulary="bytes")
     found = examined(task, answers(task, task.after))
-    assert set(found.scores.values()) == {1.0, 11.0}
-    assert examined(task, answers(task, conway)).scores["generate/exact"] < 1
+    assert {score.value for score in found.scores.values()} == {1.0, 11.0}
+    assert examined(task, answers(task, conway)).scores["generate/exact"].value < 1
 
 
 def test_everything_is_asked_at_once_and_roll_outs_step_by_step():
@@ -137,8 +138,12 @@ def test_a_copying_model_scores_what_stands_still():
     task = task_of(patterns=["block", "blinker", "glider"])
     found = examined(task, answers(task, lambda boards: boards))
     boards = task.boards(20, generator=seeding.generator(0, "generate"))
-    assert found.scores["generate/valid"] == 1
-    assert found.scores["generate/cells"] == (boards == conway(boards)).mean()
+    assert found.scores["generate/valid"].value == 1
+    cells = (boards == conway(boards)).mean(axis=(1, 2))
+    assert found.scores["generate/cells"].value == pytest.approx(cells.mean(), rel=1e-12)
+    assert found.scores["generate/cells"].count == 20
+    error = cells.std(ddof=1) / math.sqrt(20)
+    assert found.scores["generate/cells"].standard_error == pytest.approx(error)
     rows = {row["test set"]: row for row in found.tables["scores by test set"]}
     assert (rows["block"]["cells"], rows["block"]["exact"]) == (1, 1)
     assert (rows["density 0"]["cells"], rows["density 0"]["exact"]) == (1, 1)
@@ -167,9 +172,11 @@ def test_roll_outs_are_compared_with_the_true_course():
     # Step 2 has three cells too few and one too many, step 3 all three of the column missing.
     assert blinker == {"board": "blinker", "first wrong step": 2, "wrong cells": 4 + 3}
     assert (calls[2][-1] == board(".... .... .... ...O")).all()
-    assert found.scores["rollout/first_wrong"] == (5 * 4 + 2) / 6
-    assert found.scores["rollout/cells"] == 1 - 7 / (3 * 6 * 16)
-    assert found.scores["rollout/exact"] == 1 - 2 / 18
+    assert found.scores["rollout/first_wrong"].value == (5 * 4 + 2) / 6
+    assert found.scores["rollout/cells"].value == pytest.approx(1 - 7 / (3 * 6 * 16))
+    assert found.scores["rollout/exact"].value == pytest.approx(1 - 2 / 18)
+    # One of six boards has a third of its steps right, the others all: s = (2/3) / sqrt(6), over sqrt(6).
+    assert found.scores["rollout/exact"].standard_error == pytest.approx(1 / 9)
     assert [row["exact"] for row in found.tables["roll-outs by step"]] == [1, 5 / 6, 5 / 6]
 
 
@@ -193,13 +200,13 @@ def test_malformed_completions_are_wrong_from_there_on(completion: str, cells: f
         return spelt(task, [completion] * len(prompt.tokens))
 
     found = examined(task, complete)
-    assert found.scores["generate/valid"] == found.scores["generate/exact"] == 0
-    assert found.scores["generate/cells"] == cells
+    assert found.scores["generate/valid"].value == found.scores["generate/exact"].value == 0
+    assert found.scores["generate/cells"].value == cells
     assert len(asked) == 1  # nothing is left to be rolled out
     first, second = found.tables["roll-outs by step"]
     assert 0 <= float(first["cells"]) <= cells
     assert (second["cells"], second["exact"]) == (0, 0)
-    assert found.scores["rollout/first_wrong"] == 1
+    assert found.scores["rollout/first_wrong"].value == 1
 
 
 def test_a_malformed_board_ends_its_roll_out_alone():
@@ -260,5 +267,5 @@ def test_a_large_board_shows_a_dozen_samples():
         "r-pentomino",
         "pulsar",
     ]
-    assert found.scores["rollout/first_wrong"] == 2
+    assert found.scores["rollout/first_wrong"].value == 2
     assert found.to_data()["samples"][0]["title"] == "drawn"

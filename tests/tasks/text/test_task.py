@@ -7,12 +7,12 @@ import pytest
 
 from seqtune import seeding
 from seqtune.spec import SpecError
-from seqtune.tasks.exam import Prompt, sit
+from seqtune.tasks.exam import SEAM, Prompt, sit
 from seqtune.tasks.task import Split, Strings
 from seqtune.tasks.text import spec as module
 from seqtune.tasks.text.files import documentation
 from seqtune.tasks.text.spec import TextSpec
-from seqtune.tasks.text.task import SEAM, TextTask
+from seqtune.tasks.text.task import TextTask
 
 SPLITS: tuple[Split, Split] = ("train", "valid")
 

@@ -1,52 +1,20 @@
-"""The command line: parse, call, print. stdout is for results, stderr for progress and errors.
-
-Exit status: 0 done, 1 some runs failed, 2 the file or the call is wrong, 130 interrupted.
-"""
+"""Commands that train, and those that need no run: sweep, train, report, describe."""
 
 import json
-import logging
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from seqtune.source import FileError, parse_value, read_yaml
+from seqtune.cli.app import INTERRUPTED, SOME_FAILED, SetOption, app, changes_of, clear_errors
+from seqtune.source import FileError, read_yaml
 from seqtune.spec import SpecError
 
 if TYPE_CHECKING:
     from seqtune.run import RunSpec
     from seqtune.rundir import RunDirectory
-
-app = typer.Typer(
-    help="Which sequence model, how deep, trained how?",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-WRONG = 2
-SOME_FAILED = 1
-INTERRUPTED = 130
-
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="Replace a value of the file; may be repeated."
-    ),
-]
-
-
-@app.callback()
-def main(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
-) -> None:
-    """Which sequence model, how deep, trained how?"""
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
 @app.command()
@@ -65,8 +33,8 @@ def sweep(
     from seqtune.sweep.drive import drive, read_plan
 
     console = Console(stderr=True, highlight=False)
-    with _clear_errors():
-        source = read_yaml(file).override(_changes(set_))
+    with clear_errors():
+        source = read_yaml(file).override(changes_of(set_))
         if "task" in source.data and "base" not in source.data:
             raise FileError(f"{file}: is a single run, not a sweep; write: seqtune train {file}")
         plan = read_plan(source)
@@ -101,8 +69,8 @@ def train(
     from seqtune.run import RunSpec
     from seqtune.rundir import RunDirectory, RunInUseError
 
-    with _clear_errors():
-        source = read_yaml(file).override(_changes(set_))
+    with clear_errors():
+        source = read_yaml(file).override(changes_of(set_))
         if "base" in source.data and "task" not in source.data:
             raise FileError(f"{file}: is a sweep, not a single run; write: seqtune sweep {file}")
         try:
@@ -153,8 +121,8 @@ def describe(
     """
     from seqtune.described import described, show
 
-    with _clear_errors():
-        description = described(language, changes=_changes(set_))
+    with clear_errors():
+        description = described(language, changes=changes_of(set_))
     if as_json:
         typer.echo(json.dumps(description.to_data(), indent=2, ensure_ascii=False))
     else:
@@ -164,24 +132,9 @@ def describe(
 def _report(root: Path) -> None:
     from seqtune.report import build
 
-    with _clear_errors():
+    with clear_errors():
         path = build(root)
     typer.echo(f"report: {path}")
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What a person wrote, or a file that cannot be had, is told in its own words: exit 2."""
-    try:
-        yield
-    except FileError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG) from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        typer.echo(f"{error.filename}: {error.strerror}", err=True)
-        raise typer.Exit(WRONG) from None
 
 
 def _interrupted(
@@ -218,16 +171,3 @@ def _check_run_directory(directory: "RunDirectory", *, spec: "RunSpec") -> None:
             f"{directory.path}: holds another run: {path} is {old!r} there and {new!r} here; "
             "give another --out"
         )
-
-
-def _changes(settings: list[str] | None) -> dict[str, object]:
-    changes: dict[str, object] = {}
-    for setting in settings or []:
-        path, equals, text = setting.partition("=")
-        if not equals or not path:
-            raise FileError(f"--set {setting}: must be PATH=VALUE, such as model.layers=2")
-        try:
-            changes[path] = parse_value(text)
-        except FileError as error:
-            raise FileError(f"--set {setting}: {error}") from None
-    return changes

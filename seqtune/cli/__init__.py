@@ -1,0 +1,9 @@
+"""The command line: parse, call, print. stdout is for results, stderr for progress and errors.
+
+Exit status: 0 done, 1 some runs failed, 2 the file or the call is wrong, 130 interrupted.
+"""
+
+from seqtune.cli import running, trained
+from seqtune.cli.app import app
+
+__all__ = ["app", "running", "trained"]

@@ -1,0 +1,70 @@
+"""What all commands share: the application, exit statuses, errors told clearly, and `--set`."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from seqtune.source import FileError, parse_value
+
+app = typer.Typer(
+    help="Which sequence model, how deep, trained how?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+WRONG = 2
+SOME_FAILED = 1
+INTERRUPTED = 130
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Replace a value of the file; may be repeated."
+    ),
+]
+
+
+@app.callback()
+def main(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done.")] = False,
+) -> None:
+    """Which sequence model, how deep, trained how?"""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """What a person wrote, or a file that cannot be had, is told in its own words: exit 2."""
+    try:
+        yield
+    except FileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"{error.filename}: {error.strerror}", err=True)
+        raise typer.Exit(WRONG) from None
+
+
+def changes_of(settings: list[str] | None) -> dict[str, object]:
+    """What was given by `--set`, by dotted path.
+
+    Raises:
+        FileError: if it is not PATH=VALUE, or the value is no YAML.
+    """
+    changes: dict[str, object] = {}
+    for setting in settings or []:
+        path, equals, text = setting.partition("=")
+        if not equals or not path:
+            raise FileError(f"--set {setting}: must be PATH=VALUE, such as model.layers=2")
+        try:
+            changes[path] = parse_value(text)
+        except FileError as error:
+            raise FileError(f"--set {setting}: {error}") from None
+    return changes

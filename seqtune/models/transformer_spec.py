@@ -1,0 +1,197 @@
+"""Which transformer: its shape, how it knows positions, and which tokens see which."""
+
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
+
+from pydantic import Field, model_validator
+
+from seqtune.models.network_spec import NetworkSpec
+from seqtune.spec import ByKind, Spec, listed, problem
+
+if TYPE_CHECKING:
+    from seqtune.models.model import SequenceModel
+
+Positions: TypeAlias = Literal[
+    "absolute",
+    "sinusoidal",
+    "none",
+    "rotary",
+    "xpos",
+    "polar",
+    "alibi",
+    "t5",
+    "dynamic",
+    "cope",
+    "data_dependent_alibi",
+]
+Norm: TypeAlias = Literal["layer", "rms", "scale"]
+
+NOT_FLASH = frozenset({"t5", "dynamic", "cope"})
+"""Encodings that the library computes from the whole table of scores, which a fused kernel never holds."""
+
+BACKWARD_ONLY = frozenset({"xpos", "cope", "data_dependent_alibi"})
+"""Encodings that are defined for what lies before a token, and not for what lies after it."""
+
+
+class Causal(Spec):
+    """A token sees itself and all tokens before it."""
+
+    kind: Literal["causal"] = "causal"
+
+
+class Forgetful(Spec):
+    """Causal, and in training some tokens of every string are seen by nobody.
+
+    Of T tokens int(rate * T) are hidden, never the first, drawn anew for every string and pass; the same
+    in all layers and heads. They come from torch's global generator, as dropout's draws do.
+
+    Source: Chen et al. 2022, arXiv 2210.13432 (forgetful causal masking).
+    """
+
+    kind: Literal["forgetful"] = "forgetful"
+    rate: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the tokens that is hidden."""
+
+
+class Window(Spec):
+    """A token sees itself and the `length - 1` tokens before it, in every layer.
+
+    Source: Beltagy et al. 2020, arXiv 2004.05150, section 3.1 (sliding window).
+    """
+
+    kind: Literal["window"] = "window"
+    length: int = Field(ge=1)
+
+
+class Prefix(Spec):
+    """The tokens of the prompt see one another; all others see themselves and what is before them.
+
+    It is for tasks whose strings begin with a prompt that is given and never predicted.
+
+    Source: Raffel et al. 2020, section 3.2.1 (prefix LM).
+    """
+
+    kind: Literal["prefix"] = "prefix"
+
+
+MaskingSpec: TypeAlias = Annotated[Causal | Forgetful | Window | Prefix, ByKind()]
+
+
+class TransformerSpec(NetworkSpec):
+    """Pre-norm blocks of attention and feed-forward (GELU), a last norm, and logits without a bias.
+
+    Source: Vaswani et al. 2017, as built by x-transformers.
+    """
+
+    kind: Literal["transformer"] = "transformer"
+    layers: int = Field(default=2, ge=1)
+    """Blocks, each of attention and feed-forward."""
+    width: int = Field(default=64, ge=1)
+    """Size of what is handed from block to block, and of the embedding."""
+    heads: int = Field(default=4, ge=1)
+    head_width: int = Field(default=16, ge=1)
+    """Size of a head's queries, keys and values; `heads * head_width` need not be `width`."""
+    positions: Positions = "rotary"
+    """How a token's place is known. `absolute` learns one vector a place, up to the task's longest string;
+    `sinusoidal` adds fixed waves, scaled by one learned number; `none` leaves it to the mask. `rotary`
+    (on half of each head), `xpos` and `polar` turn queries and keys. `alibi`, `t5` and `dynamic` add to
+    the scores what depends on the distance: a line, a learned table, a small network. `cope` counts the
+    tokens that matter; `data_dependent_alibi` learns when to forget (the forgetting transformer)."""
+    masking: MaskingSpec = Causal()
+    """Who sees whom: `causal`, `{kind: forgetful, rate: 0.15}`, `{kind: window, length: 64}` or `prefix`."""
+    ff_multiplier: float = Field(default=4.0, ge=1)
+    """Hidden units of the feed-forward, in widths; rounded down."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Probability of dropping a unit of the embedding, an attention weight or a hidden unit of the feed-forward."""
+    flash: bool | None = None
+    """Whether attention is torch's fused kernel, which never holds the table of scores. It is the same
+    function. null is yes wherever the encoding allows it: with all but t5, dynamic and cope."""
+    norm: Norm = "layer"
+    """What is normed before attention, before feed-forward and last: mean and spread with learned gains
+    (`layer`), size with learned gains (`rms`), or size with one learned gain (`scale`). None has a bias."""
+    glu: bool = False
+    """Whether hidden units of the feed-forward are gated by others (GEGLU), with half as many weights again."""
+    kv_heads: int | None = Field(default=None, ge=1)
+    """Heads of keys and values, each shared by `heads / kv_heads` heads of queries; null is one each."""
+
+    @property
+    def uses_flash(self) -> bool:
+        """Whether attention is the fused kernel."""
+        return self.positions not in NOT_FLASH if self.flash is None else self.flash
+
+    @model_validator(mode="after")
+    def _check(self) -> "TransformerSpec":
+        self._check_heads()
+        self._check_sizes()
+        self._check_masking()
+        if self.flash and self.positions in NOT_FLASH:
+            raise problem(
+                f"{self.positions} positions need the table of scores that flash attention never "
+                "holds; write flash: null (or false)",
+                at="flash",
+            )
+        return self
+
+    def _check_masking(self) -> None:
+        if isinstance(self.masking, Prefix) and self.positions in BACKWARD_ONLY:
+            others = [each for each in get_args(Positions) if each not in BACKWARD_ONLY]
+            raise problem(
+                f"{self.positions} positions are defined for what lies before a token only, but with "
+                "prefix masking a prompt also sees what lies after; write masking: causal, or "
+                f"positions: one of {listed(others)}",
+                at="masking",
+            )
+        if isinstance(self.masking, Forgetful) and self.positions == "data_dependent_alibi":
+            raise problem(
+                "with data_dependent_alibi positions every token says how much of the earlier ones is "
+                "forgotten, so none can be hidden; write masking: causal, or other positions",
+                at="masking",
+            )
+
+    def _check_heads(self) -> None:
+        if self.kv_heads is None:
+            return
+        if self.heads % self.kv_heads != 0:
+            raise problem(
+                f"must divide heads, but got (heads={self.heads}, kv_heads={self.kv_heads})",
+                at="kv_heads",
+            )
+        if self.positions == "polar" and self.kv_heads < self.heads:
+            raise problem(
+                "polar positions give every head keys of its own, so they cannot be shared, but got "
+                f"(heads={self.heads}, kv_heads={self.kv_heads}); write kv_heads: null",
+                at="kv_heads",
+            )
+
+    def _check_sizes(self) -> None:
+        turned = self.positions in ("rotary", "xpos")
+        if turned and (self.head_width % 4 != 0 or self.head_width < 8):
+            raise problem(
+                f"must be a multiple of 4, and at least 8, with {self.positions} positions, which turn "
+                f"pairs of numbers in half of each head, but got {self.head_width}",
+                at="head_width",
+            )
+        if self.positions == "sinusoidal" and self.width % 2 != 0:
+            raise problem(
+                "must be even with sinusoidal positions, which are pairs of sine and cosine, "
+                f"but got {self.width}",
+                at="width",
+            )
+        if self.positions == "dynamic" and self.width < 4:
+            raise problem(
+                "must be at least 4 with dynamic positions, whose network has a fourth of it, "
+                f"but got {self.width}",
+                at="width",
+            )
+
+    def build(
+        self, *, vocab_size: int, outputs: int, max_length: int, prompt_length: int = 0
+    ) -> "SequenceModel":
+        from seqtune.models.transformer import Transformer
+
+        return Transformer(
+            self,
+            vocab_size=vocab_size,
+            outputs=outputs,
+            max_length=max_length,
+            prompt_length=prompt_length,
+        )

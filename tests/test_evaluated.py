@@ -1,0 +1,277 @@
+"""`seqtune evaluate`: what it finds of small trained runs, what it keeps, and what it refuses."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner, Result
+
+from seqtune.cli import app
+from seqtune.evaluated import written
+from seqtune.record import record
+from seqtune.rundir import RunDirectory
+from seqtune.tasks.score import Score
+from seqtune.training.measurement import FREE, METRICS
+from tests.training.runs import tiny
+
+SPECS: dict[str, dict[str, Any]] = {
+    "cfg": {"task__height": 2},
+    "life": {"task": {"kind": "life", "vocabulary": "compact", "rollout_steps": 2}},
+    "text": {"task": {"kind": "text", "length": 20}},
+    "absolute": {
+        "model": {
+            "kind": "transformer",
+            "layers": 1,
+            "width": 8,
+            "heads": 2,
+            "positions": "absolute",
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained run of each kind, never to be written to."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, changes in SPECS.items():
+        spec = tiny(training__epochs=2, evaluation__strings=40, **changes)
+        list(record(spec, directory=RunDirectory(root / name)))
+    return root
+
+
+@pytest.fixture
+def run(runs: Path, tmp_path: Path) -> Path:
+    """The run of a grammar, of one's own."""
+    return copied(runs / "cfg", tmp_path)
+
+
+def copied(run: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(run, folder / run.name))
+
+
+def call(*words: str | Path) -> Result:
+    return CliRunner().invoke(app, ["evaluate", *map(str, words)], prog_name="seqtune")
+
+
+def entry(*words: str | Path) -> dict[str, Any]:
+    done = call(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def kept(run: Path) -> list[dict[str, Any]]:
+    return json.loads((run / "evaluation.json").read_text())["evaluations"]
+
+
+def test_what_was_measured_in_training_is_found_again_with_its_error(run: Path):
+    found = entry(run)
+    measured = RunDirectory(run).measurements()
+    best = min(measured, key=lambda each: each.metrics["valid/loss"])
+    assert found["epoch"] == best.epoch
+    assert set(found["scores"]) == {name for name in best.metrics if "/" in name} - {
+        "train/loss",
+        "train/accuracy",
+        "valid/seen",
+    }
+    for name, score in found["scores"].items():
+        assert score["value"] == pytest.approx(best.metrics[name], rel=1e-6, abs=1e-9), name
+        assert score["count"] == (16 if name.startswith("generate/") else 40)
+        assert score["standard_error"] >= 0
+    assert found["floor"] == RunDirectory(run).info()["floor"]
+    assert found["set"] == {}
+    assert list(found["tables"]) == ["by position", "by length", "by level"]
+    assert len(found["samples"]) == 12
+    assert kept(run) == [found]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_task_and_model_is_evaluated_for_people_and_for_machines(
+    runs: Path, tmp_path: Path, name: str
+):
+    run = copied(runs / name, tmp_path)
+    found = entry(run)
+    assert FREE < set(found["scores"]) <= set(METRICS)
+    assert (found["floor"] is None) == (name == "text") == bool(found["references"])
+    assert found["tables"]["by position"]
+    shown = call(run)
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"{name}, after epoch {found['epoch']}\n")
+    for heading in (*found["scores"], *found["tables"], *found["references"]):
+        assert heading in shown.stdout
+    assert "±" in shown.stdout
+    assert shown.stderr == f"{run}: weights of epoch {found['epoch']}, on 40 strings ...\n"
+
+
+def test_the_same_call_gives_the_same_numbers_and_takes_the_place_of_the_first(run: Path):
+    first = entry(run, "--set", "evaluation.strings=20")
+    entry(run, "--set", "task.height=3", "--set", "evaluation.strings=20")
+    again = entry(run, "--set", "evaluation.strings=20")
+    assert first | {"time": ""} == again | {"time": ""}
+    assert [each["set"] for each in kept(run)] == [
+        {"evaluation.strings": 20},
+        {"task.height": 3, "evaluation.strings": 20},
+    ]
+    assert kept(run)[0] == again
+    changes = ["--set", "evaluation.strings=20", "--set", "task.height=3"]
+    assert entry(run, *changes)["set"] == kept(run)[1]["set"]
+    assert len(kept(run)) == 2
+
+
+def test_higher_trees_than_were_trained_on_have_their_own_floor(run: Path):
+    own = entry(run)
+    higher = entry(run, "--set", "task.height=3", "--set", "evaluation.free=8")
+    assert higher["task"]["height"] == 3
+    assert higher["floor"]["loss_string"] > 2 * own["floor"]["loss_string"]
+    assert higher["scores"]["free/loss"]["count"] == 8
+    names = [row["level"] for row in higher["tables"]["by level"]]
+    assert names == ["after no node", "inside a node", "height 1", "height 2", "height 3"]
+    positions = [row["position"] for row in higher["tables"]["by position"]]
+    assert positions[-1] == "28"
+    assert own["tables"]["by position"][-1]["position"] == "10"
+
+
+def test_larger_boards_than_were_trained_on(runs: Path, tmp_path: Path):
+    run = copied(runs / "life", tmp_path)
+    found = entry(run, "--set", "task.rows=5", "--set", "evaluation.generate=4")
+    assert found["scores"]["generate/cells"]["count"] == 4
+    assert found["scores"]["rollout/cells"]["count"] == len(found["tables"]["roll-outs by board"])
+    assert "generate/valid" in call(run, "--set", "task.rows=5").stdout
+
+
+def test_training_goes_on_unheeded(run: Path):
+    files = {path.name: path.read_bytes() for path in run.iterdir()}
+    entry(run)
+    after = {path.name: path.read_bytes() for path in run.iterdir()}
+    added = set(after) - set(files)
+    assert {name: after[name] for name in files} == files
+    assert added == {"evaluation.json", ".evaluation.lock"}
+
+
+def spoilt(run: Path, *, how: str) -> None:
+    """Changes a run directory in a way that cannot be used."""
+    match how:
+        case "no weights":
+            (run / "model.safetensors").unlink()
+            RunDirectory(run).update({"state": "running"})
+        case "torn weights":
+            whole = (run / "model.safetensors").read_bytes()
+            (run / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+        case "other weights":
+            RunDirectory(run).update({"spec": RunDirectory(run).info()["spec"] | {"seed": 9}})
+        case "other network":
+            spec = json.dumps(RunDirectory(run).info()["spec"])
+            save_file(
+                {"weight": torch.zeros(1)},
+                run / "model.safetensors",
+                metadata={"spec": spec, "epoch": "1"},
+            )
+        case "other data":
+            RunDirectory(run).update({"data_hash": "0" * 64})
+        case "foreign file":
+            (run / "evaluation.json").write_text('{"mine": 1}')
+        case "no file":
+            (run / "evaluation.json").mkdir()
+        case _:
+            assert how == ""
+
+
+@pytest.mark.parametrize(
+    ("which", "words", "message"),
+    [
+        ("missing", [], "missing: is no run directory: it has no run.json"),
+        ("cfg, no weights", [], "cfg: has no weights yet: the run is running"),
+        ("cfg, torn weights", [], "model.safetensors: holds no weights that can be read"),
+        ("cfg, other weights", [], "model.safetensors: holds the weights of another run"),
+        ("cfg, other network", [], "model.safetensors: does not fit this version's network"),
+        ("text, other data", [], "text: its text has changed since: SHA-256 was 000"),
+        ("cfg, foreign file", [], "evaluation.json: must hold a list of evaluations"),
+        ("cfg, no file", [], "evaluation.json: Is a directory"),
+        ("cfg", ["model.layers=2"], "--set model.layers: is what was trained; only task and"),
+        (
+            "cfg",
+            ["taks.height=3"],
+            "--set taks.height: no such path; did you mean task.height?",
+        ),
+        (
+            "cfg",
+            ["task.hight=3"],
+            "--set: task.hight: no such field; did you mean task.height?",
+        ),
+        ("cfg", ["task.height=9"], "--set: task.height: height must be an integer from 1 to 6"),
+        ("cfg", ["evaluation.strings=0"], "--set: evaluation.strings: must be at least 1"),
+        (
+            "cfg",
+            ["task=life"],
+            "--set task: the model reads 5 different tokens, but this task has 256",
+        ),
+        (
+            "cfg",
+            ["task.format=padded"],
+            "--set task: the model predicts 5 different tokens, but",
+        ),
+        (
+            "cfg",
+            ["task={kind: cfg, grammar: {root: S, rules: {S: [a b, b c]}}}"],
+            "--set task: token 1 is 1 to the model, but a in this task",
+        ),
+        ("text", ["task.split=0.4"], "--set task: "),
+        (
+            "absolute",
+            ["task.height=2"],
+            "--set task: has up to 10 tokens to read, but the model learned a position for each of 4",
+        ),
+        ("cfg", ["training.device=cuda"], "write --set training.device=cpu"),
+        ("cfg", ["task.height"], "--set task.height: must be PATH=VALUE"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told_in_one_line(
+    runs: Path, tmp_path: Path, which: str, words: list[str], message: str
+):
+    name, _, how = which.partition(", ")
+    if "training.device=cuda" in words and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    run = tmp_path / name if name == "missing" else copied(runs / name, tmp_path)
+    spoilt(run, how=how)
+    done = call(run, *(word for change in words for word in ("--set", change)))
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    if how != "no file" and run.exists():
+        before = '{"mine": 1}' if how == "foreign file" else None
+        path = run / "evaluation.json"
+        assert (path.read_text() if path.exists() else None) == before
+
+
+def test_the_weights_are_those_that_are_evaluated(run: Path):
+    """With all weights at 0 every token is equally likely."""
+    path = run / "model.safetensors"
+    spec = json.dumps(RunDirectory(run).info()["spec"])
+    zeros = {name: torch.zeros_like(weight) for name, weight in load_file(path).items()}
+    save_file(zeros, path, metadata={"spec": spec, "epoch": "7"})
+    found = entry(run)
+    assert found["epoch"] == 7
+    assert found["scores"]["valid/loss"]["value"] == pytest.approx(torch.tensor(5.0).log().item())
+
+
+@pytest.mark.parametrize(
+    ("score", "text"),
+    [
+        (Score(0.384052, 1024, 0.000824), "0.38405 ± 0.00082"),
+        (Score(86.2801, 512, 0.4213), "86.28 ± 0.42"),
+        (Score(1234.5, 5, 67.0), "1234 ± 67"),
+        (Score(-0.00003, 5, 0.00075), "-0.00003 ± 0.00075"),
+        (Score(1.234e-9, 5, 2e-10), "1.2e-09 ± 2e-10"),
+        (Score(1.0, 256, 0.0), "1"),
+        (Score(0.25, 1, float("nan")), "0.25"),
+        (Score(float("nan"), 0, float("nan")), "none"),
+        (Score(float("inf"), 3, float("nan")), "inf"),
+    ],
+)
+def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text: str):
+    assert written(score) == text

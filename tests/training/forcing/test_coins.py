@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqtune.tasks.task import Mask
+from seqtune.training.forcing import draw_own
+from seqtune.training.forcing.choices import Coin
+
+COINS: tuple[Coin, ...] = ("token", "step", "sequence")
+
+
+def masks() -> st.SearchStrategy[Mask]:
+    """Which tokens are predicted, of up to five strings of up to nine tokens."""
+    shapes = st.tuples(st.integers(1, 5), st.integers(1, 9))
+    return st.builds(
+        lambda shape, seed, share: np.random.default_rng(seed).random(shape) < share,
+        shapes,
+        st.integers(0, 99),
+        st.sampled_from([0.0, 0.3, 0.9, 1.0]),
+    )
+
+
+def drawn(coin: Coin, *, truth: float, scored: Mask, seed: int = 0) -> Mask:
+    return draw_own(coin, truth=truth, scored=scored, generator=np.random.default_rng(seed))
+
+
+@given(st.sampled_from(COINS), st.floats(0, 1), masks(), st.integers(0, 9))
+def test_only_what_the_model_had_to_predict_is_its_own(
+    coin: Coin, truth: float, scored: Mask, seed: int
+):
+    own = np.broadcast_to(drawn(coin, truth=truth, scored=scored, seed=seed), scored.shape)
+    assert not own[:, 0].any()
+    assert not (own[:, 1:] & ~scored[:, :-1]).any()
+    always = np.broadcast_to(drawn(coin, truth=0.0, scored=scored, seed=seed), scored.shape)
+    assert (always[:, 1:] == scored[:, :-1]).all()
+    assert not drawn(coin, truth=1.0, scored=scored, seed=seed).any()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_shares_a_coin(whole: bool):
+    """Rows agree in the steps of a step coin, steps in the rows of a sequence coin, none for tokens."""
+    scored = np.random.default_rng(1).random((40, 50)) < (1.0 if whole else 0.6)
+    predicted = scored[:, :-1]
+    own = {
+        coin: np.broadcast_to(drawn(coin, truth=0.5, scored=scored), scored.shape)[:, 1:]
+        for coin in COINS
+    }
+
+    def shared(coin: Coin, axis: int) -> bool:
+        """Whether along an axis the predicted tokens are all own or all true."""
+        some, all_ = own[coin].any(axis=axis), (own[coin] | ~predicted).all(axis=axis)
+        return bool((some == all_).all())
+
+    assert shared("step", 0)
+    assert not shared("step", 1)
+    assert shared("sequence", 1)
+    assert not shared("sequence", 0)
+    assert not shared("token", 0)
+    assert not shared("token", 1)
+
+
+def test_one_row_stands_for_all_where_all_strings_agree():
+    whole = np.ones((4, 6), dtype=bool)
+    assert drawn("step", truth=0.5, scored=whole).shape == (1, 6)
+    assert drawn("token", truth=0.5, scored=whole).shape == (4, 6)
+    whole[2, 3] = False
+    assert drawn("step", truth=0.5, scored=whole).shape == (4, 6)
+
+
+@pytest.mark.parametrize("coin", COINS)
+def test_coins_come_up_true_as_often_as_asked(coin: Coin):
+    scored = np.ones((300, 301), dtype=bool)
+    own = drawn(coin, truth=0.3, scored=scored)
+    spread = 5 * np.sqrt(0.3 * 0.7 / {"token": 90_000, "step": 300, "sequence": 300}[coin])
+    assert own[:, 1:].mean() == pytest.approx(0.7, abs=spread)

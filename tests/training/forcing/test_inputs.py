@@ -1,0 +1,450 @@
+"""The model's own tokens: found by either stage, for every model, as the step-by-step loop finds them."""
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from seqtune.models import LSTMSpec, ModelSpec
+from seqtune.models.model import SequenceModel
+from seqtune.models.transformer_spec import Prefix, TransformerSpec
+from seqtune.spec import members
+from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.task import Mask
+from seqtune.training.forcing import (
+    ARGMAX,
+    Constant,
+    Exact,
+    Feedback,
+    Parallel,
+    Sample,
+    draw_own,
+    mixed_inputs,
+)
+from seqtune.training.forcing.choices import Coin, StageSpec
+from seqtune.training.forcing.inputs import chosen, forced_inputs
+from tests.training.forcing.attention import Attention
+
+STRINGS, STEPS, VOCABULARY = 6, 14, 5
+SPECS: list[Any] = [
+    *(member() for member in members(ModelSpec)),
+    LSTMSpec(layers=3, width=16, embedding=8, head_layers=1),
+]
+MODELS: dict[str, Callable[[], SequenceModel]] = {
+    f"{spec.kind} {spec.hash()}": partial(
+        spec.build, vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=STEPS
+    )
+    for spec in SPECS
+} | {
+    "transformer with a prompt": partial(
+        TransformerSpec(masking=Prefix()).build,
+        vocab_size=VOCABULARY,
+        outputs=VOCABULARY,
+        max_length=STEPS,
+        prompt_length=4,
+    ),
+    "attention": Attention,
+    "attention with a prompt": lambda: Attention(prompt_length=4),
+}
+COINS: tuple[Coin, ...] = ("token", "step", "sequence")
+FEEDBACK: dict[str, Feedback] = {
+    "argmax": ARGMAX,
+    "sample": Feedback(
+        temperature=0.7,
+        uniforms=torch.from_numpy(
+            np.random.default_rng(4).random((STRINGS, STEPS), dtype=np.float32)
+        ),
+    ),
+}
+
+every_model = pytest.mark.parametrize("name", MODELS)
+every_coin = pytest.mark.parametrize("coin", COINS)
+every_feedback = pytest.mark.parametrize("feedback", FEEDBACK.values(), ids=FEEDBACK)
+
+
+def built(name: str) -> SequenceModel:
+    """In double precision, with logits far enough from each other that its tokens vary."""
+    torch.manual_seed(0)
+    model = MODELS[name]().double()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(3)
+    return model
+
+
+def truth_tokens() -> Tensor:
+    return torch.randint(
+        0, VOCABULARY, (STRINGS, STEPS), generator=torch.Generator().manual_seed(1)
+    )
+
+
+def own_mask(coin: Coin, *, truth: float = 0.4, prompt: int = 0) -> Mask:
+    scored = np.ones((STRINGS, STEPS), dtype=bool)
+    scored[:, : max(prompt - 1, 0)] = False
+    return draw_own(coin, truth=truth, scored=scored, generator=np.random.default_rng(2))
+
+
+def fed_back(logits: Tensor, *, feedback: Feedback, at: int) -> Tensor:
+    """The token of every string, its cumulative probabilities searched one by one."""
+    if feedback.uniforms is None:
+        return logits.argmax(dim=-1)
+    cumulative = (logits.detach() / feedback.temperature).softmax(dim=-1).cumsum(dim=-1).numpy()
+    numbers = feedback.uniforms[:, at].numpy()
+    found = [
+        np.searchsorted(row, number, side="right")
+        for row, number in zip(cumulative, numbers, strict=True)
+    ]
+    return torch.tensor(found)
+
+
+def plain_loop(
+    model: SequenceModel, tokens: Tensor, *, own: Mask, feedback: Feedback
+) -> tuple[Tensor, Tensor]:
+    """Inputs and logits of scheduled sampling as it is usually written: step after step, with gradients.
+
+    Every step reads its whole prefix again, so that it can be any model's.
+    """
+    given = max(model.prompt_length, 1)
+    own = np.broadcast_to(own, tuple(tokens.shape))
+    inputs, logits = tokens[:, :given], [model(tokens[:, :given])]
+    for t in range(given, tokens.shape[1]):
+        predicted = fed_back(logits[-1][:, -1], feedback=feedback, at=t)
+        token = torch.where(torch.tensor(own[:, t]), predicted, tokens[:, t])
+        inputs = torch.cat([inputs, token[:, None]], dim=1)
+        logits.append(model(inputs)[:, -1:])
+    return inputs, torch.cat(logits, dim=1)
+
+
+@every_model
+@every_coin
+@every_feedback
+def test_two_stages_give_the_gradient_of_the_step_by_step_loop(
+    name: str, coin: Coin, feedback: Feedback
+):
+    model, tokens = built(name), truth_tokens()
+    own = own_mask(coin, prompt=model.prompt_length)
+
+    def gradient(logits: Tensor) -> Tensor:
+        loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
+
+    inputs, logits = plain_loop(model, tokens, own=own, feedback=feedback)
+    staged = mixed_inputs(model, tokens, own=own, feedback=feedback)
+    assert torch.equal(staged, inputs)
+    assert not torch.equal(staged, tokens)
+    plain = gradient(logits)
+    assert float(plain.norm()) > 0.01
+    assert float((plain - gradient(model(staged))).abs().max()) < 1e-6
+
+
+def test_the_gradient_agrees_with_torchs_own_loop_in_single_precision():
+    """One call of the LSTM a time step, as the experiment that this project descends from has it."""
+    torch.manual_seed(0)
+    model = LSTMSpec(layers=2, width=32, embedding=16).build(vocab_size=5, outputs=5, max_length=40)
+    tokens, targets = torch.randint(0, 5, (2, 8, 40))
+    own = draw_own(
+        "step", truth=0.5, scored=np.ones((8, 40), bool), generator=np.random.default_rng(0)
+    )
+    fed, state, rows = tokens[:, 0], None, []
+    for t in range(40):
+        if t > 0:
+            fed = rows[-1].argmax(dim=-1) if own[0, t] else tokens[:, t]
+        hidden, state = model.lstm(model.embedding(fed)[:, None], state)  # pyright: ignore
+        rows.append(model.head(hidden[:, 0]))  # pyright: ignore[reportCallIssue]
+    gradients = []
+    for logits in (torch.stack(rows, dim=1), model(mixed_inputs(model, tokens, own=own))):
+        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        parts = torch.autograd.grad(loss, list(model.parameters()))
+        gradients.append(torch.cat([part.flatten() for part in parts]))
+    assert float(gradients[0].norm()) > 0.01
+    assert float((gradients[0] - gradients[1]).abs().max()) < 1e-6
+
+
+@every_model
+@every_coin
+@every_feedback
+@pytest.mark.parametrize("truth", [0.4, 0.0])
+def test_passes_until_nothing_changes_are_the_exact_stage(
+    name: str, coin: Coin, feedback: Feedback, truth: float
+):
+    model, tokens = built(name), truth_tokens()
+    own = own_mask(coin, truth=truth, prompt=model.prompt_length)
+    exact = mixed_inputs(model, tokens, own=own, feedback=feedback)
+    until = mixed_inputs(model, tokens, own=own, stage=Parallel(passes=None), feedback=feedback)
+    assert torch.equal(until, exact)
+    assert not torch.equal(exact, tokens)
+
+
+@every_model
+def test_one_pass_is_not_the_exact_stage(name: str):
+    model, tokens = built(name), truth_tokens()
+    own = own_mask("token", truth=0.0, prompt=model.prompt_length)
+    exact = mixed_inputs(model, tokens, own=own)
+    assert not torch.equal(mixed_inputs(model, tokens, own=own, stage=Parallel()), exact)
+
+
+@every_model
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_so_many_own_tokens_are_exact_after_so_many_passes(name: str, passes: int):
+    model, tokens = built(name), truth_tokens()
+    own = own_mask("token", prompt=model.prompt_length)
+    exact = mixed_inputs(model, tokens, own=own)
+    found = mixed_inputs(model, tokens, own=own, stage=Parallel(passes=passes))
+    settled = torch.from_numpy(own.cumsum(axis=1) <= passes)
+    assert torch.equal(found[settled], exact[settled])
+    assert torch.equal(found[torch.from_numpy(~own)], tokens[torch.from_numpy(~own)])
+
+
+@every_model
+@every_feedback
+def test_one_pass_mixes_in_what_is_predicted_from_the_truth(name: str, feedback: Feedback):
+    model, tokens = built(name), truth_tokens()
+    own = own_mask("token", prompt=model.prompt_length)
+    found = mixed_inputs(model, tokens, own=own, stage=Parallel(passes=1), feedback=feedback)
+    logits = model(tokens)
+    for t in range(1, STEPS):
+        predicted = fed_back(logits[:, t - 1], feedback=feedback, at=t)
+        assert torch.equal(
+            found[:, t], torch.where(torch.tensor(own[:, t]), predicted, tokens[:, t])
+        )
+
+
+def test_passes_end_when_nothing_changes():
+    model = Attention()
+    free = mixed_inputs(model, truth_tokens(), own=own_mask("step", truth=0.0))
+    model.calls.clear()
+    for passes in (None, 9):
+        stage = Parallel(passes=passes)
+        again = mixed_inputs(model, free, own=own_mask("step", truth=0.0), stage=stage)
+        assert torch.equal(again, free)
+    assert model.calls == [("forward", (STRINGS, STEPS))] * 2
+
+
+def test_more_passes_than_own_time_steps_are_not_made():
+    model = Attention()
+    own = np.zeros((1, STEPS), dtype=bool)
+    own[0, [3, 9]] = True
+    mixed_inputs(model, truth_tokens(), own=own, stage=Parallel(passes=50))
+    assert [name for name, _ in model.calls] == ["forward", "forward"]
+
+
+def test_a_run_of_true_tokens_is_read_by_one_call_and_the_rest_not_at_all():
+    model = Attention()
+    own = np.zeros((1, STEPS), dtype=bool)
+    own[0, [5, 6, 9]] = True
+    mixed_inputs(model, truth_tokens(), own=own)
+    assert model.calls == [
+        ("prefill", (STRINGS, 5)),
+        ("step", (STRINGS,)),
+        ("prefill", (STRINGS, 3)),
+    ]
+
+
+@pytest.mark.parametrize("stage", [Exact(), Parallel()])
+@every_feedback
+def test_strings_that_read_nothing_of_their_own_are_left_out(stage: StageSpec, feedback: Feedback):
+    model, tokens = Attention(), truth_tokens()
+    own = own_mask("step", truth=0.0).repeat(STRINGS, axis=0)
+    whole = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+    own[[0, 3]] = False
+    model.calls.clear()
+    part = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+    assert {shape[0] for _, shape in model.calls} == {STRINGS - 2}
+    assert torch.equal(part[[0, 3]], tokens[[0, 3]])
+    assert torch.equal(part[[1, 2, 4, 5]], whole[[1, 2, 4, 5]])
+
+
+@pytest.mark.parametrize("stage", [Exact(), Parallel()])
+def test_nothing_is_read_where_nothing_is_its_own(stage: StageSpec):
+    model, tokens = Attention(), truth_tokens()
+    own = np.zeros((STRINGS, STEPS), dtype=bool)
+    assert mixed_inputs(model, tokens, own=own, stage=stage) is tokens
+    assert model.calls == []
+
+
+@pytest.mark.parametrize("stage", [Exact(), Parallel(passes=2)])
+@pytest.mark.parametrize("training", [True, False])
+def test_no_dropout_is_applied_no_gradient_recorded_and_the_mode_kept(
+    stage: StageSpec, training: bool
+):
+    torch.manual_seed(0)
+    model = Attention(dropout=0.5)
+    own = own_mask("token")
+    expected = mixed_inputs(model.eval(), truth_tokens(), own=own, stage=stage)
+    model.train(training)
+    tokens = truth_tokens()
+    found = mixed_inputs(model, tokens, own=own, stage=stage)
+    assert torch.equal(found, expected)
+    assert model.training is training
+    assert model.dropout.training is training
+    assert torch.equal(tokens, truth_tokens())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+class Asked(TorchDispatchMode):
+    """Counts the operations that have the host wait for the device to see a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[str] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = str(func.overloadpacket).removeprefix("aten.")
+        if name in ("_local_scalar_dense", "equal", "nonzero", "is_nonzero", "masked_select"):
+            self.waits.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@every_model
+@every_feedback
+def test_the_exact_stage_never_waits_for_a_device(name: str, feedback: Feedback):
+    model, tokens = built(name), truth_tokens()
+    own = own_mask("token", prompt=model.prompt_length)
+    own[2] = False
+    with Asked() as asked:
+        mixed_inputs(model, tokens, own=own, feedback=feedback)
+    assert asked.waits == []
+
+
+@every_feedback
+def test_passes_wait_only_to_see_whether_something_changed(feedback: Feedback):
+    for passes, waits in ((1, []), (3, ["equal", "equal"])):
+        with Asked() as asked:
+            mixed_inputs(
+                Attention(),
+                truth_tokens(),
+                own=own_mask("token"),
+                stage=Parallel(passes=passes),
+                feedback=feedback,
+            )
+        assert asked.waits == waits
+
+
+@every_model
+@every_feedback
+def test_the_exact_stage_is_in_single_precision_and_a_pass_in_that_of_the_training(
+    name: str, feedback: Feedback
+):
+    model, tokens = built(name).float(), truth_tokens()
+    own = own_mask("token", prompt=model.prompt_length)
+    for stage, most in ((Exact(), 0.0), (Parallel(), 0.1)):
+        whole = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            reduced = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+            assert model(tokens).dtype == torch.bfloat16
+        changed = float((whole != reduced).double().mean())
+        assert changed <= most
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_nothing_in_a_prompt_is_ever_the_models_own(at: int):
+    own = np.zeros((1, STEPS), dtype=bool)
+    own[0, at] = True
+    with pytest.raises(AssertionError, match="a prompt is given, not predicted"):
+        mixed_inputs(Attention(prompt_length=4), truth_tokens(), own=own)
+
+
+@pytest.mark.parametrize("prompt", [5, 9])
+def test_a_prompt_is_read_by_one_call(prompt: int):
+    model = Attention(prompt_length=prompt)
+    mixed_inputs(model, truth_tokens(), own=own_mask("step", truth=0.0, prompt=prompt))
+    assert model.calls[0] == ("prefill", (STRINGS, prompt))
+
+
+@every_coin
+def test_a_board_is_read_as_it_is_and_its_completion_is_the_models_own(coin: Coin):
+    task = LifeSpec(rows=3, columns=3).build()
+    batch = task.sample(7, generator=np.random.default_rng(0))
+    tokens = torch.from_numpy(batch.tokens)
+    torch.manual_seed(0)
+    model = LSTMSpec(width=8).build(
+        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    )
+    found = forced_inputs(
+        model,
+        tokens,
+        forcing=Constant(coin=coin),
+        truth=0.0,
+        scored=batch.scored,
+        generator=np.random.default_rng(0),
+    )
+    given = ~np.pad(batch.scored[:, :-1], ((0, 0), (1, 0)))
+    assert given[:, : task.prompt_length].all()
+    assert torch.equal(found[torch.from_numpy(given)], tokens[torch.from_numpy(given)])
+    predicted = model(found).argmax(dim=-1)[:, :-1]
+    own = torch.from_numpy(~given[:, 1:])
+    assert torch.equal(found[:, 1:][own], predicted[own])
+
+
+@pytest.mark.parametrize(
+    ("stage", "model", "calls"),
+    [
+        (None, Attention, {"forward"}),
+        (Exact(), Attention, {"prefill", "step"}),
+        (Parallel(passes=None), Attention, {"forward"}),
+    ],
+)
+def test_a_model_that_looks_back_is_asked_in_parallel_unless_told_otherwise(
+    stage: StageSpec | None, model: Callable[[], Attention], calls: set[str]
+):
+    asked = model()
+    forced(asked, stage=stage, truth=0.0)
+    assert {name for name, _ in asked.calls} == calls
+    assert len(asked.calls) == 1 or stage is not None
+
+
+def test_a_recurrent_model_is_asked_step_by_step_unless_told_otherwise():
+    model = built(next(name for name in MODELS if name.startswith("lstm")))
+    usual, exact, once = (
+        forced(model, stage=stage, truth=0.0) for stage in (None, Exact(), Parallel())
+    )
+    assert torch.equal(usual, exact)
+    assert not torch.equal(usual, once)
+
+
+def forced(model: SequenceModel, *, stage: StageSpec | None, truth: float, **more: Any) -> Tensor:
+    return forced_inputs(
+        model,
+        truth_tokens(),
+        forcing=Constant(stage=stage, **more),
+        truth=truth,
+        scored=np.ones((STRINGS, STEPS), dtype=bool),
+        generator=np.random.default_rng(0),
+    )
+
+
+def test_equal_generators_draw_equal_tokens_and_a_sample_is_no_argmax():
+    model = Attention()
+    sampled, again = (forced(model, stage=None, truth=0.3, feedback=Sample()) for _ in range(2))
+    assert torch.equal(sampled, again)
+    assert not torch.equal(sampled, forced(model, stage=None, truth=0.3))
+    cold = forced(model, stage=None, truth=0.3, feedback=Sample(temperature=1e-6))
+    assert torch.equal(cold, forced(model, stage=None, truth=0.3))
+
+
+def test_uniform_numbers_draw_each_token_as_often_as_it_is_probable():
+    logits = torch.tensor([2.0, -torch.inf, 0.5, 1.0, -torch.inf])
+    numbers = (torch.arange(10_000) + 0.5) / 10_000
+    for temperature in (0.5, 1.0, 3.0):
+        tokens = chosen(logits.expand(10_000, 5), temperature=temperature, uniforms=numbers)
+        shares = tokens.bincount(minlength=5) / 10_000
+        expected = (logits / temperature).softmax(dim=0)
+        assert float((shares - expected).abs().max()) < 2e-4
+
+
+@pytest.mark.parametrize("number", [0.0, float(np.nextafter(np.float32(1), np.float32(0)))])
+def test_the_outermost_numbers_draw_a_possible_token(number: float):
+    for row in itertools.product([-torch.inf, 0.0, 30.0], repeat=3):
+        if max(row) > -torch.inf:
+            logits = torch.tensor([row])
+            token = int(chosen(logits, temperature=1.0, uniforms=torch.tensor([number])))
+            assert row[token] > -torch.inf

@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.exam import Prompt
+from seqtune.training.generation import TOKENS_AT_ONCE, generate, rows_at_once
+from tests.oracle import Oracle
+
+
+def drawn(temperature: float, *, seed: int = 0) -> list[list[int]]:
+    """Strings of an oracle whose every choice is between equals, or certain."""
+    task = CfgSpec(grammar="cfg3b", height=1).build()
+    prompt = Prompt(
+        np.zeros((400, 1), dtype=np.int64), longest=4, stop=task.eos, temperature=temperature
+    )
+    generator = torch.Generator().manual_seed(seed)
+    return generate(Oracle(task.grammar), prompt, generator=generator).tolist()
+
+
+def test_temperature_0_takes_the_most_probable_token_every_time():
+    assert drawn(0.0) == [drawn(0.0)[0]] * 400
+
+
+@pytest.mark.parametrize("temperature", [1e-200, 1e-31, 1e-20, 0.5, 1.0, 100.0])
+def test_at_no_temperature_what_is_impossible_is_generated(temperature: float):
+    strings = {tuple(row) for row in drawn(temperature)}
+    assert strings <= {(3, 1, 4, 4), (1, 2, 3, 4)}
+
+
+def test_both_of_two_equals_are_taken_as_often():
+    first = [row[0] for row in drawn(1.0)]
+    assert set(first) == {1, 3}
+    # Within four standard errors of one half.
+    assert first.count(1) / 400 == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / 400))
+
+
+@pytest.mark.parametrize(("length", "longest"), [(1, 10), (100, 1_000), (10, TOKENS_AT_ONCE)])
+def test_as_many_prompts_are_taken_as_fit(length: int, longest: int):
+    rows = rows_at_once(Prompt(np.zeros((1, length), dtype=np.int64), longest=longest))
+    assert rows == 1 or rows * (length + longest) <= TOKENS_AT_ONCE
+    assert (rows + 1) * (length + longest) > TOKENS_AT_ONCE
