@@ -265,3 +265,22 @@ def test_a_wrong_task_in_a_sweep_is_told_with_its_line(tmp_path: Path):
     assert shown.stderr == (
         f"{path}:3: base.task.grammar: S: probabilities must sum to 1, but got 0.5 + 0.4 = 0.9\n"
     )
+
+
+@pytest.mark.slow
+def test_a_compiled_transformer_is_the_same_model(tmp_path: Path):
+    """By the command: torch's compiler cannot look through what checks shapes in tests."""
+    text = RUN.replace(
+        "{kind: lstm, width: 8, embedding: 8}",
+        "{kind: transformer, layers: 1, width: 16, heads: 2, head_width: 8}",
+    )
+    file = write(tmp_path / "run.yaml", text)
+    losses = []
+    for compile in ("false", "true"):
+        out = tmp_path / compile
+        words = ["train", file, "--out", out, "--set", f"training.compile={compile}"]
+        command = [sys.executable, "-m", "seqtune", *map(str, words)]
+        subprocess.run(command, check=True, capture_output=True, timeout=280)
+        assert RunDirectory(out).info()["state"] == "finished"
+        losses.append([m.metrics["valid/loss"] for m in RunDirectory(out).measurements()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seqtune import cli, probed
+from seqtune.cli.trained import probe
 from seqtune.record import record
 from seqtune.rundir import RunDirectory
 from seqtune.trained import load
@@ -181,4 +182,4 @@ def test_what_cannot_be_probed_is_told_in_a_line(
 def test_the_command_has_help_and_the_default_of_the_function():
     shown = CliRunner().invoke(cli.app, ["probe", "--help"], prog_name="seqtune")
     assert "Usage: seqtune probe" in shown.stdout
-    assert inspect.signature(cli.probe).parameters["strings"].default == probed.STRINGS
+    assert inspect.signature(probe).parameters["strings"].default == probed.STRINGS

@@ -130,8 +130,8 @@ class Recurrent(SequenceModel[RecurrentState]):
     def _reads_one_hot(self) -> bool:
         """Whether the lowest layer's product is smaller over the vocabulary than over the embedding.
 
-        It has to be the same function, without dropout between the two; and on a GPU, as in torch's GRU and
-        RNN, the weights have to be those of the module.
+        The function stays the same only without dropout in between. A GPU's kernel wants its weights in one
+        block, as the module has them, and on the CPU torch has a kernel for the LSTM alone.
         """
         return (
             self.spec.cell == "lstm"

@@ -23,13 +23,13 @@ from seqtune.training.data import Batches
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing import ForcingSpec
 from seqtune.training.forcing.inputs import forced_inputs
-from seqtune.training.measurement import DivergedError, Measurement, Progress
+from seqtune.training.measurement import Measurement, Progress
 from seqtune.training.optim import OptimizerSpec
 from seqtune.training.scoring import token_scores
 from seqtune.training.spec import DataSpec, TrainingSpec
-from seqtune.training.transfer import Fetched, Sent, Transfer
+from seqtune.training.tally import Tally
+from seqtune.training.transfer import Sent, Transfer
 
-HEARTBEAT_SECONDS = 0.5
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -165,7 +165,7 @@ def _epoch(
     epochs, steps = recipe.training.epochs, recipe.training.batches_per_epoch
     truths = recipe.forcing.truths(learner.epoch, epochs=epochs, steps=steps)
     coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
-    tally = _Tally(learner.model.device)
+    tally = Tally(learner.model.device)
     rate = math.nan
     transfer = Transfer(learner.model.device)
 
@@ -185,7 +185,7 @@ def _epoch(
             rate = _step(learner, tokens, targets=targets, scored=scored, count=count, tally=tally)
             learner.tokens += count
             if heartbeat is not None and tally.due():
-                heartbeat(tally.progress(learner, lr=rate))
+                heartbeat(tally.progress(step=learner.step, steps=recipe.training.steps, lr=rate))
     # Exact, so that the mean of equal values is that value.
     metrics = tally.metrics() | {"forcing": statistics.mean(truths), "lr": rate}
     return metrics | {"data_wait": batches.waited_seconds / tally.seconds}
@@ -219,7 +219,7 @@ def _step(
     targets: Tensor,
     scored: Tensor,
     count: int,
-    tally: "_Tally",
+    tally: Tally,
 ) -> float:
     """One optimizer step; returns its learning rate."""
     settings = learner.recipe.training
@@ -251,72 +251,6 @@ def _step(
     learner.step += 1
     tally.step(norm=norm.detach(), count=count)
     return rate
-
-
-class _Tally:
-    """Sums over an epoch, kept on the device until somebody asks."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(4, dtype=torch.float64, device=device)
-        self._tokens = 0
-        self._steps = 0
-        self._started = self._beat = time.perf_counter()
-        self._fetched: tuple[Fetched, int] | None = None
-
-    def add(self, *, loss: Tensor, correct: Tensor) -> None:
-        """A part of a step's strings: their nats, and how many of their tokens were right."""
-        self._sums[:2] += torch.stack([loss.double(), correct.double()])
-
-    def step(self, *, norm: Tensor, count: int) -> None:
-        """A step's norm of the gradient, and its scored tokens."""
-        # In half precision a step whose gradient overflows is skipped: it has no norm to average.
-        whole = torch.isfinite(norm)
-        self._sums[2:] += torch.stack([torch.where(whole, norm, 0).double(), whole.double()])
-        self._tokens += count
-        self._steps += 1
-
-    def due(self) -> bool:
-        """Whether it is time for a heartbeat, and its sums have come over from the device."""
-        if time.perf_counter() - self._beat < HEARTBEAT_SECONDS:
-            return False
-        if self._fetched is None:
-            self._fetched = Fetched(self._sums), self._tokens
-        return self._fetched[0].ready()
-
-    def progress(self, learner: Learner, *, lr: float) -> Progress:
-        """What a heartbeat says, once it is due."""
-        assert self._fetched is not None, "only asked when due"
-        fetched, tokens = self._fetched
-        self._beat, self._fetched = time.perf_counter(), None
-        metrics = self._metrics(fetched, tokens=tokens)
-        return Progress(
-            step=learner.step,
-            steps=learner.recipe.training.steps,
-            loss=metrics["train/loss"],
-            accuracy=metrics["train/accuracy"],
-            lr=lr,
-            tokens_per_second=metrics["tokens_per_second"],
-        )
-
-    @property
-    def seconds(self) -> float:
-        """Since the epoch began."""
-        return time.perf_counter() - self._started
-
-    def metrics(self) -> dict[str, float]:
-        """Those of the whole epoch so far; waits for the device."""
-        return self._metrics(Fetched(self._sums), tokens=self._tokens)
-
-    def _metrics(self, fetched: Fetched, *, tokens: int) -> dict[str, float]:
-        loss, correct, norm, norms = fetched.values()
-        if not math.isfinite(loss):
-            raise DivergedError(f"train/loss is {loss} within {self._steps} steps of the epoch")
-        return {
-            "train/loss": loss / tokens,
-            "train/accuracy": correct / tokens,
-            "grad_norm": norm / norms if norms else math.nan,
-            "tokens_per_second": tokens / self.seconds,
-        }
 
 
 def _cuda_devices(device: torch.device) -> list[int]:

@@ -20,6 +20,7 @@ from seqtune.source import FileError
 from seqtune.spec import SpecError
 from seqtune.trained import load
 from tests.models.transformers import (
+    MASKINGS,
     POSITIONS,
     every_combination,
     every_encoding_and_masking,
@@ -303,6 +304,17 @@ def test_what_does_not_go_together_is_told(fields: dict[str, Any], path: str, se
     [problem] = caught.value.problems
     assert str(problem).startswith(f"{path}: ")
     assert sentence in problem.message
+
+
+def test_all_but_four_encodings_and_maskings_go_together():
+    taken = {(spec.positions, spec.masking.kind) for spec in every_encoding_and_masking()}
+    pairs = {(positions, masking["kind"]) for positions in POSITIONS for masking in MASKINGS}
+    assert pairs - taken == {
+        ("xpos", "prefix"),
+        ("cope", "prefix"),
+        ("data_dependent_alibi", "prefix"),
+        ("data_dependent_alibi", "forgetful"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_bf16_learns_what_fp32_learns():
 
 
 def test_the_heartbeat_tells_where_a_run_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("seqtune.training.loop.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("seqtune.training.tally.HEARTBEAT_SECONDS", 0.0)
     spec = tiny()
     task = spec.task.build()
     beats: list[Progress] = []
