@@ -71,7 +71,8 @@ def load(
     info = directory.info()
     original = _parsed(info["spec"], path=path)
     _check_changeable(changes, original=original, changeable=changeable)
-    spec = _changed(info["spec"], changes=changes)
+    # A run is asked in single precision, which every device has, whatever it was trained in.
+    spec = _changed(info["spec"], changes={"training.precision": "fp32", **changes})
     task = original.task.build()
     _check_data(task, known=info.get("data_hash"), path=path)
     try:

@@ -103,7 +103,8 @@ class TransformerSpec(NetworkSpec):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of dropping a unit of the embedding, an attention weight or a hidden unit of the feed-forward."""
     flash: bool | None = None
-    """Whether attention is torch's fused kernel, which never holds the table of scores. It is the same
+    """Whether attention is torch's fused kernel, which never holds the table of scores; a table of what may be
+    seen, or of what distances add, it is still given (all maskings but causal; alibi). It is the same
     function. null is yes wherever the encoding allows it: with all but t5, dynamic and cope."""
     norm: Norm = "layer"
     """What is normed before attention, before feed-forward and last: mean and spread with learned gains

@@ -17,7 +17,7 @@ from seqtune.tasks.exam import Examination, Prompt, sit
 from seqtune.tasks.score import Score
 from seqtune.tasks.task import Batch, Floor, Task
 from seqtune.training.freely import own_inputs
-from seqtune.training.generation import generate
+from seqtune.training.generation import completed
 from seqtune.training.measurement import DivergedError
 from seqtune.training.scoring import StringScores, read, true_losses
 from seqtune.training.spec import EvaluationSpec
@@ -174,7 +174,7 @@ class Evaluator:
         generator.manual_seed(seeding.integer_seed(self.spec.seed, "generate", epoch))
 
         def complete(prompt: Prompt) -> np.ndarray:
-            return generate(model, prompt, generator=generator).cpu().numpy()
+            return completed(model, prompt, generator=generator)
 
         return sit(exam, complete=complete)
 

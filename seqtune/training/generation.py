@@ -1,5 +1,9 @@
 """What a model generates: completions of a prompt, token by token."""
 
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -17,6 +21,29 @@ TOKENS_AT_ONCE = 1 << 15
 def rows_at_once(prompt: Prompt) -> int:
     """How many prompts of this length, with their completions, fit into `TOKENS_AT_ONCE`."""
     return max(1, TOKENS_AT_ONCE // (prompt.tokens.shape[1] + prompt.longest))
+
+
+def completed(
+    model: SequenceModel, prompt: Prompt, *, generator: torch.Generator
+) -> npt.NDArray[np.int64]:
+    """Completions int64 [B, N] of all prompts, so many at a time as memory is meant for."""
+    rows = rows_at_once(prompt)
+    parts = [
+        generate(
+            model, replace(prompt, tokens=prompt.tokens[first : first + rows]), generator=generator
+        )
+        .cpu()
+        .numpy()
+        for first in range(0, len(prompt.tokens), rows)
+    ]
+    longest = max(part.shape[1] for part in parts)
+    # What ended earlier than others is filled up with its end; without one, all are of one length.
+    return np.concatenate(
+        [
+            np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=prompt.stop or 0)
+            for part in parts
+        ]
+    )
 
 
 @torch.no_grad()

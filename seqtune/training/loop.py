@@ -24,6 +24,7 @@ from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing import ForcingSpec
 from seqtune.training.forcing.inputs import forced_inputs
 from seqtune.training.measurement import Measurement, Progress
+from seqtune.training.micro_batch import largest_that_fits
 from seqtune.training.optim import OptimizerSpec
 from seqtune.training.scoring import token_scores
 from seqtune.training.spec import DataSpec, TrainingSpec
@@ -50,6 +51,7 @@ class Learner:
     Attributes:
         epoch: epochs done; `step` and `tokens` likewise.
         seconds: wall time spent, over all sittings.
+        micro_batch: strings that are worked on at once; None until that is known.
         seen: bool, which parts of the validation strings have been trained on; None before the first epoch.
         measurement: the last one yielded, None before the first epoch.
     """
@@ -69,6 +71,8 @@ class Learner:
         self.step = 0
         self.tokens = 0
         self.seconds = 0.0
+        fixed = recipe.training.micro_batch
+        self.micro_batch: int | None = None if fixed == "auto" else fixed
         self.seen: Mask | None = None
         self.measurement: Measurement | None = None
 
@@ -80,6 +84,7 @@ class Learner:
             "step": self.step,
             "tokens": self.tokens,
             "seconds": self.seconds,
+            "micro_batch": self.micro_batch,
             "seen": None if self.seen is None else torch.from_numpy(self.seen),
             "metrics": None if measured is None else dict(measured.metrics),
             "model": self.model.state_dict(),
@@ -94,6 +99,7 @@ class Learner:
         self.scaler.load_state_dict(state["scaler"])
         self.epoch, self.step = state["epoch"], state["step"]
         self.tokens, self.seconds = state["tokens"], state["seconds"]
+        self.micro_batch = state["micro_batch"]
         self.seen = None if state["seen"] is None else state["seen"].cpu().numpy()
         if state["metrics"] is not None:
             self.measurement = Measurement(
@@ -123,16 +129,19 @@ def train(
     """
     batches = _batches(learner, evaluator=evaluator)
     learner.model.train()
+    if learner.micro_batch is None:
+        learner.micro_batch = _micro_batch(learner)
     while learner.epoch < learner.recipe.training.epochs:
         started = time.perf_counter()
+        memory.start_measuring(learner.model.device)
         metrics = _epoch(learner, batches=batches, heartbeat=heartbeat)
+        metrics["peak_memory_bytes"] = memory.peak_bytes(learner.model.device)
         learner.epoch += 1
         learner.seen = batches.seen.copy()
         evaluation = evaluator.evaluate(learner.model, epoch=learner.epoch)
         metrics |= evaluation.metrics
         if len(learner.seen):
             metrics["valid/seen"] = float(learner.seen.mean())
-        metrics["peak_memory_bytes"] = memory.peak_bytes(learner.model.device)
         learner.seconds += time.perf_counter() - started
         learner.measurement = Measurement(
             epoch=learner.epoch,
@@ -155,6 +164,27 @@ def _batches(learner: Learner, *, evaluator: Evaluator) -> Batches:
         watched=evaluator.strings,
         seen=learner.seen,
     )
+
+
+def _micro_batch(learner: Learner) -> int:
+    """How many strings are worked on at once: all, or with `auto` as many as fit if all are longest."""
+    settings, device = learner.recipe.training, learner.model.device
+    if settings.micro_batch != "auto":
+        return settings.batch_size
+    # An optimizer of two running means takes their memory with its first step.
+    running = [torch.empty_like(weight) for weight in learner.model.parameters() for _ in range(2)]
+
+    def work(strings: int) -> None:
+        shape = (strings, learner.task.max_length)
+        tokens = torch.zeros(shape, dtype=torch.int64, device=device)
+        scored = torch.ones(shape, dtype=torch.bool, device=device)
+        _backward(learner, tokens, targets=tokens, scored=scored, count=scored.numel())
+        learner.optimizer.zero_grad(set_to_none=True)
+
+    with torch.random.fork_rng(devices=_cuda_devices(device)):
+        found = largest_that_fits(settings.batch_size, work=work)
+    del running
+    return found
 
 
 def _epoch(
@@ -209,6 +239,7 @@ def _read(
             truth=truth,
             scored=scored,
             generator=generator,
+            at_once=learner.micro_batch,
         )
 
 
@@ -232,16 +263,13 @@ def _step(
     )
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
-    dtype = PRECISIONS.get(settings.precision)
     learner.optimizer.zero_grad(set_to_none=True)
-    size = settings.micro_batch or len(tokens)
+    size = learner.micro_batch or len(tokens)
     for part in (slice(first, first + size) for first in range(0, len(tokens), size)):
-        with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
-            logits = learner.network(tokens[part])
-        losses, hits = token_scores(logits, targets=targets[part], scored=scored[part])
-        loss = losses.sum()
-        learner.scaler.scale(loss / count).backward()
-        tally.add(loss=loss.detach(), correct=hits.sum())
+        loss, correct = _backward(
+            learner, tokens[part], targets=targets[part], scored=scored[part], count=count
+        )
+        tally.add(loss=loss, correct=correct)
     learner.scaler.unscale_(learner.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(
         learner.model.parameters(), settings.clip_norm or math.inf
@@ -251,6 +279,19 @@ def _step(
     learner.step += 1
     tally.step(norm=norm.detach(), count=count)
     return rate
+
+
+def _backward(
+    learner: Learner, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """Adds the gradient of the nats of these strings over `count`; the nats, and how many tokens are right."""
+    dtype = PRECISIONS.get(learner.recipe.training.precision)
+    with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
+        logits = learner.network(tokens)
+    losses, hits = token_scores(logits, targets=targets, scored=scored)
+    loss = losses.sum()
+    learner.scaler.scale(loss / count).backward()
+    return loss.detach(), hits.sum()
 
 
 def _cuda_devices(device: torch.device) -> list[int]:

@@ -33,7 +33,7 @@ METRICS: dict[str, str] = {
     "grad_norm": "mean norm of the gradient before clipping",
     "data_wait": "share of the training time in which a step waited for its batch",
     "tokens_per_second": "scored tokens trained on a second, evaluation not counted",
-    "peak_memory_bytes": "most memory held: on the GPU, or by the process",
+    "peak_memory_bytes": "most memory held in the epoch's steps: on the GPU, or by the process",
 }
 """Every metric and its meaning, in the order of the columns."""
 

@@ -111,13 +111,14 @@ def read(
         tokens: what is read instead of the batch's own tokens.
         truth: the true distributions, as `Task.truth` gives them.
     """
-    sent = Transfer(model.device).send(batch.tokens, batch.targets, batch.scored)
+    transfer = Transfer(model.device)
+    sent = transfer.send(batch.tokens, batch.targets, batch.scored)
     own, targets, scored = sent.received()
     logits = model(own if tokens is None else tokens)
     losses, hits = token_scores(logits, targets=targets, scored=scored)
     found = None
     if truth is not None:
-        known, compared = Transfer(model.device).send(truth, batch.compared).received()
+        known, compared = transfer.send(truth, batch.compared).received()
         found = divergences(logits, truth=known, compared=compared)
     return TokenScores(losses.double(), hits, found)
 

@@ -1,10 +1,14 @@
 """How long, on what data and how precisely a model is trained, and how it is measured."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from seqtune.spec import ByKind, Spec
+
+
+def _written(value: Any) -> str:
+    return "text" if isinstance(value, str) else "number"
 
 
 class TrainingSpec(Spec):
@@ -14,9 +18,16 @@ class TrainingSpec(Spec):
     batches_per_epoch: int = Field(default=50, ge=1)
     batch_size: int = Field(default=64, ge=1)
     """Strings a step."""
-    micro_batch: int | None = Field(default=None, ge=1)
+    micro_batch: (
+        Annotated[
+            Annotated[int, Field(ge=1), Tag("number")] | Annotated[Literal["auto"], Tag("text")],
+            Discriminator(_written),
+        ]
+        | None
+    ) = None
     """Strings that are worked on at once, where a step's do not fit into memory together: their
-    gradients are summed, so that the step is the same. Null for all."""
+    gradients are summed, so that the step is the same. `auto` finds the fewest equal parts that fit, before
+    the first step; null is all at once."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """bf16 and fp16 by autocast; fp16 with loss scaling."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0

@@ -7,6 +7,7 @@ other. On a CPU a tensor shares the array's memory, and there is nothing to copy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
@@ -46,7 +47,8 @@ class Transfer:
 
     def send(self, *arrays: Array) -> Sent:
         """Starts copying, from whatever thread, and does not wait."""
-        tensors = tuple(torch.from_numpy(array) for array in arrays)
+        # A view with gaps would be copied once more on its way.
+        tensors = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays)
         if self._stream is None:
             return Sent(tensors)
         with torch.cuda.stream(self._stream):

@@ -28,7 +28,7 @@ def matrix_products(spec: TransformerSpec, *, tokens: float) -> float:
     "shape", [{}, {"glu": True}, {"kv_heads": 1}, {"ff_multiplier": 2.5}, {"masking": "prefix"}]
 )
 def test_a_transformer_has_its_closed_form(shape: dict[str, object], flash: bool):
-    spec = small(flash=flash, **shape)
+    spec = small(flash=flash, dropout=0.0, **shape)  # with dropout the CPU has no fused kernel
     found = training_flops_per_token(spec, task=LIFE, tokens=34.0)
     assert found == matrix_products(spec, tokens=34.0)
 

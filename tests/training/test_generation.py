@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from seqtune.models import LSTMSpec
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.exam import Prompt
-from seqtune.training.generation import TOKENS_AT_ONCE, generate, rows_at_once
+from seqtune.training.generation import TOKENS_AT_ONCE, completed, generate, rows_at_once
 from tests.oracle import Oracle
 
 
@@ -42,3 +43,11 @@ def test_as_many_prompts_are_taken_as_fit(length: int, longest: int):
     rows = rows_at_once(Prompt(np.zeros((1, length), dtype=np.int64), longest=longest))
     assert rows == 1 or rows * (length + longest) <= TOKENS_AT_ONCE
     assert (rows + 1) * (length + longest) > TOKENS_AT_ONCE
+
+
+def test_prompts_in_parts_are_completed_as_together(monkeypatch: pytest.MonkeyPatch):
+    model = LSTMSpec(width=8).build(vocab_size=5, outputs=5, max_length=32).eval()
+    prompt = Prompt(np.tile([[0], [1], [2]], (5, 1)), longest=9, stop=4, temperature=0.0)
+    together = completed(model, prompt, generator=torch.Generator())
+    monkeypatch.setattr("seqtune.training.generation.TOKENS_AT_ONCE", 25)
+    assert completed(model, prompt, generator=torch.Generator()).tolist() == together.tolist()

@@ -45,7 +45,7 @@ class CfgExam:
         samples = self._shown(whole, completions[:SAMPLES])
         if self.cut > 0:
             cut = self._prompt(self._beginnings(count, generator=generator))
-            completions = (yield cut) if len(cut.tokens) else np.empty((0, 1), dtype=np.int64)
+            completions = yield cut
             scores["generate/valid_cut"] = self._score(cut, completions)
             samples += tuple(
                 replace(each, title=f"cut {self.cut}, {each.title}")
@@ -67,9 +67,11 @@ class CfgExam:
         return Prompt(np.concatenate([bos, given], axis=1), longest=longest, stop=self.layout.eos)
 
     def _beginnings(self, count: int, *, generator: np.random.Generator) -> Tokens:
-        """The first tokens [B, c] of those of `count` strings that are longer than the cut."""
-        strings = Strings(*self.layout.language.sample_flat(count, generator))
-        longer = strings.take(np.flatnonzero(strings.lengths > self.cut))
+        """The first tokens [B, c] of those of `count` strings that are longer than the cut; of one at least."""
+        longer = Strings(np.empty(0, np.int64), offsets=np.zeros(1, np.int64))
+        while len(longer) == 0:
+            strings = Strings(*self.layout.language.sample_flat(count, generator))
+            longer = strings.take(np.flatnonzero(strings.lengths > self.cut))
         return longer.padded(fill=self.layout.eos, length=longer.lengths.max(initial=self.cut))[
             :, : self.cut
         ]

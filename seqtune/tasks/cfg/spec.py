@@ -19,6 +19,9 @@ WINDOW = 512
 CUT = 50
 """Tokens that the cut exam gives unless `cut` says otherwise; those of the cfg3 papers."""
 
+RARE = 0.01
+"""Strings that are longer than the cut must be more than this share: they are found by drawing."""
+
 LONGEST = 8_192
 """Most tokens of a string: what is found for every length, and every prefix, stays quick."""
 
@@ -79,6 +82,13 @@ class CfgSpec(LanguageSpec):
             raise problem(
                 f"must leave something of the longest string, which has {longest} tokens, "
                 f"but got {self.cut}; write at most {longest - 1}",
+                at="cut",
+            )
+        longer = float(self.language().length_distribution[self.cut + 1 :].sum())
+        if longer < RARE:
+            raise problem(
+                f"must leave something of more than {RARE:.0%} of the strings, but only "
+                f"{longer:.2g} of them are longer than {self.cut} tokens; write a smaller cut",
                 at="cut",
             )
 

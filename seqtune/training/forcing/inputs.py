@@ -25,6 +25,7 @@ def forced_inputs(
     truth: float,
     scored: Bool[np.ndarray, "B T"],
     generator: np.random.Generator,
+    at_once: int | None = None,
 ) -> Int[Tensor, "B T"]:
     """What the model reads of one training batch.
 
@@ -35,6 +36,7 @@ def forced_inputs(
         truth: probability of reading the truth.
         scored: where the next token is predicted.
         generator: of the coins and of the numbers that tokens are drawn by.
+        at_once: strings that a parallel pass may work on at once; None for all.
     """
     if truth == 1:
         return tokens
@@ -49,7 +51,18 @@ def forced_inputs(
         case _:
             assert_never(forcing.feedback)
     stage = forcing.stage or (Exact() if model.recurrent else Parallel())
-    return mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+    size = at_once if at_once is not None and isinstance(stage, Parallel) else len(tokens)
+    parts = [
+        mixed_inputs(
+            model,
+            tokens[part],
+            own=own if len(own) == 1 else own[part],
+            stage=stage,
+            feedback=feedback.of(part),
+        )
+        for part in (slice(first, first + size) for first in range(0, len(tokens), size))
+    ]
+    return torch.cat(parts)
 
 
 @torch.no_grad()
@@ -74,7 +87,8 @@ def chosen_inputs(
 
 def on_device(array: np.ndarray, *, device: torch.device) -> Tensor:
     """An array as a tensor, without waiting for what the device is at."""
-    tensor = torch.from_numpy(array)
+    # A view with gaps would be copied once more on its way.
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
     if device.type == "cuda":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
@@ -164,5 +178,8 @@ def chosen(
     if uniforms is None:
         return logits.argmax(dim=-1)
     # In double precision the sum stays above every float32 below 1 times itself: a token is always found.
-    cumulative = (logits.double() / temperature).softmax(dim=-1).cumsum(dim=-1)
+    logits = logits.double()
+    # Below the largest, so that a low temperature takes no logit beyond the largest float.
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / temperature
+    cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
     return (cumulative <= uniforms.unsqueeze(-1) * cumulative[..., -1:]).sum(dim=-1)

@@ -1,6 +1,6 @@
 """The choice of inputs: coins say where the model reads its own tokens, and a stage finds them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,10 @@ class Feedback:
 
     temperature: float = 1.0
     uniforms: "Tensor | None" = None
+
+    def of(self, rows: slice) -> "Feedback":
+        """That of some of the strings."""
+        return self if self.uniforms is None else replace(self, uniforms=self.uniforms[rows])
 
 
 ARGMAX = Feedback()

@@ -92,12 +92,16 @@ def test_only_strings_longer_than_the_cut_are_asked_for():
     assert cut.longest == 2
 
 
-def test_where_no_string_drawn_is_longer_nothing_is_asked_and_the_score_is_missing():
-    task = task_of(height=3, cut=26)  # one string in 2^9 has 27 tokens
+def test_strings_are_drawn_until_one_is_longer_than_the_cut():
+    task = task_of(height=3, cut=25)  # one string in 51 is longer
     found, asked = examined(task, count=3)
-    assert len(asked) == 1
-    assert found.scores["generate/valid_cut"].count == 0
-    assert np.isnan(found.scores["generate/valid_cut"].value)
+    assert len(asked) == 2
+    assert found.scores["generate/valid_cut"].count == len(asked[1].tokens) >= 1
+
+
+def test_a_cut_that_leaves_nearly_nothing_is_refused():
+    with pytest.raises(SpecError, match=r"cut: must leave something of more than 1%"):
+        CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 3, "cut": 26})
 
 
 @pytest.mark.parametrize(
