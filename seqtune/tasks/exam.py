@@ -126,9 +126,10 @@ Exam: TypeAlias = Generator[Prompt, npt.NDArray[np.int64], Examination]
 
 def sit(exam: Exam, *, complete: Callable[[Prompt], npt.NDArray[np.int64]]) -> Examination:
     """Takes an exam: `complete` answers every prompt."""
-    try:
-        prompt = next(exam)
-        while True:
-            prompt = exam.send(complete(prompt))
-    except StopIteration as end:
-        return end.value
+    completions: npt.NDArray[np.int64] | None = None
+    while True:
+        try:
+            prompt = next(exam) if completions is None else exam.send(completions)
+        except StopIteration as end:
+            return end.value
+        completions = complete(prompt)
