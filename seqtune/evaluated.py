@@ -35,6 +35,9 @@ FLOORED = {"valid/loss": "loss", "valid/accuracy": "accuracy"}
 WIDTH = 140
 """Columns of what is printed where there is no terminal to fit it to."""
 
+ROUNDING = 1e-9
+"""A standard error below so small a share of its value is what rounding leaves of none."""
+
 PLACES = 6
 """Most decimals of a score; smaller ones are written as powers of ten."""
 
@@ -236,7 +239,7 @@ def written(score: Score) -> str:
     value, error = score.value, score.standard_error
     if math.isnan(value):
         return "none"
-    if math.isnan(error) or error == 0:
+    if math.isnan(error) or error <= ROUNDING * abs(value):
         return f"{value:.4g}"
     places = 1 - math.floor(math.log10(error))
     if places > PLACES:

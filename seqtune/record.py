@@ -14,6 +14,7 @@ from seqtune import provenance, seeding
 from seqtune.models.model import SequenceModel, trainable_parameters
 from seqtune.run import NO_FP16_ON_CPU, RunSpec
 from seqtune.rundir import RunDirectory
+from seqtune.source import FileError
 from seqtune.tasks.picture import paint
 from seqtune.tasks.task import Task
 from seqtune.training import checkpoint, memory
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
 log = logging.getLogger(__name__)
+
+CHANGED_DATA = "the data have changed since the run began"
 
 
 def record(
@@ -78,6 +81,28 @@ def record(
             directory.end("finished")
 
 
+def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
+    """Makes sure that a run can begin or go on here and now, before anything is written.
+
+    Raises:
+        FileError: if its device is not here, or its data or its checkpoint are not what they were.
+    """
+    try:
+        device = choose_device(spec.training)
+    except RuntimeError as error:
+        raise FileError(f"{directory.path}: {error}") from None
+    if not directory.exists() or directory.info()["state"] != "running":
+        return
+    known, found = directory.info().get("data_hash"), spec.task.build().data_hash
+    if known not in (None, found):
+        raise FileError(f"{directory.path}: {CHANGED_DATA}: {known}, {found}")
+    if directory.checkpoint.exists():
+        try:
+            checkpoint.load(directory.checkpoint, run=spec.hash(), device=device)
+        except checkpoint.CheckpointError as error:
+            raise FileError(f"{error}; move it away to begin the run anew") from None
+
+
 def build_model(spec: RunSpec, *, task: Task, device: torch.device) -> SequenceModel:
     """The model with the fresh weights that the spec's seed gives, the same on every device."""
     with torch.random.fork_rng(devices=[]):
@@ -121,7 +146,7 @@ def _recorded(
     task = spec.task.build()
     known = directory.info().get("data_hash")
     if known not in (None, task.data_hash):
-        raise RuntimeError(f"the data have changed since the run began: {known}, {task.data_hash}")
+        raise RuntimeError(f"{CHANGED_DATA}: {known}, {task.data_hash}")
     learner = _learner(spec, task=task, device=device)
     if directory.checkpoint.exists():
         learner.restore(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))

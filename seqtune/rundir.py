@@ -95,11 +95,12 @@ class RunDirectory:
         self._write_info({**self.info(), **changes})
 
     def end(self, state: State, *, reason: str | None = None, error: str | None = None) -> None:
-        """Notes how the run ended; what was only needed to go on is removed."""
+        """Notes how the run ended; its checkpoint goes, unless it failed for what may pass."""
         if error is not None:
             replace_text(self.error, error)
         self.update({"state": state, "reason": reason})
-        self.checkpoint.unlink(missing_ok=True)
+        if state != "failed":
+            self.checkpoint.unlink(missing_ok=True)
 
     def append(self, measurement: Measurement) -> None:
         """Adds a row to measurements.csv."""

@@ -45,7 +45,11 @@ class Spec(BaseModel):
     """A frozen description. Unknown fields are refused; types are strict ("3" is no number)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
     @classmethod

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from seqtune.record import record
+from seqtune.record import check_startable, record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.training import measurement as measured
@@ -15,7 +15,11 @@ def train_with_bar(
     """Records a run and shows how it goes; returns its state and the reason, if any.
 
     Ctrl-C ends the sitting: the state is then `running`, and another sitting goes on.
+
+    Raises:
+        FileError: if the run cannot begin or go on here and now; nothing is changed.
     """
+    check_startable(spec, directory=directory)
     steps = spec.training.steps
     with Progress(
         TextColumn("epoch {task.fields[epoch]}/" + str(spec.training.epochs)),

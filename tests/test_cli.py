@@ -4,9 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
+from seqtune.record import record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.source import read_yaml
@@ -265,6 +267,38 @@ def test_a_wrong_task_in_a_sweep_is_told_with_its_line(tmp_path: Path):
     assert shown.stderr == (
         f"{path}:3: base.task.grammar: S: probabilities must sum to 1, but got 0.5 + 0.4 = 0.9\n"
     )
+
+
+def test_a_run_that_cannot_go_on_is_told_and_left_as_it_is(tmp_path: Path):
+    """A torn checkpoint and one of another spec: nothing is half-loaded, nothing is lost."""
+    file, out = write(tmp_path / "run.yaml", RUN), tmp_path / "run"
+    recording = record(RunSpec.parse(read_yaml(file).data), directory=RunDirectory(out))
+    next(recording)
+    recording.close()
+    whole = RunDirectory(out).checkpoint.read_bytes()
+    other = tmp_path / "other"
+    assert call("train", file, "--out", other, "--set", "seed=1").exit_code == 0
+    for bad, expected in ((b"torn", "is torn or no checkpoint"), (whole[:-99], "is torn")):
+        RunDirectory(out).checkpoint.write_bytes(bad)
+        done = call("train", file, "--out", out)
+        assert done.exit_code == 2
+        assert expected in done.stderr
+        assert "move it away to begin the run anew" in done.stderr
+        assert RunDirectory(out).info()["state"] == "running"
+        assert RunDirectory(out).checkpoint.read_bytes() == bad
+    RunDirectory(out).checkpoint.write_bytes(whole)
+    assert call("train", file, "--out", out).exit_code == 0
+    assert [m.epoch for m in RunDirectory(out).measurements()] == [1, 2, 3]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
+@pytest.mark.parametrize("setting", ["training.device=cuda", "training.precision=fp16"])
+def test_what_needs_a_gpu_is_told_before_anything_is_written(tmp_path: Path, setting: str):
+    file = write(tmp_path / "run.yaml", RUN)
+    done = call("train", file, "--out", tmp_path / "run", "--set", setting)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -54,6 +54,8 @@ def test_a_run_tells_how_it_ended(run: RunDirectory):
     run.end("failed", reason="error: ValueError: no", error="Traceback ...")
     assert (run.info()["state"], run.info()["reason"]) == ("failed", "error: ValueError: no")
     assert run.error.read_text() == "Traceback ..."
+    assert run.checkpoint.exists()
+    run.end("finished")
     assert not run.checkpoint.exists()
 
 

@@ -4,18 +4,32 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqtune.models import LSTMSpec, ModelSpec
+from seqtune.models import LSTMSpec, ModelSpec, TransformerSpec
 from seqtune.models.model import SequenceModel
+from seqtune.models.transformer_spec import Causal
 from seqtune.spec import members
 from tests.models.recurrents import every_recurrent
 from tests.models.transformers import every_encoding_and_masking
+
+
+def is_alike(spec: LSTMSpec | TransformerSpec) -> bool:
+    """Whether it mixes what other specs have all of, or none: left to the slow tests."""
+    match spec:
+        case LSTMSpec():
+            extras = {spec.layer_norm, spec.residual, spec.tie_embeddings, spec.layers > 1}
+            return len(extras) > 1
+        case TransformerSpec():
+            return spec.positions != "rotary" and not isinstance(spec.masking, Causal)
+
 
 SPECS = [
     *(member() for member in members(ModelSpec)),
     LSTMSpec(layers=1, width=8, embedding=6),
     LSTMSpec(layers=3, width=8, embedding=4, head_layers=2, dropout=0.3),
-    *every_recurrent(),
-    *every_encoding_and_masking(),
+    *(
+        pytest.param(spec, marks=[pytest.mark.slow] if is_alike(spec) else [])
+        for spec in (*every_recurrent(), *every_encoding_and_masking())
+    ),
 ]
 PROMPT = 4
 """Tokens of the prompt, for models that let one see itself."""

@@ -142,6 +142,7 @@ def test_the_norm_comes_after_the_sum_with_the_input():
     torch.testing.assert_close(upper.mean(dim=-1), torch.zeros(3, 7))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [1, FUSED - 1, FUSED, FUSED + 3])
 @pytest.mark.parametrize("spec", every_recurrent(), ids=lambda spec: spec.hash())
 def test_reading_goes_on_alike_by_steps_and_by_the_kernel(spec: LSTMSpec, tokens: int):
