@@ -4,11 +4,21 @@ from pathlib import Path
 
 from seqtune.report import folder, render
 from seqtune.report.results import Results, load
-from seqtune.report.sections import cells, comparison, curves, measured, provenance, samples, states
+from seqtune.report.sections import (
+    cells,
+    comparison,
+    curves,
+    free,
+    measured,
+    provenance,
+    samples,
+    states,
+)
 
 SECTIONS = (
     measured.section,
     comparison.section,
+    free.section,
     curves.section,
     samples.section,
     cells.section,
@@ -23,7 +33,8 @@ __all__ = ["SECTIONS", "Results", "build", "load"]
 def build(root: Path) -> Path:
     """Writes the report on the runs below `root` to `root/report` and returns the path of report.md.
 
-    Besides it: trials.csv, curves.csv, cells.csv, and figures/ with a PNG, an SVG and a CSV for each.
+    Besides it: trials.csv, curves.csv, cells.csv, figures/ with a PNG, an SVG and a CSV for each, and
+    tables/ with the data of tables that have some of their own.
 
     Raises:
         FileError: if there is no such directory, or no run in it.
@@ -35,11 +46,15 @@ def build(root: Path) -> Path:
         render.write_csv(results.runs, path=new / "trials.csv")
         render.write_csv(results.curves, path=new / "curves.csv")
         render.write_csv(results.cells, path=new / "cells.csv")
-        figures = new / render.FIGURES
+        figures, tables = new / render.FIGURES, new / render.TABLES
         figures.mkdir()
         for section in sections:
             for chart in section.charts:
                 render.write_chart(chart, folder=figures)
+            for table in section.tables:
+                if table.name:
+                    tables.mkdir(exist_ok=True)
+                    render.write_csv(table.data, path=tables / f"{table.name}.csv")
         text = render.markdown(results, sections=sections)
         (new / "report.md").write_text(text, encoding="utf-8")
     return root / "report" / "report.md"

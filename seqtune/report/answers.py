@@ -19,10 +19,12 @@ class Answer:
 
     Attributes:
         name: of the cell, in few words.
-        cell: its whole label.
+        label: of the cell, in full.
+        cell: as runs and CSV files have it.
     """
 
     name: str
+    label: str
     cell: str
     run: str
     epoch: int
@@ -52,10 +54,11 @@ def answers(results: Results) -> Answers | None:
         return None
     ranked = sorted_by(rows, metric=results.metric)["run"].head(MOST_CELLS)
     chosen = rows[rows["run"].isin(list(ranked))]
-    names = grid.names(chosen, compared=results.compared)
+    names = grid.names(chosen, naming=results.naming)
     found = {
         row["run"]: Answer(
             name=name,
+            label=results.naming.cells[row["cell"]],
             cell=str(row["cell"]),
             run=row["run"],
             epoch=results.generated[row["run"]].epoch,

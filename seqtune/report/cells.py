@@ -1,17 +1,22 @@
 """A row a cell: what its confirm runs say, what its search chose, and what became of every run."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from seqtune.report.frames import frame
 from seqtune.report.recorded import Place, RecordedRun, compared_paths, tuned_paths
-from seqtune.report.statistics import t_interval
+from seqtune.report.statistics import Estimate, t_interval
 from seqtune.report.values import plain
 from seqtune.rundir import STATES
-from seqtune.training.measurement import HIGHER_IS_BETTER
+from seqtune.training.measurement import FREE, HIGHER_IS_BETTER, METRICS
+
+ESTIMATED = tuple(
+    name for name in METRICS if name in FREE or name in ("valid/loss", "generate/valid")
+)
+"""Besides the sweep's own metric: what tells a model that reads the truth from one that reads itself."""
 
 
 def cells_frame(
@@ -21,6 +26,8 @@ def cells_frame(
 
     A cell's value is the mean of the metric's last value over its finished confirm runs. A run that was
     made outside any sweep was selected from nothing: it stands for its cell as a confirm run does.
+    The same runs' means of other scores have the columns `free/loss.n`, `free/loss.mean`,
+    `free/loss.ci_low` and `free/loss.ci_high`, and so on for every metric of `ESTIMATED` that any run has.
 
     Args:
         runs: the frame of `runs_frame`.
@@ -32,10 +39,12 @@ def cells_frame(
     rows = [
         _row(group, places=places, metric=metric) for _, group in runs.groupby("cell", sort=False)
     ]
+    measured = [name for name in ESTIMATED if f"{name}.last" in runs]
     columns = (
         *("arm", "cell", *compared, "n", "mean", "ci_low", "ci_high", "std", "best_trial_value"),
         *(f"best.{path}" for path in tuned),
         *(*STATES, "search_trials", "parameters", "flops", "seconds", "floor.loss"),
+        *(column for name in measured for column in estimate_columns(name)),
     )
     return frame(rows, columns=columns)
 
@@ -63,12 +72,17 @@ def ranked(
     return runs["run"].map(flags).astype(bool)
 
 
+def estimate_columns(metric: str) -> tuple[str, str, str, str]:
+    """The columns of a metric's number of runs, mean, and 95 % interval."""
+    return f"{metric}.n", f"{metric}.mean", f"{metric}.ci_low", f"{metric}.ci_high"
+
+
 def _row(group: pd.DataFrame, *, places: Mapping[str, Place], metric: str) -> dict[str, Any]:
     place = places[group["run"].iloc[0]]
     finished = group[group["state"] == "finished"]
     selected = _best(finished[finished["phase"] == "search"], metric=metric)
     ranked = _scored(group[group["ranked"]], metric=metric)
-    estimate = t_interval([float(value) for value in ranked["score"]])
+    estimate = _estimate(group, metric=metric)
     # Those whose value is shown: the confirm runs, else the chosen trial, else whatever there is.
     shown = next(each for each in (ranked, selected, group) if len(each))
     settings = next((each for each in (selected, ranked) if len(each)), None)
@@ -90,7 +104,21 @@ def _row(group: pd.DataFrame, *, places: Mapping[str, Place], metric: str) -> di
         "flops": _mean(shown["flops"]),
         "seconds": float(pd.to_numeric(group["seconds"]).sum()),
         "floor.loss": _mean(shown["floor.loss"]),
+        **{name: value for each in ESTIMATED for name, value in _columns(group, metric=each)},
     }
+
+
+def _columns(group: pd.DataFrame, *, metric: str) -> Iterable[tuple[str, float]]:
+    """One metric's estimate, by the names of its columns."""
+    found = _estimate(group, metric=metric)
+    values = (found.n, found.mean, found.low, found.high)
+    return zip(estimate_columns(metric), values, strict=True)
+
+
+def _estimate(group: pd.DataFrame, *, metric: str) -> Estimate:
+    """Over those runs of a cell that stand for it."""
+    ranked = _scored(group[group["ranked"]], metric=metric)
+    return t_interval([float(value) for value in ranked["score"]])
 
 
 def _scored(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from seqtune.report import labels
+from seqtune.report.naming import Naming
 from seqtune.report.values import is_missing, order
 
 
@@ -49,40 +50,37 @@ def layouts(cells: pd.DataFrame, *, compared: Iterable[str]) -> dict[Layout, pd.
     return {each: cells.iloc[positions] for each, positions in found.items()}
 
 
-def names(cells: pd.DataFrame, *, compared: Iterable[str]) -> list[str]:
+def names(cells: pd.DataFrame, *, naming: Naming) -> list[str]:
     """What tells cells apart, in few words: the arm and the compared values that differ between them."""
     arms = ["" if is_missing(arm) else str(arm) for arm in cells["arm"]]
-    paths = [path for path in compared if cells[path].nunique(dropna=False) > 1]
-    short = labels.short_names(paths)
+    paths = [path for path in naming.compared if cells[path].nunique(dropna=False) > 1]
     found: list[str] = []
     for arm, (_, cell) in zip(arms, cells.iterrows(), strict=True):
-        settings = labels.settings({path: cell[path] for path in paths}, names=short)
-        parts = (arm if len(set(arms)) > 1 else "", settings)
+        parts = (arm if len(set(arms)) > 1 else "", naming.settings(cell, paths=paths))
         found.append(", ".join(part for part in parts if part))
     if all(found) and len(set(found)) == len(found):
         return found
-    return [labels.clipped(str(cell), longest=28) for cell in cells["cell"]]
+    return [naming.brief[cell] for cell in cells["cell"]]
 
 
 def named_groups(
-    cells: pd.DataFrame, *, groups: Sequence[Hashable], compared: Iterable[str]
+    cells: pd.DataFrame, *, groups: Sequence[Hashable], naming: Naming
 ) -> dict[Hashable, list[str]]:
-    """Group -> what makes it: values of one compared path if that decides, else the labels of its cells.
+    """Group -> what makes it: values of one compared path if that decides, else the names of its cells.
 
     Args:
         cells: to be told apart.
         groups: of each cell, the group that it belongs to.
-        compared: the compared paths, of which those of the task are tried first.
+        naming: of the sweep; of its compared paths those of the task are tried first.
     """
-    paths = list(compared)
-    short = labels.short_names(paths)
-    for path in task_first(paths):
+    short = labels.short_names(naming.compared)
+    for path in task_first(naming.compared):
         owners: dict[str, set[Hashable]] = {}
         for value, group in zip(cells[path], groups, strict=True):
-            owners.setdefault(f"{short[path]}={labels.value(value)}", set()).add(group)
+            owners.setdefault(f"{short[path]}={naming.value(value, path=path)}", set()).add(group)
         if not cells[path].isna().any() and all(len(each) == 1 for each in owners.values()):
             return _turned((name, group) for name, (group,) in owners.items())
-    return _turned(zip(cells["cell"], groups, strict=True))
+    return _turned(zip((naming.cells[cell] for cell in cells["cell"]), groups, strict=True))
 
 
 def _turned(named: Iterable[tuple[str, Hashable]]) -> dict[Hashable, list[str]]:

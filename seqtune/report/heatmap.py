@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from seqtune.report import drawing, grid, labels
+from seqtune.report.naming import Naming
 from seqtune.report.values import is_missing
 
 TILE_WIDTH, TILE_HEIGHT = 1.3, 0.74
@@ -25,15 +26,18 @@ WIDEST = 13.0
 class _Axis:
     path: str
     values: list[Any]
-
-    @property
-    def texts(self) -> list[str]:
-        return [labels.value(value, longest=24) for value in self.values]
+    texts: list[str]
 
 
 @drawing.styled
 def heat_map(
-    cells: pd.DataFrame, *, layout: grid.Layout, metric: str, scale: Normalize, title: str
+    cells: pd.DataFrame,
+    *,
+    layout: grid.Layout,
+    metric: str,
+    scale: Normalize,
+    title: str,
+    naming: Naming,
 ) -> Figure:
     """Draws the cells of one layout.
 
@@ -43,13 +47,13 @@ def heat_map(
         metric: names the colour bar.
         scale: shared by all heat maps of a report, so that one colour means one value.
         title: of the whole figure.
+        naming: of the sweep.
     """
     assert layout.x is not None
     assert layout.y is not None
-    x = _Axis(layout.x, grid.values(cells, path=layout.x))
-    y = _Axis(layout.y, grid.values(cells, path=layout.y))
+    x, y = (_axis(cells, path=path, naming=naming) for path in (layout.x, layout.y))
     panel_width = max(TILE_WIDTH * len(x.values), 2.2)
-    panels = list(_panels(cells, paths=layout.panels))
+    panels = list(_panels(cells, paths=layout.panels, naming=naming))
     titles = [drawing.broken(name, width=panel_width) for name, _ in panels]
     x_texts = [drawing.broken(text, width=panel_width / len(x.values)) for text in x.texts]
     rows, columns = grid.shape(len(panels), most_columns=int(WIDEST / (panel_width + 0.6)))
@@ -83,17 +87,23 @@ def _name_axes(grid_of_axes: np.ndarray, *, x: _Axis, y: _Axis, panels: int) -> 
         axes.set_xlabel(x.path)
 
 
-def _panels(cells: pd.DataFrame, *, paths: tuple[str, ...]) -> Iterator[tuple[str, pd.DataFrame]]:
+def _axis(cells: pd.DataFrame, *, path: str, naming: Naming) -> _Axis:
+    values = grid.values(cells, path=path)
+    return _Axis(path, values, texts=[naming.value(value, path=path) for value in values])
+
+
+def _panels(
+    cells: pd.DataFrame, *, paths: tuple[str, ...], naming: Naming
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """Title and cells of every panel: arms, crossed with the values of the further paths."""
     arms = list(dict.fromkeys(cells["arm"]))
     choices = [grid.values(cells, path=path) for path in paths]
-    names = labels.short_names(paths)
     for arm, *chosen in itertools.product(arms, *choices):
         inside = cells[cells["arm"] == arm]
         for path, value in zip(paths, chosen, strict=True):
             inside = inside[inside[path] == value]
         if len(inside):
-            settings = labels.settings(dict(zip(paths, chosen, strict=True)), names=names)
+            settings = naming.settings(inside.iloc[0], paths=paths)
             yield ", ".join(part for part in (arm, settings) if part), inside
 
 

@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
-from seqtune.report.values import is_missing
+from seqtune.report.values import is_block, is_missing
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 UNITS: dict[str, str] = {
@@ -104,15 +104,11 @@ def interval(low: float, *, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
-def value(value: Any, *, longest: int = 40) -> str:
-    """A hyperparameter's value: 0.003, adamw, null; a block is its kind and what was set in it."""
+def value(value: Any) -> str:
+    """A hyperparameter's value, in full: 0.003, adamw, null; a block is its kind and what was set in it."""
     if is_missing(value):
         return ""
-    if isinstance(value, Real):
-        text = f"{value:g}" if not isinstance(value, Integral) else str(value)
-    else:
-        text = _unfolded(str(value))
-    return clipped(text, longest=longest)
+    return _brief(value) if isinstance(value, Real) else _unfolded(str(value))
 
 
 def clipped(text: str, *, longest: int) -> str:
@@ -131,12 +127,6 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
     return {path: name if names.count(name) == 1 else path for path, name in last.items()}
 
 
-def settings(values: Mapping[str, Any], *, names: Mapping[str, str]) -> str:
-    """Paths with their values in one line: `layers 2, width 64`; what is missing is left out."""
-    given = {path: each for path, each in values.items() if not is_missing(each)}
-    return ", ".join(f"{names[path]} {value(each)}" for path, each in given.items())
-
-
 def plural(count: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
@@ -151,7 +141,7 @@ def counts(values: Iterable[int], *, name: str = "n") -> str:
 
 
 def _unfolded(text: str) -> str:
-    if not text.startswith("{"):
+    if not is_block(text):
         return text
     try:
         block = json.loads(text)
@@ -170,10 +160,17 @@ def _brief(data: Any) -> str:
             )
             return f"{kind} ({fields})" if kind and fields else kind or fields
         case list() if any(isinstance(each, dict) for each in data):
-            return "; ".join(" ".join(_brief(part) for part in each.values()) for each in data)
+            return "; ".join(_entry(each) for each in data)
         case list():
             return f"[{', '.join(_brief(each) for each in data)}]"
+        case None | bool():
+            return json.dumps(data)
         case float():
-            return f"{data:g}"
+            # Every digit, so that no two numbers are written alike.
+            return repr(float(data)).removesuffix(".0")
         case _:
             return str(data)
+
+
+def _entry(data: Any) -> str:
+    return " ".join(map(_brief, data.values())) if isinstance(data, dict) else _brief(data)

@@ -9,6 +9,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from seqtune.report import drawing, grid, labels
+from seqtune.report.distinct import distinct
+from seqtune.report.naming import Naming
 from seqtune.report.values import is_missing
 
 MOST_NAMED = 14
@@ -19,7 +21,9 @@ Seeds = Mapping[str, Sequence[float]]
 
 
 @drawing.styled
-def along_path(cells: pd.DataFrame, *, path: str, seeds: Seeds, metric: str, title: str) -> Figure:
+def along_path(
+    cells: pd.DataFrame, *, path: str, seeds: Seeds, metric: str, title: str, naming: Naming
+) -> Figure:
     """A series for every arm over the values of a compared path.
 
     Args:
@@ -28,50 +32,61 @@ def along_path(cells: pd.DataFrame, *, path: str, seeds: Seeds, metric: str, tit
         seeds: drawn as small rings beside the means.
         metric: the y axis.
         title: of the figure.
+        naming: of the sweep.
     """
     values = grid.values(cells, path=path)
+    names = [naming.value(value, path=path) for value in values]
     arms = list(dict.fromkeys(cells["arm"]))
     width = min(max(5.0, 1.6 + 0.9 * len(values) * len(arms)), 13.0)
-    figure = drawing.new_figure(width=width, height=4.0, title=title)
-    plot = _Plot(figure.subplots(), metric=metric, upright=True)
+    texts = _broken(names, room=(width - 1.2) / len(values))
+    # Names too long to stand side by side stand one below another.
+    upright = texts is not None
+    height = 4.0 if upright else 1.4 + 0.38 * len(values) * len(arms)
+    figure = drawing.new_figure(width=width if upright else 8.0, height=height, title=title)
+    plot = _Plot(figure.subplots(), metric=metric, upright=upright, series=len(arms))
     plot.fit(cells, seeds=seeds)
+    plot.name_places(texts or names, of=path)
     step = 0.8 / len(arms)
     for rank, arm in enumerate(arms):
         for _, row in cells[cells["arm"] == arm].iterrows():
             place = values.index(row[path]) + step * (rank - (len(arms) - 1) / 2)
             plot.draw(row, place=place, seeds=seeds.get(row["cell"], ()), rank=rank)
         plot.axes.plot([], [], **_marker(rank), label=arm)
-    room = (width - 1.2) / len(values)
-    names = [labels.value(value, longest=24) for value in values]
-    texts = [drawing.broken(name, width=room, letter=1 / 12) for name in names]
-    plot.axes.set_xticks(range(len(values)), texts)
-    plot.axes.set_xlim(-0.6, len(values) - 0.4)
-    plot.axes.set_xlabel(path)
     if arms != [""]:
         figure.legend(loc="outside lower left", ncols=min(len(arms), 4))
     return figure
 
 
 @drawing.styled
-def one_below_another(cells: pd.DataFrame, *, seeds: Seeds, metric: str, title: str) -> Figure:
+def one_below_another(
+    cells: pd.DataFrame, *, seeds: Seeds, metric: str, title: str, naming: Naming
+) -> Figure:
     """A line for every cell; the arguments are those of `along_path`."""
     figure = drawing.new_figure(width=7.2, height=1.4 + 0.38 * len(cells), title=title)
     plot = _Plot(figure.subplots(), metric=metric, upright=False)
     plot.fit(cells, seeds=seeds)
     for line, (_, row) in enumerate(cells.iterrows()):
         plot.draw(row, place=line, seeds=seeds.get(row["cell"], ()), rank=0)
-    plot.axes.set_yticks(range(len(cells)), [_line_name(row) for _, row in cells.iterrows()])
-    plot.axes.set_ylim(len(cells) - 0.4, -0.6)
-    plot.axes.tick_params(axis="y", length=0)
+    whole = [row["arm"] or naming.cells[row["cell"]] for _, row in cells.iterrows()]
+    plot.name_places(distinct(whole, longest=48))
     return figure
+
+
+def _broken(names: Sequence[str], *, room: float) -> list[str] | None:
+    """Names in lines of so many inches; None if that takes more than two lines, or breaks a word."""
+    texts = [drawing.broken(name, width=room, letter=1 / 12) for name in names]
+    whole = all(text.split() == name.split() for text, name in zip(texts, names, strict=True))
+    return texts if whole and drawing.line_count(texts) <= 2 else None
 
 
 class _Plot:
     """Axes with the metric along one side and places along the other; upright has the metric at the left."""
 
-    def __init__(self, axes: Axes, *, metric: str, upright: bool) -> None:
+    def __init__(self, axes: Axes, *, metric: str, upright: bool, series: int = 1) -> None:
         self.axes = axes
         self._upright = upright
+        # Beside the mean, and nearer to it than to that of the next series.
+        self._beside = -0.08 if upright else 0.24 / series
         self._named = True
         self._value_axis: Axis = axes.yaxis if upright else axes.xaxis
         separator = "\n" if upright else ", "
@@ -98,6 +113,19 @@ class _Plot:
                 self.axes.set(xscale="log", xlim=(low, high))
         drawing.plain_ticks(self._value_axis, log=log)
 
+    def name_places(self, names: Sequence[str], *, of: str = "") -> None:
+        """Writes the names of places 0, 1, ... along their axis, from left to right or from top to bottom."""
+        first, last = -0.6, len(names) - 0.4
+        if self._upright:
+            self.axes.set_xticks(range(len(names)), names)
+            self.axes.set_xlim(first, last)
+            self.axes.set_xlabel(of)
+        else:
+            self.axes.set_yticks(range(len(names)), names)
+            self.axes.set_ylim(last, first)
+            self.axes.set_ylabel(of)
+            self.axes.tick_params(axis="y", length=0)
+
     def draw(self, row: pd.Series, *, place: float, seeds: Sequence[float], rank: int) -> None:
         """A cell: its mean with the figure beside it, its interval as a line, its seeds as rings."""
         if is_missing(row["value"]):
@@ -105,7 +133,7 @@ class _Plot:
             return
         value, colour = float(row["value"]), drawing.COLOURS[rank % len(drawing.COLOURS)]
         if len(seeds) > 1:
-            beside = [place + (-0.08 if self._upright else 0.24)] * len(seeds)
+            beside = [place + self._beside] * len(seeds)
             ring = {"marker": "o", "ms": 3.5, "mfc": "none", "mec": colour, "mew": 0.8}
             self._line(beside, seeds, ls="", **ring)
         if not is_missing(row["low"]):
@@ -145,7 +173,3 @@ def _marker(rank: int) -> dict[str, Any]:
         "ms": 6,
         "ls": "",
     }
-
-
-def _line_name(row: pd.Series) -> str:
-    return labels.clipped(row["arm"] or row["cell"], longest=48)

@@ -1,9 +1,10 @@
 """What linear probes found in a run: a heat map of layers by levels for every target, and its numbers."""
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,57 +18,91 @@ from matplotlib.patches import Rectangle
 from seqtune.report import drawing, labels
 from seqtune.report.render import write_chart
 from seqtune.report.section import Chart
-from seqtune.training.reading import TARGETS, ProbeTarget, Reading, greatest_error, signed
+from seqtune.training.reading import TARGETS, ProbeTarget, Reading, signed
 
 TILE_WIDTH, TILE_HEIGHT = 0.78, 0.46
 """Inches: enough for a score and what training added."""
 NARROWEST = 6.5
 """Inches: enough for the caption."""
+NARROWEST_PANEL = 1.6
+"""Tiles: enough for the longest word of a heading."""
 GAP = 0.25
 """Between the layers and what is told without one, in tiles."""
 
 
 def write(
-    readings: Sequence[Reading], *, name: str, title: str, caption: str, folder: Path
+    readings: Sequence[Reading],
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    title: str,
+    caption: str,
+    folder: Path,
 ) -> list[Path]:
     """Writes a CSV file, and a figure as PNG and SVG; says where they are.
 
+    Each takes the place of one of its name when it is whole.
+
     Args:
         readings: of every layer of one run, by target, level and layer.
+        rows: the same for the CSV file, each with how it was measured.
         name: stem of the files.
         title: of the figure.
-        caption: what was fitted and scored, to stand below the figure.
+        caption: what was fitted and scored and how far it may be off, to stand below the figure.
         folder: where they are written.
+
+    Raises:
+        OSError: if they cannot be written there, with a name.
     """
-    data = pd.DataFrame([reading.to_data() for reading in readings]).astype({"layer": "Int64"})
+    data = pd.DataFrame(rows).astype({"layer": "Int64"})
+    meanings = [
+        f"{TARGETS[target].title.capitalize()}: {TARGETS[target].meaning}."
+        for target in _panels(readings)
+    ]
+    whole = "\n".join([*meanings, caption])
+    figure = drawn(readings, title=title, caption=whole)
+    chart = Chart(name, title, caption=whole, figure=figure, data=data)
+    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "png", "svg")]
+    try:
+        with TemporaryDirectory(dir=folder, prefix=f".{name}.") as partial:
+            write_chart(chart, folder=Path(partial))
+            for path in paths:
+                (Path(partial) / path.name).replace(path)
+    except OSError as error:
+        # A full disk does not say which file had no room.
+        raise OSError(error.errno, error.strerror or str(error), str(paths[0])) from error
+    return paths
+
+
+def _panels(readings: Sequence[Reading]) -> dict[ProbeTarget, list[Reading]]:
     panels: dict[ProbeTarget, list[Reading]] = {}
     for reading in readings:
         panels.setdefault(reading.target, []).append(reading)
-    meanings = [
-        f"{TARGETS[target].title.capitalize()}: {TARGETS[target].meaning}." for target in panels
-    ]
-    error = f"Standard errors are at most {greatest_error(readings):.3f}."
-    whole = "\n".join([*meanings, f"{caption} {error}"])
-    figure = _figure(panels, title=title, caption=whole)
-    write_chart(Chart(name, title, caption=whole, figure=figure, data=data), folder=folder)
-    return [folder / f"{name}.{suffix}" for suffix in ("csv", "png", "svg")]
+    return panels
 
 
 @drawing.styled
-def _figure(panels: Mapping[ProbeTarget, Sequence[Reading]], *, title: str, caption: str) -> Figure:
-    columns = [len({each.level for each in own}) for own in panels.values()]
-    shown = list(itertools.chain(*panels.values()))
-    layers = max(each.layer or 0 for each in shown)
+def drawn(readings: Sequence[Reading], *, title: str, caption: str) -> Figure:
+    """A panel for every target: layers by levels."""
+    panels = _panels(readings)
+    columns = [_columns(own) for own in panels.values()]
+    layers = max(each.layer or 0 for each in readings)
     width = max(NARROWEST, TILE_WIDTH * sum(columns) + 0.35 * len(columns) + 1.9)
     lines = [drawing.broken(line, width=width, letter=1 / 16) for line in caption.splitlines()]
     text = "\n".join(lines)
-    height = TILE_HEIGHT * (layers + 1) + 1.4 + 0.14 * (text.count("\n") + 1)
+    headings = [
+        _heading(target, width=TILE_WIDTH * own)
+        for target, own in zip(panels, columns, strict=True)
+    ]
+    height = TILE_HEIGHT * (layers + 1) + 1.1
+    height += 0.14 * (drawing.line_count([text]) + drawing.line_count(headings))
     figure = drawing.new_figure(width=width, height=height, title=title)
-    lowest = min(each.score.value for each in shown)
+    lowest = min(each.score.value for each in readings)
     scale = Normalize(math.floor(10 * lowest) / 10, 1.0)
     row = figure.subplots(1, len(panels), squeeze=False, sharey=True, width_ratios=columns)[0]
-    for axes, (target, own) in zip(row, panels.items(), strict=True):
-        _panel(axes, own, target=target, scale=scale)
+    for axes, own, heading in zip(row, panels.values(), headings, strict=True):
+        _panel(axes, own, scale=scale)
+        axes.set_title(heading)
     _colour_bar(figure, row, scale=scale)
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
@@ -76,9 +111,19 @@ def _figure(panels: Mapping[ProbeTarget, Sequence[Reading]], *, title: str, capt
     return figure
 
 
-def _panel(
-    axes: Axes, readings: Sequence[Reading], *, target: ProbeTarget, scale: Normalize
-) -> None:
+def _heading(target: ProbeTarget, *, width: float) -> str:
+    """A panel's target and score in lines of at most so many inches."""
+    explained = TARGETS[target]
+    parts = (f"{explained.title}:", explained.score.replace("_", " "))
+    return "\n".join(drawing.broken(part, width=width) for part in parts)
+
+
+def _columns(readings: Sequence[Reading]) -> float:
+    """Width of a panel in tiles; one of few levels is wider than these, for its heading."""
+    return max(NARROWEST_PANEL, len({each.level for each in readings}))
+
+
+def _panel(axes: Axes, readings: Sequence[Reading], *, scale: Normalize) -> None:
     levels = list(dict.fromkeys(each.level for each in readings))
     scores = {(each.level, each.layer, each.model): each.score.value for each in readings}
     layers = sorted({each.layer for each in readings if each.layer is not None})
@@ -92,12 +137,10 @@ def _panel(
     heights = [-GAP, *layers]
     axes.set_yticks(heights, ["majority\nclass", *(f"layer {layer}" for layer in layers)])
     axes.set_xticks(range(len(levels)), levels)
-    axes.set_xlim(-0.5, len(levels) - 0.5)
+    axes.set_xlim(-0.5, _columns(readings) - 0.5)
     axes.set_ylim(-GAP - 0.5, layers[-1] + 0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    explained = TARGETS[target]
-    axes.set_title(f"{explained.title}:\n{explained.score.replace('_', ' ')}")
 
 
 def _tile(

@@ -10,8 +10,8 @@ from seqtune.report import drawing, labels
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Listing, Section, Table
 
-FIGURES = "figures"
-"""Folder of the charts' files, beside the report."""
+FIGURES, TABLES = "figures", "tables"
+"""Folders of the charts' files and of the tables' data, beside the report."""
 
 
 def markdown(results: Results, *, sections: Iterable[Section]) -> str:
@@ -73,7 +73,8 @@ def _chart(chart: Chart, *, number: int) -> Iterator[str]:
 
 def _table(table: Table, *, number: int) -> Iterator[str]:
     if table.caption:
-        yield f"**Table {number}.** {escaped(table.caption)}"
+        data = f" ([data]({TABLES}/{table.name}.csv))" if table.name else ""
+        yield f"**Table {number}.** {escaped(table.caption)}{data}"
     frame = table.frame
     fields = [[_field(value) for value in row] for row in frame.itertuples(index=False)]
     right = [all(_is_number(field) for field in column) for column in zip(*fields, strict=True)]

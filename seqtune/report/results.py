@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from seqtune.report.best import best_runs
 from seqtune.report.cells import cells_frame, ranked
 from seqtune.report.frames import RUN_COLUMNS
 from seqtune.report.generated import Generated
+from seqtune.report.naming import Naming, naming
 from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
 from seqtune.rundir import RunDirectory
 
@@ -58,6 +60,11 @@ class Results:
     best: pd.DataFrame
     generated: Mapping[str, Generated]
     provenance: Provenance
+
+    @cached_property
+    def naming(self) -> Naming:
+        """What the compared values and the cells are called."""
+        return naming(self.cells, compared=self.compared)
 
 
 def load(root: Path) -> Results:

@@ -34,7 +34,7 @@ def _table(name: str, *, answers: Answers) -> Table | None:
     best = answers.best
     if _key(best, name) is None:
         return None
-    whose = "" if len(answers.shown) == 1 else f", of the best cell ({best.cell})"
+    whose = "" if len(answers.shown) == 1 else f", of the best cell ({best.label})"
     if len(answers.shown) > 1 and best.cell == best.run:
         whose = ", of the best run"
     rows = [{column: _field(value) for column, value in row.items()} for row in _rows(best, name)]

@@ -3,7 +3,7 @@
 All text is plain: whoever renders it escapes it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -29,10 +29,19 @@ class Chart:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table: text as it stands, numbers as the renderer writes them."""
+    """A table: text as it stands, numbers as the renderer writes them.
+
+    Attributes:
+        caption: what is shown, and what n is.
+        frame: as it is read.
+        name: stem of the file with its data; empty if it has none of its own.
+        data: the numbers behind it, with every digit.
+    """
 
     caption: str
     frame: pd.DataFrame
+    name: str = ""
+    data: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, eq=False)

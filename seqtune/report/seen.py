@@ -25,12 +25,16 @@ def sentences(results: Results) -> str:
         where = "" if len(shares) == 1 else " in every cell"
         return f"Of the validation strings, {texts[0]} were also trained on{where}. {MEANING}"
     cells = results.cells[results.cells["cell"].isin(list(shares))]
-    groups = grid.named_groups(cells, groups=texts, compared=results.compared)
+    groups = grid.named_groups(cells, groups=texts, naming=results.naming)
     if sum(len(names) for names in groups.values()) <= MOST_NAMED:
         told = "; ".join(f"{text} in {', '.join(names)}" for text, names in groups.items())
     else:
         low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
-        told = f"from {labels.percent(shares[low])} in {low} to {labels.percent(shares[high])} in {high}"
+        ends = (
+            f"{labels.percent(shares[cell])} in {results.naming.cells[cell]}"
+            for cell in (low, high)
+        )
+        told = f"from {' to '.join(ends)}"
     return f"Share of validation strings that were also trained on: {told}. {MEANING}"
 
 

@@ -24,6 +24,11 @@ def order(value: Any) -> tuple[int, float, str]:
     return (0, float(value), "") if isinstance(value, Real) else (1, 0.0, str(value))
 
 
+def is_block(value: Any) -> bool:
+    """Whether a value in a frame is the text of a block, or of a list of blocks."""
+    return isinstance(value, str) and value.startswith(("{", "[{"))
+
+
 def is_missing(value: Any) -> bool:
     """Whether there is no value: None, NaN or NA."""
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))

@@ -8,6 +8,7 @@ import numpy as np
 
 from seqtune.rundir import RunDirectory, State
 from seqtune.spec import assigned
+from seqtune.sweep.names import text_of
 from seqtune.tasks.exam import Examination, Sample
 from seqtune.tasks.score import Score
 from seqtune.training.measurement import Measurement
@@ -63,7 +64,9 @@ def make_run(
     settings = {**(compared or {}), **(tuned or {}), "seed": seed}
     sweep = None
     if compared is not None:
-        label = ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in compared.items())
+        label = ", ".join(
+            f"{path.rpartition('.')[2]}={text_of(value)}" for path, value in compared.items()
+        )
         sweep = {
             "name": "made",
             "question": "How deep?",

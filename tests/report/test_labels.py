@@ -55,6 +55,10 @@ def test_an_interval_is_written_to_the_place_where_its_bounds_differ(
         ('{"kind":"cosine","floor":0.1}', "cosine (floor 0.1)"),
         ('{"kind":"cosine"}', "cosine"),
         ("{no json", "{no json"),
+        (0.1234567891, "0.1234567891"),
+        ('{"kind":"constant","truth":null,"by":true}', "constant (truth null, by true)"),
+        ('[{"epochs":3,"truth":1.0},{"epochs":7,"truth":null}]', "3 1; 7 null"),
+        ('{"masks":[{"kind":"window","length":8},"causal"]}', "masks window 8; causal"),
         (
             '{"kind":"reversed","schedule":{"kind":"linear","floor":0.5}}',
             "reversed (schedule linear (floor 0.5))",

@@ -9,7 +9,7 @@ from tests.report.made import boards, texts
 
 
 def answer(name: str, examination: Examination) -> Answer:
-    return Answer(name, cell=name, run=f"run-{name}", epoch=3, examination=examination)
+    return Answer(name, label=name, cell=name, run=f"run-{name}", epoch=3, examination=examination)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from seqtune.report import labels
+from seqtune.report.naming import together
 from seqtune.report.results import Results
 from seqtune.report.section import Section, Table
 from seqtune.report.shown import shown
@@ -12,13 +13,7 @@ def section(results: Results) -> Section:
     """A row a cell."""
     values = shown(results)
     cells = values.cells
-    columns: dict[str, object] = {}
-    if any(cells["arm"]):
-        columns["arm"] = cells["arm"]
-    columns |= {path: cells[path].map(labels.value) for path in results.compared}
-    if not results.compared:
-        columns["cell"] = cells["cell"]
-    columns["n"] = cells["n"]
+    columns: dict[str, object] = {**results.naming.columns(cells), "n": cells["n"]}
     if values.confirmed:
         columns[f"mean {results.metric}"] = cells["value"]
         columns["95 % interval"] = [
@@ -26,7 +21,7 @@ def section(results: Results) -> Section:
         ]
     if cells["best_trial_value"].notna().any():
         columns["best search trial"] = cells["best_trial_value"]
-    columns |= {f"best {path}": cells[f"best.{path}"].map(_tuned) for path in results.tuned}
+    columns |= {f"best {path}": _tuned(cells[f"best.{path}"]) for path in results.tuned}
     columns["parameters"] = cells["parameters"]
     caption = f"Cells. The value is {values.what}; {labels.direction(results.metric)}." + (
         " Tuned values are those of the best finished search trial." if results.tuned else ""
@@ -34,6 +29,9 @@ def section(results: Results) -> Section:
     return Section(title="Cells", tables=(Table(caption, pd.DataFrame(columns)),))
 
 
-def _tuned(value: object) -> str:
+def _tuned(values: pd.Series) -> list[str]:
     """Drawn from a continuum, a number needs three digits, not all of them."""
-    return labels.number(value) if isinstance(value, float) else labels.value(value)
+    names = together(value for value in values if not isinstance(value, float))
+    return [
+        labels.number(each) if isinstance(each, float) else names.get(each, "") for each in values
+    ]

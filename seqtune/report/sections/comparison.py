@@ -38,14 +38,21 @@ def _chart(
     data = cells[["arm", "cell", *paths, *values.columns]]
     seeds = _seeds(results, shown=values)
     several = any(len(each) > 1 for each in seeds.values())
+    naming = results.naming
     how = "Rings are the seeds, a line is the interval." if several else ""
     if layout.x is None:
-        figure = points.one_below_another(cells, seeds=seeds, metric=metric, title=title)
+        figure = points.one_below_another(
+            cells, seeds=seeds, metric=metric, title=title, naming=naming
+        )
     elif layout.y is None:
-        figure = points.along_path(cells, path=layout.x, seeds=seeds, metric=metric, title=title)
+        figure = points.along_path(
+            cells, path=layout.x, seeds=seeds, metric=metric, title=title, naming=naming
+        )
     else:
         scale = drawing.colour_scale(values.cells["value"])
-        figure = heatmap.heat_map(cells, layout=layout, metric=metric, scale=scale, title=title)
+        figure = heatmap.heat_map(
+            cells, layout=layout, metric=metric, scale=scale, title=title, naming=naming
+        )
         logarithmic = drawing.needs_log(values.cells["value"])
         how = "The colour scale is logarithmic. " if logarithmic else ""
         how += "Hatched: no such run, or none that has finished."

@@ -6,6 +6,7 @@ import pandas as pd
 
 from seqtune.report import floors, frames, labels, lines, references, shading
 from seqtune.report.grid import task_first
+from seqtune.report.naming import Naming
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
 from seqtune.report.values import is_missing
@@ -23,7 +24,8 @@ def section(results: Results) -> Section:
         if f"{metric}.last" in best and best[f"{metric}.last"].notna().any()
     )
     paragraphs: list[str] = [] if charts else ["No finished run has anything to draw."]
-    missing = [str(cell) for cell in results.cells["cell"] if cell not in set(best["cell"])]
+    names = results.naming.cells
+    missing = [names[cell] for cell in results.cells["cell"] if cell not in set(best["cell"])]
     if missing and charts:
         paragraphs.append(f"Without a finished run, and so without a curve: {'; '.join(missing)}.")
     return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
@@ -32,7 +34,7 @@ def section(results: Results) -> Section:
 def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
     arrangement = _arrangement(best, compared=results.compared)
     curves = [
-        _line(row, metric=metric, arrangement=arrangement, curves=results.curves)
+        _line(row, metric=metric, arrangement=arrangement, results=results)
         for _, row in best.iterrows()
     ]
     title = f"{metric} of the best run of each cell"
@@ -134,24 +136,21 @@ def _arrangement(best: pd.DataFrame, *, compared: tuple[str, ...]) -> _Arrangeme
 
 
 def _line(
-    row: pd.Series,
-    *,
-    metric: str,
-    arrangement: _Arrangement,
-    curves: pd.DataFrame,
+    row: pd.Series, *, metric: str, arrangement: _Arrangement, results: Results
 ) -> lines.Line:
+    naming, curves = results.naming, results.curves
     curve = curves[(curves["run"] == row["run"]) & (curves["metric"] == metric)]
     curve = curve.dropna(subset="value")
     arm = "" if is_missing(row["arm"]) else str(row["arm"])
     inside = {path: row[path] for path in arrangement.inside}
-    settings = labels.settings(inside, names=labels.short_names(inside))
-    panel = _panel_title(row, path=arrangement.panel)
+    settings = naming.settings(row, paths=inside)
+    panel = _panel_title(row, path=arrangement.panel, naming=naming)
     if arrangement.arms_apart:
         panel, arm = _joined(panel, arm), ""
     named = bool(inside) or arrangement.panel is not None or bool(arm)
     return lines.Line(
         panel=panel,
-        name=_joined(arm, settings) if named else labels.value(row["cell"], longest=28),
+        name=_joined(arm, settings) if named else naming.brief[row["cell"]],
         rank=next(iter(inside.values())) if len(inside) == 1 and not arm else None,
         tokens=[float(value) for value in curve["tokens"]],
         values=[float(value) for value in curve["value"]],
@@ -162,8 +161,10 @@ def _line(
     )
 
 
-def _panel_title(row: pd.Series, *, path: str | None) -> str:
-    return "" if path is None or is_missing(row[path]) else f"{path} = {labels.value(row[path])}"
+def _panel_title(row: pd.Series, *, path: str | None, naming: Naming) -> str:
+    if path is None or is_missing(row[path]):
+        return ""
+    return f"{path} = {naming.value(row[path], path=path)}"
 
 
 def _joined(*parts: str) -> str:

@@ -41,7 +41,7 @@ def _references(results: Results) -> list[Table]:
         return []
     cells = results.cells[results.cells["cell"].isin(list(given))]
     groups = references.grouped([given[cell] for cell in cells["cell"]])
-    named = grid.named_groups(cells, groups=groups, compared=results.compared)
+    named = grid.named_groups(cells, groups=groups, naming=results.naming)
     frame = pd.DataFrame(
         {"reference": list(dict.fromkeys(name for each in given.values() for name in each))}
     )

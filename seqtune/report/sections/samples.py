@@ -128,7 +128,7 @@ def _listings(found: Answers) -> Iterator[Listing]:
         texts = [sample for sample in cell.examination.samples if not sample.panels]
         if texts:
             chosen = evenly(texts, count=count)
-            name = f"{cell.cell}. " if len(found.shown) > 1 and cell.cell != cell.run else ""
+            name = f"{cell.label}. " if len(found.shown) > 1 and cell.cell != cell.run else ""
             caption = f"{name}{_listing_caption(cell, chosen=chosen, kept=len(texts))}"
             yield Listing(caption, lines=excerpts.lines(chosen))
 

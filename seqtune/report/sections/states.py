@@ -3,6 +3,7 @@
 import pandas as pd
 
 from seqtune.report import labels
+from seqtune.report.naming import Naming
 from seqtune.report.results import Results
 from seqtune.report.section import Section, Table
 from seqtune.rundir import STATES
@@ -11,7 +12,7 @@ from seqtune.rundir import STATES
 def section(results: Results) -> Section:
     """Every state counted in every cell; runs that failed, diverged or still run by name."""
     runs = results.runs
-    tables = [Table("Runs by state. Only finished runs are ranked.", _counts(results.cells))]
+    tables = [Table("Runs by state. Only finished runs are ranked.", _counts(results))]
     paragraphs: list[str] = []
     running = runs[runs["state"] == "running"]
     if len(running):
@@ -19,24 +20,34 @@ def section(results: Results) -> Section:
             f"{labels.plural(len(running), 'run')} {'is' if len(running) == 1 else 'are'} still in state running: the sweep was going on when the "
             "report was built, or it was interrupted. The same command again goes on with them."
         )
-        tables.append(Table("Running, or interrupted.", _named(running, columns=["epoch"])))
+        tables.append(
+            Table(
+                "Running, or interrupted.",
+                _named(running, columns=["epoch"], naming=results.naming),
+            )
+        )
     ill = runs[runs["state"].isin(["failed", "diverged"])]
     if len(ill):
         tables.append(
-            Table("Failed and diverged.", _named(ill, columns=["state", "reason", "epoch"]))
+            Table(
+                "Failed and diverged.",
+                _named(ill, columns=["state", "reason", "epoch"], naming=results.naming),
+            )
         )
     else:
         paragraphs.append("No run failed or diverged.")
     return Section(title="States", paragraphs=tuple(paragraphs), tables=tuple(tables))
 
 
-def _counts(cells: pd.DataFrame) -> pd.DataFrame:
-    counts = cells[["cell", *STATES]].assign(runs=cells[list(STATES)].sum(axis=1))
+def _counts(results: Results) -> pd.DataFrame:
+    cells = results.cells[["cell", *STATES]]
+    runs = cells[list(STATES)].sum(axis=1)
+    counts = cells.assign(runs=runs, cell=cells["cell"].map(results.naming.cells))
     total = counts.drop(columns="cell").sum().to_dict() | {"cell": "total"}
     return pd.concat([counts, pd.DataFrame([total])], ignore_index=True)[counts.columns]
 
 
-def _named(runs: pd.DataFrame, *, columns: list[str]) -> pd.DataFrame:
+def _named(runs: pd.DataFrame, *, columns: list[str], naming: Naming) -> pd.DataFrame:
     named = runs[["cell", "phase", "trial", "seed", *columns, "directory"]].reset_index(drop=True)
     # A seed is a name, not a quantity: no commas.
-    return named.assign(seed=named["seed"].map(labels.value))
+    return named.assign(cell=named["cell"].map(naming.cells), seed=named["seed"].map(labels.value))
