@@ -4,7 +4,6 @@ Each is kept in the run's evaluation.json, one for every set of changes that it 
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,33 +12,24 @@ from typing import Any, TypeAlias
 
 import torch
 from filelock import FileLock, Timeout
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from seqtune import provenance
-from seqtune.rundir import LOCK_SECONDS, RunDirectory, read_json, replace_text
+from seqtune import provenance, seeding
+from seqtune.rundir import LOCK_SECONDS, RunDirectory, check_writable, read_json, replace_text
 from seqtune.source import FileError
 from seqtune.tasks.exam import Sample
 from seqtune.tasks.score import Score, finite
+from seqtune.tasks.share import bound
 from seqtune.trained import Trained
 from seqtune.training import breakdown
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.measurement import COMPARED, METRICS, DivergedError
+from seqtune.training.measurement import DivergedError
 
 Field: TypeAlias = str | float | Score
 
-FLOORED = {"valid/loss": "loss", "valid/accuracy": "accuracy"}
-"""Scores with a best possible value, and its name in the floor; of those that are compared it is 0."""
+SHARES = ("accuracy", "exact", "valid", "valid_cut", "cells")
+"""Last part of the names of scores that are shares, which may be exactly 0 or 1."""
 
-WIDTH = 140
-"""Columns of what is printed where there is no terminal to fit it to."""
-
-ROUNDING = 1e-9
-"""A standard error below so small a share of its value is what rounding leaves of none."""
-
-PLACES = 6
-"""Most decimals of a score; smaller ones are written as powers of ten."""
+GENERATE = "evaluation.generate"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +53,11 @@ class Found:
     samples: Sequence[Sample]
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data: the entry in evaluation.json."""
+        """Plain JSON data: the entry in evaluation.json.
+
+        Of a share that is exactly 0 or 1, `bound` is how much it is at most, or at least, at 95 % confidence,
+        and its standard error is null; of every other score `bound` is null.
+        """
         trained = self.trained
         device = trained.model.device
         return {
@@ -71,6 +65,7 @@ class Found:
             "task": trained.spec.task.to_data(),
             "evaluation": trained.spec.evaluation.to_data(),
             "epoch": trained.epoch,
+            "state": trained.info["state"],
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "device": torch.cuda.get_device_name(device)
             if device.type == "cuda"
@@ -79,9 +74,11 @@ class Found:
             "git_commit": provenance.git_commit(),
             "floor": self.floor,
             "references": dict(self.references),
-            "scores": {name: score.to_data() for name, score in self.scores.items()},
+            "scores": {name: _field(name, score) for name, score in self.scores.items()},
             "tables": {
-                name: [{column: _field(value) for column, value in row.items()} for row in rows]
+                name: [
+                    {column: _field(column, value) for column, value in row.items()} for row in rows
+                ]
                 for name, rows in self.tables.items()
             },
             "samples": [sample.to_data() for sample in self.samples],
@@ -110,15 +107,22 @@ def evaluate(trained: Trained) -> Found:
     )
 
 
-def check(directory: RunDirectory) -> None:
-    """Makes sure that an evaluation can be kept, before it takes its time.
+def check(trained: Trained) -> None:
+    """Makes sure that an evaluation has what it needs and can be kept, before it takes its time.
 
     Raises:
-        FileError: if evaluation.json holds something else.
+        FileError: if a change has no effect, or evaluation.json holds something else.
         OSError: if the directory cannot be written to.
     """
-    with _locked(directory):
-        _entries(directory)
+    generator = seeding.generator(0, "generate")
+    if GENERATE in trained.changes and trained.task.exam(1, generator=generator) is None:
+        raise FileError(
+            f"--set {GENERATE}: has no effect here, since nothing is generated in this task's layout; "
+            "leave it out"
+        )
+    with _locked(trained.directory):
+        _entries(trained.directory)
+        check_writable(trained.directory.evaluation)
 
 
 def keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
@@ -164,84 +168,18 @@ def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(changes)))
 
 
-def _field(value: Field) -> Any:
+def bounded(name: str, score: Score) -> bool:
+    """Whether a score is a share of exactly 0 or 1."""
+    return name.rpartition("/")[2] in SHARES and bound(score) is not None
+
+
+def _field(name: str, value: Field) -> Any:
     match value:
+        case Score() if bounded(name, value):
+            return value.to_data() | {"standard_error": None, "bound": bound(value)}
         case Score():
-            return value.to_data()
+            return value.to_data() | {"bound": None}
         case float():
             return finite(value)
         case _:
             return value
-
-
-def show(found: Found, *, console: Console) -> None:
-    """Prints the scores with what they mean, then the tables."""
-    trained = found.trained
-    changes = ", ".join(f"{path}={value}" for path, value in trained.changes.items())
-    title = f"{trained.directory.name}, after epoch {trained.epoch}{changes and f', {changes}'}"
-    console.print(Text(title, style="bold"))
-    console.print(_scores(found))
-    for name, value in found.references.items():
-        console.print(Text(f"valid/loss of {name}: {value:.4f}"))
-    for name, rows in found.tables.items():
-        if rows:
-            console.print()
-            about = breakdown.ABOUT.get(name, "")
-            console.print(Text.assemble((name, "bold"), about and f": {about}"))
-            console.print(_rows(rows))
-
-
-def _scores(found: Found) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
-    for heading in ("score", "value", "n", "best"):
-        table.add_column(heading, justify="left" if heading == "score" else "right", no_wrap=True)
-    table.add_column("meaning", overflow="fold")
-    for name, score in found.scores.items():
-        best, count = _best(name, floor=found.floor), f"{score.count:,}"
-        table.add_row(name, written(score), count, best, Text(METRICS[name]))
-    return table
-
-
-def _best(name: str, *, floor: Mapping[str, float] | None) -> str:
-    """The best possible value; nothing where it is not known of every scored token."""
-    if name in COMPARED:
-        return "0"
-    if floor is None or name not in FLOORED or floor["share"] < 1:
-        return ""
-    return f"{floor[FLOORED[name]]:.4f}"
-
-
-def _rows(rows: Sequence[Mapping[str, Field]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    for column, value in rows[0].items():
-        table.add_column(
-            column, justify="left" if isinstance(value, str) else "right", no_wrap=True
-        )
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
-    return table
-
-
-def _cell(value: Field) -> str:
-    match value:
-        case Score():
-            return written(value)
-        case int():
-            return f"{value:,}"
-        case float():
-            return f"{value:.4g}"
-        case str():
-            return value
-
-
-def written(score: Score) -> str:
-    """A score with its standard error, both to the second digit of the error: 0.4123 ± 0.0031."""
-    value, error = score.value, score.standard_error
-    if math.isnan(value):
-        return "none"
-    if math.isnan(error) or error <= ROUNDING * abs(value):
-        return f"{value:.4g}"
-    places = 1 - math.floor(math.log10(error))
-    if places > PLACES:
-        return f"{value:.2g} ± {error:.1g}"
-    return f"{value:.{max(0, places)}f} ± {error:.{max(0, places)}f}"

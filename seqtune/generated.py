@@ -15,11 +15,30 @@ from seqtune.printed_samples import print_legend, print_sample
 from seqtune.source import FileError
 from seqtune.tasks.exam import CELLS, Prompt, Sample
 from seqtune.tasks.score import Score, finite
+from seqtune.tasks.share import bound, shown_bound
 from seqtune.trained import Trained
 from seqtune.training.generation import generate, rows_at_once
 
 COUNT = 20
 """Strings that are generated unless all would be alike."""
+
+CHANGEABLE = ("task",)
+"""What of a run's spec may be changed here."""
+
+UNUSED = {
+    "evaluation": "write --count NUMBER, or --seed NUMBER",
+    "evaluation.strings": "write --count NUMBER",
+    "evaluation.generate": "write --count NUMBER",
+    "evaluation.free": "leave it out",
+    "evaluation.seed": "write --seed NUMBER",
+    "task.cut": "write --prompt TEXT with the tokens to be gone on with",
+    "task.score_padding": "leave it out: it is of losses",
+    "task.patterns": "write --prompt PATTERN",
+    "task.rollout_steps": "leave it out: roll-outs are of seqtune evaluate",
+}
+"""What of it would change nothing, and what to write instead."""
+
+ONE_ANSWER = "at temperature 0 nothing is drawn, so that one prompt has one answer, given once"
 
 WRONG_CELL = CELLS.index("wrongly dead")
 """Values of cells from this one on are wrong."""
@@ -64,9 +83,9 @@ class Generation:
     """Samples to come.
 
     Attributes:
-        note: what is to be known of the prompt; empty if nothing is.
-        count: how many samples there will be.
-        alike: whether all are the same, since nothing is drawn.
+        note: what is to be known of the prompt, or of their number; empty if nothing is.
+        count: how many samples there will be; one where all would be alike.
+        alike: whether they would be, since neither prompts nor tokens are drawn.
     """
 
     def __init__(self, trained: Trained, *, request: Request) -> None:
@@ -80,9 +99,10 @@ class Generation:
         asked = self._asked(1, generator=self._prompt_generator())
         self._longest = _longest(asked, trained=trained, request=request)
         self._rows = rows_at_once(replace(asked, longest=self._longest))
-        self.note = asked.note
-        self.alike = request.text is not None and self._temperature(asked) == 0
-        self.count = request.count or (1 if self.alike else COUNT)
+        self.alike = self._temperature(asked) == 0 and self._one_prompt()
+        self.count = 1 if self.alike else request.count or COUNT
+        notes = [asked.note, ONE_ANSWER if (request.count or 1) > self.count else ""]
+        self.note = "; ".join(note for note in notes if note)
 
     def samples(self) -> Iterator[Sample]:
         """Generates them, in batches of bounded memory; the same at every call."""
@@ -101,6 +121,13 @@ class Generation:
             return self._trained.task.prompt(self._request.text, count=count, generator=generator)
         except ValueError as error:
             raise FileError(f"--prompt: {error}") from None
+
+    def _one_prompt(self) -> bool:
+        """Whether every string has the same beginning: the one that was given, or the task has only one."""
+        if self._request.text is not None:
+            return True
+        drawn = self._asked(COUNT, generator=self._prompt_generator()).tokens
+        return bool((drawn == drawn[0]).all())
 
     def _prompt_generator(self) -> np.random.Generator:
         return seeding.generator(self._request.seed, "generate")
@@ -149,7 +176,7 @@ class Tally:
     """Judged samples, added up.
 
     Attributes:
-        alike: whether all are the same, so that they tell of no spread.
+        alike: whether all would be the same, so that they tell of no others.
     """
 
     def __init__(self, *, alike: bool) -> None:
@@ -178,31 +205,42 @@ class Tally:
         return self._score(self._cells)
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data."""
+        """Plain JSON data.
+
+        Of a share that is exactly 0 or 1, `bound` is how much it is at most, or at least, at 95 % confidence,
+        and its standard error is null; of others the bound is. So is `cells_bound` for `cells`.
+        """
         data: dict[str, Any] = {"count": self._count, "judged": len(self._right)}
         if self._right:
+            error = None if self.right.value in (0, 1) else finite(self.right.standard_error)
             data |= {"right": sum(self._right), "share": self.right.value}
-            data["standard_error"] = finite(self.right.standard_error)
+            data |= {"standard_error": error, "bound": None if self.alike else bound(self.right)}
         if self._cells:
             data["cells"] = self.cells.value
+            data["cells_bound"] = None if self.alike else bound(self.cells)
         return data
 
     def line(self) -> str:
-        """A sentence; a standard error stands where the samples differ."""
+        """A sentence; with a standard error where the samples differ, with a bound where all are alike by chance."""
         if not self._right:
             return f"{self._count} generated; nothing here is judged"
         text = f"{sum(self._right)} of {len(self._right)} right"
         if self.right.standard_error > 0:
             text += f": {_with_error(self.right)}"
+        text += self._bound(self.right)
         if self._cells:
-            text += f"; cells right: {_with_error(self.cells)}"
-        if self.alike and self._count > 1:
-            text += "; all are alike, since at temperature 0 nothing is drawn"
+            text += f"; cells right: {_with_error(self.cells)}{self._bound(self.cells)}"
         return text
 
+    def _bound(self, share: Score) -> str:
+        """The end of a clause: how far a share of exactly 0 or 1 may be off."""
+        shown = shown_bound(share)
+        if shown is None or self.alike:
+            return ""
+        return f", {'at most' if share.value == 0 else 'at least'} {100 * shown:.10g} %"
+
     def _score(self, values: Sequence[float]) -> Score:
-        score = Score.mean(np.array(values))
-        return replace(score, standard_error=math.nan) if self.alike else score
+        return Score.mean(np.array(values))
 
 
 def _with_error(score: Score) -> str:

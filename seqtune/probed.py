@@ -1,10 +1,12 @@
-"""What the layers of a trained run know of the trees over its strings: linear probes, scored and printed.
+"""What the layers of a trained run know of the trees over its strings: linear probes, scored.
 
 Probes are fitted to some strings and scored on others, drawn alike. Of long strings a sample of positions
 is read: positions that end high nodes are rare, and are taken more often than their share; each stands for
 as many as it was drawn from, in the fit and in the scores.
 """
 
+import hashlib
+import json
 import logging
 import math
 import re
@@ -13,18 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from seqtune import seeding
+from seqtune import provenance, seeding
 from seqtune.models.model import SequenceModel
+from seqtune.rundir import State
 from seqtune.source import FileError
+from seqtune.tasks.share import bound
 from seqtune.tasks.task import Strings
 from seqtune.trained import Trained, untrained
 from seqtune.training.probe_examples import Examples, examples
 from seqtune.training.probing import Told, fit, hidden_states, told, told_by_majority
-from seqtune.training.reading import TARGETS, Reader, Reading, greatest_error, signed
+from seqtune.training.reading import Reader, Reading
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,20 @@ STRINGS = 512
 """Strings that probes are fitted to, and as many that they are scored on."""
 POSITIONS = 20_000
 """Most positions that are read of either."""
-WIDTH = 140
-"""Columns of what is printed where there is no terminal to fit it to."""
+LONGEST_NAME = 100
+"""Most letters of a file's name; file systems take 255 bytes, of which a letter may be four."""
+CHANGEABLE = ("task", "evaluation.seed")
+"""What of a run's spec may be changed here."""
+OWN_STRINGS = "it draws strings of its own: write --strings NUMBER, or --set evaluation.seed=NUMBER"
+UNUSED = {
+    "evaluation": OWN_STRINGS,
+    "evaluation.strings": "write --strings NUMBER",
+    "evaluation.free": "leave it out",
+    "evaluation.generate": "leave it out",
+    "task.cut": "leave it out: it is of what is generated",
+    "task.score_padding": "leave it out: padding is in no tree",
+}
+"""What of it would change nothing, and what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +55,22 @@ class Probed:
 
     Attributes:
         run: name of the run's directory.
+        state: of the run.
         epoch: after which it had the weights that were probed.
         changes: what was changed of its spec, by dotted path.
+        task: whose strings were read, as plain data.
+        seed: what they were drawn by.
         strings: number of strings fitted to, and of those scored on.
         repeated: how many of the latter are among the former; a small language has few others.
         readings: by target, level and layer; the lowest first, and from no layer last.
     """
 
     run: str
+    state: State
     epoch: int
     changes: Mapping[str, Any]
+    task: Mapping[str, Any]
+    seed: int
     strings: int
     repeated: int
     readings: tuple[Reading, ...]
@@ -73,8 +92,18 @@ class Probed:
 
     @property
     def name(self) -> str:
-        """Stem of the files that it is kept in: another one for every set of changes."""
-        return "-".join(["probes", *(re.sub(r"[^\w.=]+", "_", each) for each in self._changed)])
+        """Stem of the files that it is kept in: another one for all that was asked otherwise than by default.
+
+        Example:
+            `probes`, `probes-strings=50`, `probes-task.height=5`.
+        """
+        strings = [f"strings={self.strings}"] * (self.strings != STRINGS)
+        plain = "-".join(["probes", *strings, *sorted(self._changed)])
+        name = re.sub(r"[^\w.=-]+", "_", plain)[:LONGEST_NAME]
+        if name == plain:
+            return name
+        # What was left out of the name may be all that tells it from another.
+        return f"{name}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
     @property
     def _changed(self) -> list[str]:
@@ -85,16 +114,48 @@ class Probed:
             if not path.startswith("training.")
         ]
 
+    @property
+    def rows(self) -> list[dict[str, str | int | float | None]]:
+        """The readings as rows of plain values, each with how it was measured.
+
+        Of a score that is exactly 0 or 1 the `_bound` is how much it is at most, or at least, at 95 %
+        confidence, and its standard error is missing; of others the bound is.
+        """
+        measured = {
+            "run": self.run,
+            "epoch": self.epoch,
+            "set": json.dumps(dict(self.changes), sort_keys=True),
+            "seed": self.seed,
+            "fitted_strings": self.strings,
+        }
+        return [_row(reading) | measured for reading in self.readings]
+
     def to_data(self) -> dict[str, Any]:
         """As plain values; what is missing is null."""
         return {
             "run": self.run,
+            "state": self.state,
             "epoch": self.epoch,
             "changes": dict(self.changes),
+            "task": dict(self.task),
+            "seed": self.seed,
             "strings": self.strings,
             "repeated": self.repeated,
-            "readings": [reading.to_data() for reading in self.readings],
+            "positions": POSITIONS,
+            "versions": provenance.versions(),
+            "git_commit": provenance.git_commit(),
+            "readings": [_row(reading) for reading in self.readings],
         }
+
+
+def _row(reading: Reading) -> dict[str, str | int | float | None]:
+    row = reading.to_data()
+    scores = (("accuracy", reading.accuracy), ("balanced_accuracy", reading.balanced_accuracy))
+    for name, score in scores:
+        row[f"{name}_bound"] = bound(score)
+        if bound(score) is not None:
+            row[f"{name}_standard_error"] = None
+    return row
 
 
 def probe(trained: Trained, *, strings: int = STRINGS) -> Probed:
@@ -127,8 +188,11 @@ def probe(trained: Trained, *, strings: int = STRINGS) -> Probed:
     readings.sort(key=lambda each: (order[each.target, each.level], each.layer or math.inf))
     return Probed(
         run=trained.directory.name,
+        state=trained.info["state"],
         epoch=trained.epoch,
         changes=trained.changes,
+        task=trained.spec.task.to_data(),
+        seed=trained.spec.evaluation.seed,
         strings=strings,
         repeated=_repeated(labelled.batch.strings),
         readings=tuple(readings),
@@ -175,39 +239,3 @@ def _repeated(strings: Strings) -> int:
     half = len(rows) // 2
     known = set(rows[:half])
     return sum(row in known for row in rows[half:])
-
-
-def show(probed: Probed, *, console: Console) -> None:
-    """Prints a table for every target: layers by levels, and what training added."""
-    console.print(Text(probed.title, style="bold"), end="\n\n")
-    for target, explained in TARGETS.items():
-        own = [reading for reading in probed.readings if reading.target == target]
-        if own:
-            title = (f"{explained.title.capitalize()}: ", "bold")
-            console.print(Text.assemble(title, f"{explained.meaning}."))
-            console.print(_table(own))
-            error = greatest_error(own)
-            console.print(Text(f"Standard errors are at most {error:.3f}."), end="\n\n")
-    console.print(Text(probed.summary))
-
-
-def _table(readings: list[Reading]) -> Table:
-    levels = list(dict.fromkeys(reading.level for reading in readings))
-    by_place = {(each.layer, each.level, each.model): each.score.value for each in readings}
-    layers = list(dict.fromkeys(reading.layer for reading in readings))
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    table.add_column("", no_wrap=True)
-    for level in levels:
-        table.add_column(Text(level), justify="right", no_wrap=True)
-    for layer in layers:
-        if layer is None:
-            cells = [Text(f"{by_place[None, level, 'majority']:.3f}") for level in levels]
-            table.add_row(Text("majority class"), *cells, style="dim")
-        else:
-            pairs = [
-                [by_place[layer, level, model] for model in ("trained", "untrained")]
-                for level in levels
-            ]
-            cells = [Text.assemble(f"{a:.3f} ", (signed(a - b), "dim")) for a, b in pairs]
-            table.add_row(Text(f"layer {layer}"), *cells)
-    return table

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from seqtune import provenance, seeding
 from seqtune.models.model import SequenceModel, trainable_parameters
@@ -233,7 +233,8 @@ class _Best:
         }
         about = {"spec": json.dumps(self._spec.to_data()), "epoch": str(measurement.epoch)}
         partial = self._directory.weights.with_suffix(".partial")
-        save_file(weights, partial, metadata=about)
+        # Not safetensors' own writing of files, which keeps everybody but the owner from reading them.
+        partial.write_bytes(save(weights, metadata=about))
         partial.replace(self._directory.weights)
 
     def _cost_of(self, measurement: Measurement) -> float:

@@ -4,6 +4,7 @@
     measurements.csv   a row an evaluation
     generated.json     what the model generated after its last epoch: scores by test set, samples
     evaluation.json    what `seqtune evaluate` found, an entry for each set of changes that it was asked with
+    probes*.csv        what `seqtune probe` found, with its figure: files for each set of changes
     model_card.md      what the model is, for a reader
     checkpoint.pt      where to go on; gone once the run has ended
     model.safetensors  best weights so far
@@ -15,11 +16,12 @@ kill find either the old or the new.
 """
 
 import csv
+import errno
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -34,6 +36,8 @@ STATES: tuple[State, ...] = ("running", "finished", "stopped", "diverged", "fail
 COLUMNS = ("epoch", "step", "tokens", "seconds", *METRICS)
 LOCK_SECONDS = 20.0
 """How long to wait for a killed process's worker to let go of its run."""
+SHOWN = 80
+"""Most letters of what a file holds that an error shows."""
 
 
 class RunInUseError(RuntimeError):
@@ -83,12 +87,19 @@ class RunDirectory:
         )
 
     def info(self) -> dict[str, Any]:
-        """What run.json holds.
+        """What run.json holds: `state`, `reason`, `hash` and `spec` at least.
 
         Raises:
-            FileError: if it is no JSON object.
+            FileError: if it is no JSON object, or one of these is not what it must be.
         """
-        return read_json(self.path / "run.json")
+        path = self.path / "run.json"
+        found = read_json(path)
+        for field, (must, right) in _FIELDS.items():
+            if field not in found:
+                raise FileError(f"{path}: {field} must be {must}, but is not there")
+            if not right(found[field]):
+                raise FileError(f"{path}: {field} must be {must}, but got {_brief(found[field])}")
+        return found
 
     def update(self, changes: Mapping[str, Any]) -> None:
         """Replaces fields of run.json."""
@@ -154,6 +165,15 @@ class RunDirectory:
         replace_text(self.path / "run.json", json.dumps(info, indent=2) + "\n")
 
 
+_FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "state": (f"one of {', '.join(STATES)}", lambda value: value in STATES),
+    "reason": ("text or null", lambda value: value is None or isinstance(value, str)),
+    "hash": ("text", lambda value: isinstance(value, str)),
+    "spec": ("a JSON object", lambda value: isinstance(value, dict)),
+}
+"""What commands read of every run.json: what must hold, in words and as a test."""
+
+
 def run_directories(root: Path) -> list[RunDirectory]:
     """The runs directly below `root`, by name."""
     if not root.is_dir():
@@ -188,13 +208,45 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise FileError(f"{path}: is not valid JSON: {error}") from None
+    except RecursionError:
+        raise FileError(f"{path}: is not valid JSON: it is nested too deeply") from None
     if not isinstance(found, dict):
-        raise FileError(f"{path}: must hold a JSON object, but got {found!r}")
+        raise FileError(f"{path}: must hold a JSON object, but got {_brief(found)}")
     return found
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file so that a reader, or a kill, finds the old text or the new, never a part."""
+def _brief(value: object) -> str:
+    """A value, or the beginning of a long one."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
+
+
+def check_writable(path: Path) -> None:
+    """Makes sure that `replace_text` may write a file, without touching what it holds.
+
+    Raises:
+        OSError: if it may not, with its name.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    partial.open("w").close()
+    partial.unlink()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes a file so that a reader, or a kill, finds the old text or the new, never a part.
+
+    Raises:
+        OSError: if it cannot be written, with its name; the old text stays.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        # Half a file helps nobody, least of all on a full disk; what went wrong first is what is told.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        # A full disk does not say which file had no room.
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -8,6 +8,7 @@ in this module imports torch or Ray: a misspelt file is answered at once.
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, TypeVar, get_args
@@ -91,6 +92,7 @@ class ByKind:
         choices = {member.model_fields["kind"].default: member for member in members}
 
         def expand(value: Any) -> Any:
+            at = "kind" if isinstance(value, Mapping) and "kind" in value else ""
             if isinstance(value, str):
                 value = {"kind": value}
             if isinstance(value, Mapping):
@@ -100,7 +102,7 @@ class ByKind:
                 if kind is None:
                     raise problem(f"needs a `kind`: {listed(choices)}")
                 if not isinstance(kind, str) or kind not in choices:
-                    raise problem(f"no such kind: {kind!r}{nearest(str(kind), choices)}")
+                    raise problem(f"no such kind: {kind!r}{nearest(str(kind), choices)}", at=at)
             elif not isinstance(value, members):
                 raise problem(f"must be a mapping or one of {listed(choices)}, but got {value!r}")
             return value
@@ -142,6 +144,11 @@ def near(name: str, candidates: Iterable[str]) -> str | None:
     likeness = {each: difflib.SequenceMatcher(a=name, b=each).ratio() for each in candidates}
     best = [each for each, ratio in likeness.items() if ratio == max(likeness.values())]
     return best[0] if len(best) == 1 and likeness[best[0]] >= CLOSE else None
+
+
+def shown(value: Any) -> str:
+    """A value that was given, as YAML has it where Python's word is another."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -261,23 +268,35 @@ def _problem(detail: Any, *, data: Any, spec: type[Spec]) -> Problem:
             return _unknown_field(path, loc=detail["loc"], spec=spec)
         case bound if bound in _BOUNDS:
             words, key = _BOUNDS[bound]
-            message = f"must be {words} {context[key]:g}, but got {given!r}"
+            message = f"must be {words} {context[key]:g}, but got {shown(given)}"
         case "literal_error":
-            message = f"must be {context['expected']}, but got {given!r}"
+            message = (
+                f"must be {context['expected']}, but got {shown(given)}{_meant(given, context)}"
+            )
         case "finite_number":
-            message = f"must be a finite number, but got {given!r}"
+            message = f"must be a finite number, but got {shown(given)}"
         case "union_tag_invalid":
             wanted = context["expected_tags"].replace("'", "").replace(", ", " or a ")
-            message = f"must be a {wanted}, but got {given!r}"
+            message = f"must be a {wanted}, but got {shown(given)}"
         case "too_short":
-            message = f"needs at least {context['min_length']} entries, but got {given!r}"
+            least = context["min_length"]
+            entries = "one entry" if least == 1 else f"{least} entries"
+            message = f"needs at least {entries}, but got {shown(given)}"
         case kind if kind.endswith("_type"):
-            message = (
-                f"must be {_TYPES.get(kind, 'a ' + kind.removesuffix('_type'))}, but got {given!r}"
-            )
+            message = f"must be {_TYPES.get(kind, 'a ' + kind.removesuffix('_type'))}, but got {shown(given)}"
         case _:
-            message = f"{detail['msg']}, but got {given!r}"
+            message = f"{detail['msg']}, but got {shown(given)}"
     return Problem((*path, *below), message)
+
+
+def _meant(given: Any, context: Mapping[str, Any]) -> str:
+    """The end of the sentence for a word that is none of the expected ones, but like one of them."""
+    close = (
+        near(given, re.findall(r"'([^']*)'", context["expected"]))
+        if isinstance(given, str)
+        else None
+    )
+    return f"; did you mean {close}?" if close is not None else ""
 
 
 _BOUNDS = {
@@ -316,10 +335,12 @@ def _written_path(loc: Path, data: Any, *, absent: bool) -> Path:
 
 def _unknown_field(path: Path, *, loc: Path, spec: type[Spec]) -> Problem:
     *parents, name = path
-    fields = {dotted((*parents, field)): field for field in _owner(spec, loc[:-1]).model_fields}
+    owner = _owner(spec, loc[:-1]).model_fields
+    fields = {dotted((*parents, field)): field for field in owner}
     close = near(str(name), fields.values())
     right = [full for full, field in fields.items() if field == close]
-    hint = f"; did you mean {right[0]}?" if right else f"; it is one of {listed(fields)}"
+    kind = f"with kind: {owner['kind'].default} " if "kind" in owner else ""
+    hint = f"; did you mean {right[0]}?" if right else f"; {kind}it is one of {listed(fields)}"
     return Problem(path, f"no such field{hint}")
 
 

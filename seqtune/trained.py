@@ -5,11 +5,13 @@ as long as the model can read and say the same tokens.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,10 +20,20 @@ from safetensors.torch import load_file
 from seqtune.models.model import SequenceModel
 from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
+from seqtune.rundir import RunDirectory, State
 from seqtune.source import FileError
 from seqtune.spec import SpecError, assigned, near, paths
 from seqtune.tasks.task import Task
+
+HOW: Mapping[Literal["running", "stopped", "diverged", "failed"], str] = MappingProxyType(
+    {
+        "running": "is still running or was interrupted",
+        "stopped": "was stopped",
+        "diverged": "diverged",
+        "failed": "failed",
+    }
+)
+"""What became of a run that did not finish, by its state."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +58,33 @@ class Trained:
     epoch: int
     info: Mapping[str, Any]
 
+    @property
+    def warning(self) -> str:
+        """What is to be known of a run that did not finish, in a line; empty for one that did."""
+        state: State = self.info["state"]
+        if state == "finished":
+            return ""
+        reason = " ".join((self.info["reason"] or "").split())
+        return (
+            f"{self.directory.path}: the run {HOW[state]}{reason and f' ({reason})'}; "
+            f"its weights after epoch {self.epoch} of {self.spec.training.epochs} are used"
+        )
+
 
 def load(
-    path: Path, *, changes: Mapping[str, Any], changeable: Iterable[str] = ("task", "evaluation")
+    path: Path,
+    *,
+    changes: Mapping[str, Any],
+    changeable: Collection[str] = ("task", "evaluation"),
+    unused: Mapping[str, str] = MappingProxyType({}),
 ) -> Trained:
     """Reads a run directory, and builds its task and its model.
 
     Args:
         path: of the run directory.
         changes: new values by dotted path; `training.device` may always be changed.
-        changeable: the blocks of the spec whose fields may be changed.
+        changeable: the paths of the spec that may be changed, with all that is below them.
+        unused: paths whose change would have no effect on what is asked, and what to write instead.
 
     Raises:
         FileError: if there is no trained run, or what is changed does not fit its model.
@@ -66,11 +95,12 @@ def load(
     if not directory.weights.exists():
         state = directory.info()["state"]
         raise FileError(
-            f"{path}: has no weights yet: the run is {state}, and they come with an epoch"
+            f"{path}: has no {directory.weights.name}: the run is {state}, and its weights come with an "
+            "epoch whose loss is a number"
         )
     info = directory.info()
     original = _parsed(info["spec"], path=path)
-    _check_changeable(changes, original=original, changeable=changeable)
+    _check_changeable(changes, original=original, changeable=changeable, unused=unused)
     # A run is asked in single precision, which every device has, whatever it was trained in.
     spec = _changed(info["spec"], changes={"training.precision": "fp32", **changes})
     task = original.task.build()
@@ -79,8 +109,9 @@ def load(
         device = choose_device(spec.training)
     except RuntimeError as error:
         raise FileError(f"{path}: {error}; write --set training.device=cpu") from None
+    weights, epoch = _read_weights(directory.weights, spec=info["spec"])
     model = build_model(original, task=task, device=torch.device("cpu"))
-    epoch = _load_weights(model, directory=directory, spec=info["spec"])
+    _load_weights(model, weights=weights, path=directory.weights)
     if spec.task != original.task:
         known, task = task, spec.task.build()
         _check_fit(task, known=known, model=model)
@@ -98,14 +129,21 @@ def _parsed(data: Mapping[str, Any], *, path: Path) -> RunSpec:
     try:
         return RunSpec.parse(data)
     except SpecError as error:
-        raise FileError("\n".join(f"{path}: {each}" for each in error.problems)) from None
+        problems = "; ".join(str(each) for each in error.problems)
+        raise FileError(f"{path / 'run.json'}: spec: {problems}") from None
 
 
 def _check_changeable(
-    changes: Mapping[str, Any], *, original: RunSpec, changeable: Iterable[str]
+    changes: Mapping[str, Any],
+    *,
+    original: RunSpec,
+    changeable: Collection[str],
+    unused: Mapping[str, str],
 ) -> None:
     for name in changes:
-        if name.partition(".")[0] in changeable or name == "training.device":
+        if name in unused:
+            raise FileError(f"--set {name}: has no effect here; {unused[name]}")
+        if name == "training.device" or any(f"{name}.".startswith(f"{e}.") for e in changeable):
             continue
         known = paths(original)
         if name not in known and (close := near(name, known)) is not None:
@@ -122,23 +160,43 @@ def _changed(data: Mapping[str, Any], *, changes: Mapping[str, Any]) -> RunSpec:
         raise FileError("\n".join(f"--set: {each}" for each in error.problems)) from None
 
 
-def _load_weights(model: SequenceModel, *, directory: RunDirectory, spec: Mapping[str, Any]) -> int:
-    """Puts the run's best weights into its model; returns the epoch after which it had them."""
-    path = directory.weights
+def _read_weights(path: Path, *, spec: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], int]:
+    """The run's best weights, and the epoch after which it had them."""
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
         weights = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise FileError(f"{path}: holds no weights that can be read: {error}") from None
-    if "spec" not in about or json.loads(about["spec"]) != spec:
+    if _saved_spec(about) != spec:
         raise FileError(f"{path}: holds the weights of another run than run.json describes")
+    epoch = about.get("epoch", "")
+    if not re.fullmatch(r"[0-9]{1,9}", epoch):
+        raise FileError(f"{path}: must say after which epoch it was saved, but got {epoch[:20]!r}")
+    return weights, int(epoch)
+
+
+def _saved_spec(about: Mapping[str, str]) -> Any:
+    """The spec that weights were saved with; None where they do not say."""
+    try:
+        return json.loads(about.get("spec", "null"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _load_weights(model: SequenceModel, *, weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Puts weights into their model: its own names, shapes and types, and all of them numbers."""
+    own = model.state_dict()
+    for name, found in weights.items():
+        if name in own and found.dtype != own[name].dtype:
+            raise FileError(f"{path}: {name} must be of {own[name].dtype}, but is of {found.dtype}")
+        if not torch.isfinite(found).all():
+            raise FileError(f"{path}: {name} must hold finite numbers, but some are not")
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise FileError(f"{path}: does not fit this version's network: {reason}") from None
-    return int(about["epoch"])
 
 
 def _check_data(task: Task, *, known: str | None, path: Path) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import json
 import subprocess
 import sys
@@ -29,12 +30,52 @@ def call(*words: str | Path) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], prog_name="seqtune")
 
 
-@pytest.mark.parametrize("command", ["sweep", "train", "describe", "report", "evaluate"])
+COMMANDS = ["sweep", "train", "describe", "report", "evaluate", "generate", "probe"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str):
     assert command in call("--help").stdout
     shown = call(command, "--help")
     assert shown.exit_code == 0
     assert "Usage: seqtune" in shown.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_lines_of_a_help_text_are_full(command: str, columns: int):
+    """A line ends where the next one's first word has no room, or where a paragraph does."""
+    done = CliRunner().invoke(
+        app, [command, "--help"], prog_name="seqtune", env={"COLUMNS": str(columns)}
+    )
+    text = done.stdout[done.stdout.index("Usage: ") : done.stdout.index("╭")]
+    lines = [line.strip() for line in text.splitlines()]
+    assert max(map(len, lines)) <= columns - 2
+    for line, following in itertools.pairwise(lines):
+        if line and following:
+            assert len(line) + 1 + len(following.split()[0]) > columns - 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "run.yaml"],
+        ["sweep", "sweep.yaml"],
+        ["describe", "cfg3b"],
+        ["evaluate", "run"],
+        ["generate", "run"],
+        ["probe", "run"],
+    ],
+)
+@pytest.mark.parametrize("second", ["2", "3"])
+def test_a_path_is_set_once(tmp_path: Path, words: list[str], second: str):
+    write(tmp_path / "run.yaml", RUN)
+    write(tmp_path / "sweep.yaml", SMALL)
+    name, argument = words
+    given = argument if name == "describe" else tmp_path / argument
+    done = call(name, given, "--set", "height=2", "--set", "a=1", "--set", f"height={second}")
+    assert done.exit_code == 2
+    assert done.stderr == f"--set height={second}: height is given twice; write it once\n"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`seqtune evaluate`: what it finds of small trained runs, what it keeps, and what it refuses."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
-from seqtune.evaluated import written
+from seqtune.printed_scores import written
 from seqtune.record import record
 from seqtune.rundir import RunDirectory
 from seqtune.tasks.score import Score
 from seqtune.training.measurement import FREE, METRICS
+from tests.disk import no_room
 from tests.training.runs import tiny
 
 SPECS: dict[str, dict[str, Any]] = {
     "cfg": {"task__height": 2},
     "life": {"task": {"kind": "life", "vocabulary": "compact", "rollout_steps": 2}},
     "text": {"task": {"kind": "text", "length": 20}},
+    "padded": {"task__format": "padded", "evaluation__generate": 0},
     "absolute": {
         "model": {
             "kind": "transformer",
@@ -81,7 +84,7 @@ def test_what_was_measured_in_training_is_found_again_with_its_error(run: Path):
     for name, score in found["scores"].items():
         assert score["value"] == pytest.approx(best.metrics[name], rel=1e-6, abs=1e-9), name
         assert score["count"] == (16 if name.startswith("generate/") else 40)
-        assert score["standard_error"] >= 0
+        assert (score["standard_error"] is None) == (score["bound"] is not None)
     assert found["floor"] == RunDirectory(run).info()["floor"]
     assert found["set"] == {}
     assert list(found["tables"]) == ["by position", "by length", "by level"]
@@ -158,18 +161,6 @@ def spoilt(run: Path, *, how: str) -> None:
         case "no weights":
             (run / "model.safetensors").unlink()
             RunDirectory(run).update({"state": "running"})
-        case "torn weights":
-            whole = (run / "model.safetensors").read_bytes()
-            (run / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-        case "other weights":
-            RunDirectory(run).update({"spec": RunDirectory(run).info()["spec"] | {"seed": 9}})
-        case "other network":
-            spec = json.dumps(RunDirectory(run).info()["spec"])
-            save_file(
-                {"weight": torch.zeros(1)},
-                run / "model.safetensors",
-                metadata={"spec": spec, "epoch": "1"},
-            )
         case "other data":
             RunDirectory(run).update({"data_hash": "0" * 64})
         case "foreign file":
@@ -184,10 +175,13 @@ def spoilt(run: Path, *, how: str) -> None:
     ("which", "words", "message"),
     [
         ("missing", [], "missing: is no run directory: it has no run.json"),
-        ("cfg, no weights", [], "cfg: has no weights yet: the run is running"),
-        ("cfg, torn weights", [], "model.safetensors: holds no weights that can be read"),
-        ("cfg, other weights", [], "model.safetensors: holds the weights of another run"),
-        ("cfg, other network", [], "model.safetensors: does not fit this version's network"),
+        ("cfg, no weights", [], "cfg: has no model.safetensors: the run is running, and its"),
+        (
+            "padded",
+            ["evaluation.generate=4"],
+            "--set evaluation.generate: has no effect here, since nothing is generated",
+        ),
+        ("cfg", ["task.height=2", "task.height=3"], "--set task.height=3: task.height is given"),
         ("text, other data", [], "text: its text has changed since: SHA-256 was 000"),
         ("cfg, foreign file", [], "evaluation.json: must hold a list of evaluations"),
         ("cfg, no file", [], "evaluation.json: Is a directory"),
@@ -259,6 +253,61 @@ def test_the_weights_are_those_that_are_evaluated(run: Path):
     assert found["scores"]["valid/loss"]["value"] == pytest.approx(torch.tensor(5.0).log().item())
 
 
+def test_what_cannot_be_kept_is_printed_and_what_was_kept_stays(run: Path):
+    """On a full disk; the superuser is told so too."""
+    entry(run)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    with no_room(64):
+        done = call(run, "--set", "evaluation.strings=20", "--json")
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["set"] == {"evaluation.strings": 20}
+    assert done.stderr.splitlines()[1:] == [f"{run / 'evaluation.json'}: File too large"]
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["evaluation.json.partial", ".evaluation.lock"])
+def test_a_run_directory_that_cannot_be_written_to_is_told_before_the_work(run: Path, name: str):
+    """Of what has to be written, one cannot be: a folder stands in its place."""
+    (run / name).mkdir()
+    before = sorted(run.iterdir())
+    done = call(run)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr == f"{run / name}: Is a directory\n"
+    assert set(run.iterdir()) - set(before) <= {run / ".evaluation.lock"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_run_directory_that_may_not_be_written_to_is_told_before_the_work(run: Path):
+    run.chmod(0o555)
+    try:
+        done = call(run)
+    finally:
+        run.chmod(0o755)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "Permission denied" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (run / "evaluation.json").exists()
+
+
+def test_a_share_of_exactly_1_has_a_bound_in_place_of_an_error(tmp_path: Path):
+    """A language of one string is learned by heart, which 40 strings do not prove of all."""
+    one = {"kind": "cfg", "grammar": {"root": "S", "rules": {"S": ["a b"]}}}
+    spec = tiny(task=one, training__batches_per_epoch=40, evaluation__strings=40)
+    list(record(spec, directory=RunDirectory(tmp_path / "one")))
+    found = entry(tmp_path / "one")
+    exact = found["scores"]["valid/exact"]
+    assert exact == {"value": 1, "count": 40, "standard_error": None, "bound": 0.05 ** (1 / 40)}
+    assert found["scores"]["valid/loss"]["bound"] is None
+    assert found["scores"]["valid/loss"]["standard_error"] is not None
+    rows = found["tables"]["by position"]
+    assert all(row["accuracy"]["bound"] == exact["bound"] for row in rows)
+    shown = call(tmp_path / "one").stdout
+    assert "1 (≥ 0.927)" in shown
+    assert "whose standard error says nothing" in shown
+
+
 @pytest.mark.parametrize(
     ("score", "text"),
     [
@@ -275,3 +324,17 @@ def test_the_weights_are_those_that_are_evaluated(run: Path):
 )
 def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text: str):
     assert written(score) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("valid/exact", 1.0, "1 (≥ 0.86)"),
+        ("generate/valid", 0.0, "0 (≤ 0.14)"),
+        ("accuracy", 1.0, "1 (≥ 0.86)"),
+        ("valid/excess", 0.0, "0"),
+        ("rollout/first_wrong", 1.0, "1"),
+    ],
+)
+def test_only_shares_are_bounded(name: str, value: float, text: str):
+    assert written(Score(value, 20, 0.0), name=name) == text

@@ -1,5 +1,6 @@
 """What trained runs generate when they are asked, and how it is printed."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +8,17 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
-from seqtune.generated import Generation, Request, to_data
+from seqtune.generated import ONE_ANSWER, UNUSED, Generation, Request, show, to_data
 from seqtune.models.model import SequenceModel
 from seqtune.record import build_model, record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.source import FileError
+from seqtune.spec import paths
 from seqtune.tasks.cfg.judging import terminals
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.exam import SEAM
@@ -140,6 +143,7 @@ def test_the_summary_has_a_standard_error(runs: Mapping[str, Path]):
         "right": sum(verdicts),
         "share": share,
         "standard_error": pytest.approx((share * (1 - share) / 39) ** 0.5),
+        "bound": None,
     }
 
 
@@ -151,7 +155,23 @@ def test_an_impossible_prompt_is_gone_on_with_and_said_once(runs: Mapping[str, P
     )
     lines = done.stdout.splitlines()
     assert all(line.startswith("✗ 3 1 ⟨wrong: only 2 or 3 can follow⟩ 1 ⟫") for line in lines[:3])
-    assert lines[4] == "0 of 3 right"
+    assert lines[4] == "0 of 3 right, at most 64 %"
+    summary = answered(runs["cfg"], "--prompt", "3 1 1", "--count", "20")["summary"]
+    assert (summary["right"], summary["standard_error"]) == (0, None)
+    assert summary["bound"] == pytest.approx(1 - 0.05 ** (1 / 20))
+
+
+def test_who_is_always_right_may_be_wrong_for_once():
+    spec = CfgSpec(grammar="cfg3b", height=2)
+    run = RunSpec.parse({"task": spec.to_data(), "model": {"kind": "lstm"}})
+    trained = with_model(run, Oracle(spec.language()))
+    file = io.StringIO()
+    generation = Generation(trained, request=Request(count=20))
+    show(generation, console=Console(file=file))
+    assert file.getvalue().splitlines()[-1] == "20 of 20 right, at least 86 %"
+    summary = to_data(generation)["summary"]
+    assert summary["bound"] == pytest.approx(0.05 ** (1 / 20))
+    assert summary["standard_error"] is None
 
 
 def test_the_padded_layout_is_judged_by_beginnings(runs: Mapping[str, Path]):
@@ -177,11 +197,30 @@ def test_boards_are_predicted_at_temperature_0_and_a_prompt_once(runs: Mapping[s
     wrong = sum(cell > 1 for row in sample["panels"]["prediction"] for cell in row)
     assert data["summary"]["cells"] == 1 - wrong / 16
     assert data["summary"]["standard_error"] is None
+    assert data["summary"]["bound"] is None
+    assert data["note"] == ""
     thrice = answered(runs["life"], "--prompt", "0000/1110/0000/0000", "--count", "3")
-    assert thrice["samples"] == [sample] * 3
+    assert thrice["samples"] == [sample]
+    assert thrice["note"] == ONE_ANSWER
     hot = answered(runs["life"], "--prompt", "0000/1110/0000/0000", "--temperature", "2")
     assert len({each["text"] for each in hot["samples"]}) > 1
     assert len(hot["samples"]) == 20
+
+
+def test_at_temperature_0_without_a_prompt_there_is_one_string(runs: Mapping[str, Path]):
+    for words in ([], ["--count", "1"]):
+        done = call(runs["cfg"], "--temperature", "0", *words)
+        assert len(done.stdout.splitlines()) == 1 + 2
+        assert "most" not in done.stdout.splitlines()[-1]
+        assert done.stderr == ""
+    asked = call(runs["cfg"], "--temperature", "0", "--count", "30")
+    assert asked.stdout == done.stdout
+    assert asked.stderr == f"{ONE_ANSWER}\n"
+    # Prompts that are drawn have an answer each.
+    texts = answered(runs["text"], "--temperature", "0", "--count", "5")["samples"]
+    assert len({each["text"] for each in texts}) == 5
+    boards = answered(runs["life"], "--set", "task.density=0.0", "--count", "5")["samples"]
+    assert len(boards) == 1
 
 
 def test_drawn_boards_differ_and_are_drawn_by_the_seed(runs: Mapping[str, Path]):
@@ -240,7 +279,14 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
         ("life", ["--prompt", "glidr"], "--prompt: must be cells"),
         ("text", ["--prompt", ""], "--prompt: must have something to go on from"),
         ("cfg", ["--set", "model.layers=2"], "--set model.layers: is what was trained"),
-        ("cfg", ["--set", "evaluation.strings=2"], "--set evaluation.strings: is what was trained"),
+        ("cfg", ["--set", "evaluation.strings=2"], "evaluation.strings: has no effect here; write"),
+        ("cfg", ["--set", "evaluation.seed=2"], "has no effect here; write --seed NUMBER"),
+        ("cfg", ["--set", "evaluation={seed: 2}"], "has no effect here; write --count NUMBER, or"),
+        ("cfg", ["--set", "task.cut=1"], "--set task.cut: has no effect here; write --prompt"),
+        ("life", ["--set", "task.rollout_steps=1"], "--set task.rollout_steps: has no effect"),
+        ("life", ["--set", "task.patterns=[glider]"], "has no effect here; write --prompt PATTERN"),
+        ("cfg", ["--set", "task.height=2", "--set", "task.height=2"], "task.height is given twice"),
+        ("cfg", ["--prompt", "3", "--prompt", "1"], "--prompt: takes one prompt, but is given 2"),
         ("cfg", ["--set", "task.grammar=dyck"], "task.height: "),
         ("missing", [], "missing: is no run directory"),
     ],
@@ -288,4 +334,9 @@ def test_temperatures_near_0_are_like_0(runs: Mapping[str, Path]):
         answered(runs["cfg"], "--count", "2", "--temperature", heat)["samples"]
         for heat in ("0", "1e-40", "1e-9")
     ]
-    assert texts[0] == texts[1] == texts[2]
+    assert texts[0] * 2 == texts[1] == texts[2]
+
+
+def test_what_is_refused_for_its_want_of_effect_is_a_path_of_a_run():
+    known = paths(tiny(task=LIFE)) | paths(tiny())
+    assert set(UNUSED) <= set(known)

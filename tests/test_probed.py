@@ -4,7 +4,9 @@ import csv
 import inspect
 import json
 import math
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from typer.testing import CliRunner, Result
 
 from seqtune import cli, probed
 from seqtune.cli.trained import probe
+from seqtune.printed_probes import errors
 from seqtune.record import record
 from seqtune.rundir import RunDirectory
+from seqtune.tasks.score import Score
 from seqtune.trained import load
 from tests.training.runs import tiny
 
@@ -50,11 +54,19 @@ def call(*words: str | Path) -> Result:
     return CliRunner().invoke(cli.app, ["probe", *map(str, words)], prog_name="seqtune")
 
 
+QUICK = "probes-strings=150"
+
+
 @pytest.fixture(scope="module")
 def found(runs: Mapping[str, Path]) -> dict[str, Any]:
     done = call(runs["grammar"], "--strings", "150", "--json")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def accuracies(found: Mapping[str, Any], **wanted: object) -> dict[str, tuple[float, float]]:
@@ -105,14 +117,72 @@ def test_the_end_of_the_string_is_a_boundary_of_one_token_a_string(found: Mappin
 def test_the_numbers_are_kept_beside_the_run_with_a_figure(
     runs: Mapping[str, Path], found: Mapping[str, Any]
 ):
-    with (runs["grammar"] / "probes.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read(runs["grammar"] / f"{QUICK}.csv")
     assert [row["target"] for row in rows] == [row["target"] for row in found["readings"]]
     for row, reading in zip(rows, found["readings"], strict=True):
         assert row["layer"] == ("" if reading["layer"] is None else str(reading["layer"]))
         assert float(row["accuracy"]) == reading["accuracy"]
-    assert (runs["grammar"] / "probes.png").read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in (runs["grammar"] / "probes.svg").read_text()
+        measured = [row[name] for name in ("run", "epoch", "set", "seed", "fitted_strings")]
+        assert measured == ["grammar", "1", "{}", "0", "150"]
+    assert (runs["grammar"] / f"{QUICK}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (runs["grammar"] / f"{QUICK}.svg").read_text()
+
+
+def test_a_quick_look_leaves_what_was_published_as_it_is(runs: Mapping[str, Path], tmp_path: Path):
+    run = Path(shutil.copytree(runs["lowest"], tmp_path / "run"))
+    assert call(run).exit_code == 0
+    published = {path.name: path.read_bytes() for path in run.glob("probes*")}
+    assert set(published) == {"probes.csv", "probes.png", "probes.svg"}
+    for words in (["--strings", "9"], ["--set", "evaluation.seed=3"]):
+        done = call(run, *words)
+        assert done.exit_code == 0, done.output
+        assert {name: (run / name).read_bytes() for name in published} == published
+    assert {path.name for path in run.glob("*.csv")} - {"measurements.csv"} == {
+        "probes.csv",
+        "probes-strings=9.csv",
+        "probes-evaluation.seed=3.csv",
+    }
+    rows = read(run / "probes-evaluation.seed=3.csv")
+    assert {(row["set"], row["seed"]) for row in rows} == {('{"evaluation.seed": 3}', "3")}
+    assert {row["fitted_strings"] for row in read(run / "probes-strings=9.csv")} == {"9"}
+
+
+def test_files_of_other_settings_have_other_names(runs: Mapping[str, Path]):
+    found = probed.probe(load(runs["lowest"], changes={}), strings=9)
+
+    def name(strings: int = 512, **changes: object) -> str:
+        named = {path.replace("__", "."): value for path, value in changes.items()}
+        return replace(found, strings=strings, changes=named).name
+
+    assert name() == name(training__device="cpu") == "probes"
+    assert name(task__height=2, evaluation__seed=1) == name(evaluation__seed=1, task__height=2)
+    others = [
+        name(),
+        name(9),
+        name(task__height=9),
+        name(task__root="a/b"),
+        name(task__root="a b"),
+        name(task={"kind": "cfg", "grammar": {"root": "S", "rules": {"S": ["x" * 200 + "a"]}}}),
+        name(task={"kind": "cfg", "grammar": {"root": "S", "rules": {"S": ["x" * 200 + "b"]}}}),
+    ]
+    assert len(set(others)) == len(others)
+    assert all(len(each) < 120 and "/" not in each for each in others)
+
+
+def test_a_probe_that_is_always_right_has_a_bound_in_place_of_an_error(runs: Mapping[str, Path]):
+    found = probed.probe(load(runs["grammar"], changes={"task.height": 2}), strings=20)
+    (sure, *_) = [each for each in found.readings if each.score.value == 1]
+    rows = [row for row in found.rows if row["accuracy"] == 1]
+    assert rows
+    for row in rows:
+        assert row["accuracy_standard_error"] is None
+        assert row["accuracy_bound"] == pytest.approx(0.05 ** (1 / 20))
+    assert errors([sure]) == "A score of exactly 1 is at least 0.86, at 95 % confidence."
+    other = replace(sure, accuracy=Score(0.5, 20, 0.1), balanced_accuracy=Score(0.5, 20, 0.1))
+    assert errors([sure, other]) == f"Standard errors are at most 0.100. {errors([sure])}"
+    assert errors([other]) == "Standard errors are at most 0.100."
+    for row in found.rows:
+        assert (row["accuracy_bound"] is None) == (row["accuracy_standard_error"] is not None)
 
 
 def test_the_same_is_found_again(runs: Mapping[str, Path], found: Mapping[str, Any]):
@@ -146,7 +216,7 @@ def test_a_table_and_the_paths_are_printed(runs: Mapping[str, Path]):
     ):
         assert text in " ".join(done.stdout.split())
     for suffix in ("csv", "png", "svg"):
-        path = runs["grammar"] / f"probes-task.height=2.{suffix}"
+        path = runs["grammar"] / f"probes-strings=20-task.height=2.{suffix}"
         assert str(path) in done.stdout
         assert path.exists()
 
@@ -166,6 +236,16 @@ def test_a_grammar_of_height_one_has_only_its_end_to_tell(runs: Mapping[str, Pat
         ("none", [], "is no run directory"),
         ("grammar", ["--strings", "1"], "--strings: must be at least 2, but got 1"),
         ("grammar", ["--set", "model.width=8"], "--set model.width: is what was trained"),
+        (
+            "grammar",
+            ["--set", "evaluation.strings=99"],
+            "--set evaluation.strings: has no effect here; write --strings NUMBER",
+        ),
+        ("grammar", ["--set", "evaluation.free=9"], "--set evaluation.free: has no effect here"),
+        ("grammar", ["--set", "evaluation.generate=9"], "has no effect here; leave it out"),
+        ("grammar", ["--set", "evaluation={seed: 1}"], "or --set evaluation.seed=NUMBER"),
+        ("grammar", ["--set", "task.cut=1"], "--set task.cut: has no effect here"),
+        ("grammar", ["--set", "task.height=2", "--set", "task.height=3"], "is given twice"),
         ("grammar", ["--set", "task.format=padded"], "--set task: the model predicts 5"),
     ],
 )

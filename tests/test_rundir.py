@@ -1,10 +1,20 @@
+import json
 import math
 from pathlib import Path
 
 import pytest
 
-from seqtune.rundir import COLUMNS, RunDirectory, RunInUseError, run_directories
+from seqtune.rundir import (
+    COLUMNS,
+    RunDirectory,
+    RunInUseError,
+    check_writable,
+    replace_text,
+    run_directories,
+)
+from seqtune.source import FileError
 from seqtune.training.measurement import Measurement
+from tests.disk import no_room
 
 
 def measurement(epoch: int, **metrics: float) -> Measurement:
@@ -15,7 +25,7 @@ def measurement(epoch: int, **metrics: float) -> Measurement:
 @pytest.fixture
 def run(tmp_path: Path) -> RunDirectory:
     directory = RunDirectory(tmp_path / "run-abc")
-    directory.create({"hash": "abc"})
+    directory.create({"hash": "abc", "spec": {}})
     return directory
 
 
@@ -75,3 +85,54 @@ def test_runs_are_found_by_their_run_json(run: RunDirectory):
     (run.path.parent / "other").mkdir()
     assert [found.name for found in run_directories(run.path.parent)] == ["run-abc"]
     assert run_directories(run.path.parent / "missing") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "run.json: is not valid JSON: "),
+        ('{"state": ', "run.json: is not valid JSON: "),
+        ("[" * 100_000, "run.json: is not valid JSON: it is nested too deeply"),
+        ("null", "run.json: must hold a JSON object, but got None"),
+        (json.dumps("x" * 999), "run.json: must hold a JSON object, but got 'xxx"),
+        ("{}", "run.json: state must be one of running, finished, .* but is not there"),
+        ('{"state": 3}', "run.json: state must be one of .*, but got 3"),
+        ('{"state": "done"}', "run.json: state must be one of .*, but got 'done'"),
+        ('{"state": "failed"}', "run.json: reason must be text or null, but is not there"),
+        ('{"state": "failed", "reason": [1]}', r"reason must be text or null, but got \[1\]"),
+        ('{"state": "failed", "reason": "x"}', "run.json: hash must be text, but is not there"),
+        (
+            '{"state": "failed", "reason": "x", "hash": "a", "spec": [1]}',
+            r"run.json: spec must be a JSON object, but got \[1\]",
+        ),
+    ],
+)
+def test_a_run_json_that_is_none_is_told_in_a_line(run: RunDirectory, text: str, message: str):
+    (run.path / "run.json").write_text(text)
+    with pytest.raises(FileError, match=message) as raised:
+        run.info()
+    line = str(raised.value)
+    assert line.startswith(str(run.path / "run.json"))
+    assert "\n" not in line
+    assert len(line) < len(str(run.path)) + 250
+
+
+def test_what_cannot_be_written_leaves_what_was_there_and_has_its_name(tmp_path: Path):
+    path = tmp_path / "file"
+    replace_text(path, "old")
+    with no_room(2), pytest.raises(OSError, match=f"{path}") as raised:
+        replace_text(path, "longer than there is room for")
+    assert raised.value.filename == str(path)
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_may_be_written_is_told_without_touching_it(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    check_writable(path)
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["old"]
+    (tmp_path / "folder").mkdir()
+    for wrong in (tmp_path / "folder", path / "below", tmp_path / "none" / "below"):
+        with pytest.raises(OSError, match=wrong.name) as raised:
+            check_writable(wrong)
+        assert str(raised.value.filename).startswith(str(wrong))

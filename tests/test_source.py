@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from seqtune.run import RunSpec
 from seqtune.source import FileError, parse_value, parse_yaml, read_yaml
 from seqtune.spec import Problem, SpecError
 
@@ -72,6 +73,14 @@ def test_a_value_from_the_command_line_is_not_blamed_on_the_file():
     assert (
         str(source.error(SpecError([Problem(("a", "b"), "too large")]))) == "--set: a.b: too large"
     )
+
+
+def test_a_kind_from_the_command_line_is_not_blamed_on_the_file():
+    source = parse_yaml("task: cfg\nmodel: {kind: lstm}\n", name="run.yaml")
+    with pytest.raises(SpecError) as caught:
+        RunSpec.parse(source.override({"model.kind": "transfomer"}).data)
+    message = str(source.override({"model.kind": "transfomer"}).error(caught.value))
+    assert message == "--set: model.kind: no such kind: 'transfomer'; did you mean transformer?"
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path):

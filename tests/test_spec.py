@@ -76,7 +76,7 @@ def test_all_problems_are_told_at_once_with_their_paths():
         ),
         (
             {"fruit": {"kind": "apple", "seeds": True}},
-            "fruit.seeds: must be a whole number, but got True",
+            "fruit.seeds: must be a whole number, but got true",
         ),
         ({"fruit": "pear", "sizes": 3}, "sizes: must be a list, but got 3"),
         ([1], "must be a mapping, but got [1]"),

@@ -1,7 +1,7 @@
 """What all commands share: the application, exit statuses, errors told clearly, and `--set`."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -24,9 +24,18 @@ INTERRUPTED = 130
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="PATH=VALUE", help="Replace a value of the file; may be repeated."
+        "--set",
+        metavar="PATH=VALUE",
+        help="Replace a value of the file; may be repeated, for other paths.",
     ),
 ]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Makes a function a command whose help is its docstring, each paragraph as wide as the terminal."""
+    paragraphs = (function.__doc__ or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return app.command(help=text)(function)
 
 
 @app.callback()
@@ -56,13 +65,15 @@ def changes_of(settings: list[str] | None) -> dict[str, object]:
     """What was given by `--set`, by dotted path.
 
     Raises:
-        FileError: if it is not PATH=VALUE, or the value is no YAML.
+        FileError: if it is not PATH=VALUE, the value is no YAML, or a path is given twice.
     """
     changes: dict[str, object] = {}
     for setting in settings or []:
         path, equals, text = setting.partition("=")
         if not equals or not path:
             raise FileError(f"--set {setting}: must be PATH=VALUE, such as model.layers=2")
+        if path in changes:
+            raise FileError(f"--set {setting}: {path} is given twice; write it once")
         try:
             changes[path] = parse_value(text)
         except FileError as error:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import INTERRUPTED, SOME_FAILED, SetOption, app, changes_of, clear_errors
+from seqtune.cli.app import (
+    INTERRUPTED,
+    SOME_FAILED,
+    SetOption,
+    changes_of,
+    clear_errors,
+    command,
+)
 from seqtune.source import FileError, read_yaml
 from seqtune.spec import SpecError
 
@@ -17,7 +24,7 @@ if TYPE_CHECKING:
     from seqtune.rundir import RunDirectory
 
 
-@app.command()
+@command
 def sweep(
     file: Annotated[Path, typer.Argument(help="The question, as YAML.")],
     set_: SetOption = None,
@@ -30,7 +37,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Run a sweep, or go on with it, and write its report."""
-    from seqtune.sweep.drive import drive, read_plan
+    from seqtune.sweep.drive import drive, idle_lines, read_plan
 
     console = Console(stderr=True, highlight=False)
     with clear_errors():
@@ -44,6 +51,8 @@ def sweep(
             markup=False,
             soft_wrap=True,
         )
+        for line in idle_lines(plan, changed=source.overridden):
+            console.print(f"note: {line}", markup=False, soft_wrap=True)
         outcome = drive(plan, source=source, root=root, address=address, console=console)
     for cell in outcome.unconfirmed:
         typer.echo(f"{cell}: no search trial finished, so there is nothing to confirm", err=True)
@@ -56,7 +65,7 @@ def sweep(
         raise typer.Exit(SOME_FAILED)
 
 
-@app.command()
+@command
 def train(
     file: Annotated[Path, typer.Argument(help="One run, as YAML.")],
     set_: SetOption = None,
@@ -66,6 +75,7 @@ def train(
     note: Annotated[str, typer.Option(help="A sentence for the model card.")] = "",
 ) -> None:
     """Train one model, or go on with it, and record it in a run directory."""
+    from seqtune.idle import idle_settings
     from seqtune.run import RunSpec
     from seqtune.rundir import RunDirectory, RunInUseError
 
@@ -79,6 +89,8 @@ def train(
             raise source.error(error) from None
         directory = RunDirectory(out or Path("runs") / f"{file.stem}-{spec.hash()}")
         _check_run_directory(directory, spec=spec)
+        for each in idle_settings(spec):
+            typer.echo(f"note: {each}", err=True)
         from seqtune.training_bar import train_with_bar
 
         console = Console(stderr=True, highlight=False)
@@ -93,7 +105,7 @@ def train(
         raise typer.Exit(SOME_FAILED)
 
 
-@app.command()
+@command
 def report(
     directory: Annotated[
         Path, typer.Argument(help="A sweep's directory, or one of run directories.")
@@ -103,7 +115,7 @@ def report(
     _report(directory)
 
 
-@app.command()
+@command
 def describe(
     language: Annotated[
         str,

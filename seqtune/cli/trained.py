@@ -8,16 +8,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import app, changes_of, clear_errors
+from seqtune.cli.app import changes_of, clear_errors, command
+from seqtune.source import FileError
 
 RunArgument = Annotated[Path, typer.Argument(help="The directory of a trained run.")]
 ChangeOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Ask about something else; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Ask about something else; may be repeated, for other paths.",
+    ),
 ]
 
 
-@app.command()
+@command
 def evaluate(
     run: RunArgument,
     set_: ChangeOption = None,
@@ -26,50 +31,65 @@ def evaluate(
     """Score a trained run: on its own task, or on longer or higher strings than it was trained on.
 
     Every score comes with its standard error and the number of strings that it was taken of, then tables of
-    where the model errs. --set takes paths of the task and of the evaluation, such as task.height=5 or
-    evaluation.strings=4096. All of it, with samples, is kept in the run's evaluation.json, one entry for each
-    set of changes.
+    where the model errs. A share of exactly 0 or 1 comes with a bound in place of the error: what it is at
+    most, or at least, at 95 % confidence.
+
+    --set takes paths of the task and of the evaluation, such as task.height=5 or evaluation.strings=4096.
+
+    All of it, with samples, is kept in the run's evaluation.json, one entry for each set of changes: the same
+    call again takes the place of its own entry, and of no other.
     """
-    from seqtune import evaluated
+    from seqtune import evaluated, printed_scores
     from seqtune.trained import load
 
     with clear_errors():
         trained = load(run, changes=changes_of(set_))
-        evaluated.check(trained.directory)
+        evaluated.check(trained)
+        _warn(trained.warning)
         count = trained.spec.evaluation.strings
         typer.echo(f"{run}: weights of epoch {trained.epoch}, on {count:,} strings ...", err=True)
         found = evaluated.evaluate(trained)
-        entry = found.to_data()
-        evaluated.keep(trained.directory, entry)
+    entry = found.to_data()
     if as_json:
         typer.echo(json.dumps(entry, indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        width = None if sys.stdout.isatty() else evaluated.WIDTH
-        evaluated.show(found, console=Console(highlight=False, width=width))
+        width = None if sys.stdout.isatty() else printed_scores.WIDTH
+        printed_scores.show(found, console=Console(highlight=False, width=width))
+    # Last, so that what was found is not lost where it cannot be kept.
+    with clear_errors():
+        evaluated.keep(trained.directory, entry)
 
 
-@app.command()
+@command
 def generate(
     run: RunArgument,
     *,
     prompt: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             help="What to go on from: a grammar's terminals (3 1 2), a board (0110/1001/.., .OO.O..O or the "
-            "name of a pattern), any text. Without it: the task's own beginnings."
+            "name of a pattern), any text. Without it: the task's own beginnings.",
+            metavar="TEXT",
         ),
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option(help="How many; 20, or 1 where all would be alike.", show_default=False),
+        typer.Option(
+            help="How many; 20 by default. At temperature 0 one prompt has one answer, which is given once.",
+            show_default=False,
+        ),
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="0 takes the most probable; 1, but 0 for boards.", show_default=False),
+        typer.Option(
+            help="0 takes the most probable token, 1 samples as the model predicts; by default 0 for boards and "
+            "1 for all else.",
+            show_default=False,
+        ),
     ] = None,
     longest: Annotated[
         int | None,
-        typer.Option(help="Tokens to add to a text; 200.", show_default=False),
+        typer.Option(help="Tokens to add to a text; 200 by default.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="What is drawn depends on it.")] = 0,
     set_: ChangeOption = None,
@@ -83,22 +103,26 @@ def generate(
 
     --set takes paths of the task (task.height=5, task.rows=16), as far as the model can read its strings.
     """
-    from seqtune.generated import Generation, Request, show, to_data
+    from seqtune import generated
     from seqtune.trained import load
 
     with clear_errors():
-        request = Request(prompt, count, temperature=temperature, longest=longest, seed=seed)
-        trained = load(run, changes=changes_of(set_), changeable=("task",))
-        generation = Generation(trained, request=request)
-    if generation.note:
-        typer.echo(generation.note, err=True)
+        text = _only(prompt)
+        request = generated.Request(
+            text, count, temperature=temperature, longest=longest, seed=seed
+        )
+        changeable, unused = generated.CHANGEABLE, generated.UNUSED
+        trained = load(run, changes=changes_of(set_), changeable=changeable, unused=unused)
+        generation = generated.Generation(trained, request=request)
+    _warn(trained.warning)
+    _warn(generation.note)
     if as_json:
-        typer.echo(json.dumps(to_data(generation), ensure_ascii=False))
+        typer.echo(json.dumps(generated.to_data(generation), ensure_ascii=False))
     else:
-        show(generation, console=Console(highlight=False))
+        generated.show(generation, console=Console(highlight=False))
 
 
-@app.command()
+@command
 def probe(
     run: Annotated[Path, typer.Argument(help="The directory of a trained run on a grammar.")],
     strings: Annotated[
@@ -109,36 +133,54 @@ def probe(
 ) -> None:
     """Ask every layer what it knows of the trees: linear probes for nodes and their ends.
 
-    A probe is a linear map from the hidden state at a token to the symbol of
-    the node over it, or to whether the token is that node's last. It is compared
-    with probes of the untrained network and with the most common class.
+    A probe is a linear map from the hidden state at a token to the symbol of the node over it, or to whether the
+    token is that node's last. It is compared with probes of the untrained network and with the most common class.
 
-    --set takes paths of the task (task.height=5), as far as the model can read
-    its strings. The numbers are kept in the run's probes.csv, and drawn in
-    probes.png and probes.svg; with --set, the names of the files say so.
+    --set takes paths of the task (task.height=5), as far as the model can read its strings, and evaluation.seed.
 
-    Many wide layers take some minutes on a processor; -v before the command
-    tells how far it is.
+    The numbers are kept in the run's probes.csv, and drawn in probes.png and probes.svg. What is measured with
+    another --strings or with --set is kept in files of its own, whose names say so, such as
+    probes-strings=50.csv: the same call again takes the place of its own files, and of no others.
+
+    Many wide layers take some minutes on a processor; -v before the command tells how far it is.
     """
-    from seqtune import probed
+    from seqtune import printed_probes, probed
+    from seqtune.rundir import check_writable
     from seqtune.trained import load
 
     with clear_errors():
-        trained = load(run, changes=changes_of(set_))
+        changeable, unused = probed.CHANGEABLE, probed.UNUSED
+        trained = load(run, changes=changes_of(set_), changeable=changeable, unused=unused)
+        check_writable(trained.directory.path / "probes.csv")
+        _warn(trained.warning)
         found = probed.probe(trained, strings=strings)
     if as_json:
         typer.echo(json.dumps(found.to_data(), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        width = None if sys.stdout.isatty() else probed.WIDTH
-        probed.show(found, console=Console(highlight=False, width=width))
+        width = None if sys.stdout.isatty() else printed_probes.WIDTH
+        printed_probes.show(found, console=Console(highlight=False, width=width))
     from seqtune.report import probes
 
     with clear_errors():
         paths = probes.write(
             found.readings,
+            rows=found.rows,
             name=found.name,
             title=found.title,
-            caption=found.summary,
+            caption=f"{found.summary} {printed_probes.errors(found.readings)}",
             folder=trained.directory.path,
         )
     typer.echo(f"written: {', '.join(map(str, paths))}", err=as_json)
+
+
+def _warn(sentence: str) -> None:
+    if sentence:
+        typer.echo(sentence, err=True)
+
+
+def _only(prompts: list[str] | None) -> str | None:
+    if prompts and len(prompts) > 1:
+        raise FileError(
+            f"--prompt: takes one prompt, but is given {len(prompts)} times; call once for each of them"
+        )
+    return prompts[0] if prompts else None

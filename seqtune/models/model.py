@@ -14,7 +14,8 @@ class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
     """A causal model: the logits at t depend on the tokens up to and including t.
 
     `prefill` and `step` give the logits that `forward` gives in evaluation mode. They record no
-    gradient, apply no dropout, and may overwrite the state that they are given.
+    gradient, apply no dropout, and may overwrite the state that they are given. They are in the precision
+    of the weights and are called outside autocast, since a state has one precision.
 
     Attributes:
         recurrent: whether a step costs the same however much has been read.

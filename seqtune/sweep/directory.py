@@ -82,10 +82,14 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
     Raises:
         FileError: if a run in it no longer fits the file; then nothing was written.
     """
-    problems = list(_misfits(root, plan=plan))
+    begun = bool(run_directories(root / "runs"))
+    problems = list(_misfits(root, plan=plan)) if begun else []
     if problems:
         more = f"\n... and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
+    if not begun:
+        # What was proposed but never begun binds nobody.
+        (root / "studies.journal").unlink(missing_ok=True)
     (root / "runs").mkdir(exist_ok=True)
     replace_text(root / "sweep.yaml", source.text)
     replace_text(root / "plan.json", json.dumps(plan.to_data(), indent=2) + "\n")

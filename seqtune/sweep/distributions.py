@@ -12,6 +12,9 @@ from pydantic import BeforeValidator, Field
 
 from seqtune.spec import Spec, listed, nearest, problem
 
+FEW = 16
+"""So many whole numbers are all tried before a sweep begins."""
+
 
 class Range(Spec):
     """Numbers from low to high; whole ones and on a logarithmic scale where said."""
@@ -34,8 +37,13 @@ class Range(Spec):
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def examples(self) -> list[float]:
-        """The values at the bounds: if both are allowed, so is what lies between."""
-        return [int(self.low), int(self.high)] if self.whole else [self.low, self.high]
+        """Its bounds, and the whole numbers between them: all if they are few, else those next to the bounds."""
+        if not self.whole:
+            return [self.low, self.high]
+        low, high = int(self.low), int(self.high)
+        if high - low < FEW:
+            return list(range(low, high + 1))
+        return [low, low + 1, high - 1, high]
 
 
 class Choice(Spec):

@@ -1,15 +1,18 @@
 """One sitting of a sweep, from its file to its run directories."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from seqtune.idle import idle_settings
 from seqtune.source import FileError, Source
 from seqtune.spec import Problem, SpecError
 from seqtune.sweep.plan import Plan, make_plan
 from seqtune.sweep.spec import SweepSpec
+from seqtune.sweep.tuned import first_point
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,31 @@ def read_plan(source: Source) -> Plan:
         return make_plan(SweepSpec.parse(source.data))
     except SpecError as error:
         raise source.error(SpecError([*error.problems, *_problems_of_runs(source.data)])) from None
+
+
+def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
+    """What has no effect in some cells or all of them, a line each.
+
+    Args:
+        plan: the cells.
+        changed: paths of the file that were given on the command line.
+    """
+    lines = []
+    for path in changed:
+        _, _, within = path.partition("base.")
+        if within and all(within in cell.compared for cell in plan.cells):
+            lines.append(f"--set {path} has no effect: {within} is compared")
+        if within and all(within in cell.tune for cell in plan.cells):
+            lines.append(f"--set {path} has no effect: {within} is tuned")
+    cells: dict[Problem, list[str]] = {}
+    for cell in plan.cells:
+        spec = cell.run(tuned=first_point(cell.tune), seed=0)
+        for each in idle_settings(spec):
+            cells.setdefault(each, []).append(cell.name)
+    return lines + [
+        str(each) if len(names) == len(plan.cells) else f"{each} ({'; '.join(names)})"
+        for each, names in cells.items()
+    ]
 
 
 def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:

@@ -1,6 +1,5 @@
 """From a sweep file to its cells, every one of them checked before anything runs."""
 
-import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,9 @@ from seqtune.run import RunSpec
 from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
 from seqtune.sweep.comparison import Compared, combinations, kept
 from seqtune.sweep.distributions import Choice, Range
+from seqtune.sweep.names import key_of, text_of
 from seqtune.sweep.spec import Grid, SweepSpec
+from seqtune.sweep.tuned import first_point, grid_points, tried_points
 from seqtune.training.measurement import COMMON_OBJECTIVES, FREE, GENERATED
 
 ABSENT = {
@@ -48,7 +49,7 @@ class Cell:
 
     def fixed(self) -> dict[str, Any]:
         """The run's plain data, tuned values and seed left open: what all its runs share."""
-        return open_fields(self.run(tuned=_examples(self.tune)[0], seed=0), paths=self.tune)
+        return open_fields(self.run(tuned=first_point(self.tune), seed=0), paths=self.tune)
 
 
 @dataclass(frozen=True)
@@ -137,25 +138,29 @@ class _Draft:
     def problems(self) -> Iterator[Problem]:
         """Everything wrong with the cell, at the paths of the file."""
         yield from self._role_problems()
-        for tuned in _examples(self.tune):
+        points = tried_points(self.tune)
+        wrong: dict[Path, list[tuple[dict[str, Any], Problem]]] = {}
+        for tuned in points:
             try:
                 spec = RunSpec.parse(assigned(self.data, tuned))
             except SpecError as error:
                 for problem in error.problems:
-                    yield Problem(self._origin(problem.path), self._sentence(problem))
+                    wrong.setdefault(problem.path, []).append((tuned, problem))
                 continue
             yield from self._metric_problems(spec)
             yield from self._grace_problems(spec)
+        for path, cases in wrong.items():
+            tuned, problem = cases[0]
+            beside = self._tuned_beside(path, tuned) if len(cases) < len(points) else ""
+            yield Problem(self._origin(path), f"{self._sentence(problem)}{beside}")
 
     def cell(self, names: Mapping[str, str]) -> Cell:
-        values = {names[path]: _text(value) for path, value in self.compared.items()}
+        values = {names[path]: text_of(value) for path, value in self.compared.items()}
         label = ", ".join(f"{name}={value}" for name, value in values.items())
         name = ": ".join(part for part in (self.arm, label) if part) or "all"
         return Cell(
             name=name,
-            key="".join(c if c.isalnum() or c in "=.-" else "_" for c in name.replace(", ", "_"))[
-                :100
-            ],
+            key=key_of(name, compared=self.compared),
             arm=self.arm,
             compared=self.compared,
             tune=self.tune,
@@ -232,6 +237,12 @@ class _Draft:
                         return self._role_path(role, candidate)
         return ("base", *path)
 
+    def _tuned_beside(self, path: Path, tuned: Mapping[str, Any]) -> str:
+        """Which point of the search is meant, where others are in order: the values in the same part."""
+        near = {name: value for name, value in tuned.items() if name.split(".")[0] in path[:1]}
+        values = ", ".join(f"{name}={text_of(value)}" for name, value in (near or tuned).items())
+        return "" if [*near] == [dotted(path)] else f" (tune would try {values})"
+
     def _sentence(self, problem: Problem) -> str:
         """An unknown path is told in the words of the roles."""
         in_role = {"tune", "compare"} & set(self._origin(problem.path)[:3])
@@ -247,15 +258,6 @@ class _Draft:
         return (role, path) if path in block else (role, "zip")
 
 
-def grid_points(tune: Mapping[str, Range | Choice]) -> list[dict[str, Any]]:
-    """Every combination of the tuned lists, in the order of the file."""
-    lists = [[(path, value) for value in each.examples()] for path, each in tune.items()]
-    points = [dict(point) for point in itertools.product(*lists)]
-    # Without what a condition leaves out, some of them are the same.
-    applied = [{path: point[path] for path in active(tune, point)} for point in points]
-    return list({json.dumps(point): point for point in applied}.values())
-
-
 def _drafts(sweep: SweepSpec, *, arm: str | None) -> list[_Draft]:
     here: Path = ("compare",)
     common = kept(combinations(sweep.compare, at=here), block=sweep.compare, at=here)
@@ -267,36 +269,10 @@ def _drafts(sweep: SweepSpec, *, arm: str | None) -> list[_Draft]:
     return [_Draft(sweep, arm, each, tune) for each in kept(crossed, block=block, at=at)]
 
 
-def active(tune: Mapping[str, Range | Choice], values: Mapping[str, Any]) -> list[str]:
-    """The paths that apply: those without a condition, and those whose condition `values` meet."""
-    return [
-        path
-        for path, each in tune.items()
-        if all(other in values and values[other] == value for other, value in each.when.items())
-    ]
-
-
-def _examples(tune: Mapping[str, Range | Choice]) -> list[dict[str, Any]]:
-    """Tuned values that try every bound and every choice at least once."""
-    lists = {path: each.examples() for path, each in tune.items()}
-    longest = max((len(values) for values in lists.values()), default=1)
-    tried = [
-        {path: values[min(index, len(values) - 1)] for path, values in lists.items()}
-        for index in range(longest)
-    ]
-    tried += [
-        {**tried[0], **each.when, path: value}
-        for path, each in tune.items()
-        if each.when
-        for value in lists[path]
-    ]
-    return [{path: values[path] for path in active(tune, values)} for values in tried]
-
-
 def _twins(drafts: list[_Draft]) -> Iterator[Problem]:
     seen: dict[str, _Draft] = {}
     for draft in drafts:
-        spec = RunSpec.parse(assigned(draft.data, _examples(draft.tune)[0]))
+        spec = RunSpec.parse(assigned(draft.data, first_point(draft.tune)))
         tune = {path: each.model_dump(mode="json") for path, each in draft.tune.items()}
         key = json.dumps([spec.to_data(), tune], sort_keys=True)
         if key in seen:
@@ -306,7 +282,7 @@ def _twins(drafts: list[_Draft]) -> Iterator[Problem]:
 
 
 def _label(draft: _Draft) -> str:
-    values = ", ".join(f"{path}={_text(value)}" for path, value in draft.compared.items())
+    values = ", ".join(f"{path}={text_of(value)}" for path, value in draft.compared.items())
     return f"({': '.join(part for part in (draft.arm, values) if part)})"
 
 
@@ -330,11 +306,3 @@ def _short_names(drafts: list[_Draft]) -> dict[str, str]:
         path: word if last.count(word) == 1 else path
         for path, word in zip(paths, last, strict=True)
     }
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        kind = value.get("kind")
-        rest = " ".join(f"{name}={_text(inner)}" for name, inner in value.items() if name != "kind")
-        return " ".join(part for part in (kind, rest) if part)
-    return value if isinstance(value, str) else json.dumps(value)

@@ -65,7 +65,8 @@ class LiveTable(AbstractContextManager["LiveTable"]):
 
     def _value(self, directory: RunDirectory) -> str:
         measured = directory.measurements()
-        return f", {self._metric} {measured[-1].metrics[self._metric]:.4g}" if measured else ""
+        value = measured[-1].metrics.get(self._metric) if measured else None
+        return "" if value is None else f", {self._metric} {value:.4g}"
 
     def _draw(self) -> None:
         assert self._live is not None

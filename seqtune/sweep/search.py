@@ -14,9 +14,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqtune import seeding
 from seqtune.run import RunSpec
 from seqtune.sweep.distributions import Choice, Distribution
-from seqtune.sweep.plan import Cell, Plan, active, grid_points
+from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.samplers import build_pruner, build_sampler
 from seqtune.sweep.spec import Grid
+from seqtune.sweep.tuned import active, first_point, grid_points
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 
@@ -53,7 +54,7 @@ class CellSearch:
             self._study = None
             return
         higher = plan.sweep.metric in HIGHER_IS_BETTER
-        epochs = cell.run(tuned=_first(cell), seed=0).training.epochs
+        epochs = cell.run(tuned=first_point(cell.tune), seed=0).training.epochs
         self._study = optuna.create_study(
             study_name=f"{plan.sweep.name}/{cell.name}",
             storage=storage,
@@ -86,7 +87,11 @@ class CellSearch:
         return trial
 
     def proposal(self, trial: Trial) -> Proposal:
-        """What a trial proposes: the same whenever it is asked again."""
+        """What a trial proposes: the same whenever it is asked again.
+
+        Raises:
+            SpecError: if its values cannot be combined.
+        """
         tuned: dict[str, Any] = {}
         # A condition may hang on a value that is itself conditional, hence the repetition.
         while missing := [path for path in active(self.cell.tune, tuned) if path not in tuned]:
@@ -115,13 +120,20 @@ class CellSearch:
             if epoch not in frozen.intermediate_values:
                 trial.report(value, epoch)
 
-    def tell(self, trial: Trial, *, state: str, measured: list[float]) -> None:
-        """Closes the trial in the study, unless an earlier sitting did."""
+    def tell(self, trial: Trial, *, state: str, final: float | None, measured: bool) -> None:
+        """Closes the trial in the study, unless an earlier sitting did.
+
+        Args:
+            trial: the trial.
+            state: how its run ended.
+            final: the metric after its last epoch, if it has that.
+            measured: whether it has the metric after any epoch.
+        """
         assert self._study is not None
         if _frozen(trial).state.is_finished():
             return
-        if state == "finished":
-            self._study.tell(trial, measured[-1])
+        if state == "finished" and final is not None:
+            self._study.tell(trial, final)
         elif state == "stopped" or (state == "diverged" and measured):
             # A diverged trial is bad news that the sampler should hear; it has a curve to judge by.
             self._study.tell(trial, state=TrialState.PRUNED)
@@ -140,10 +152,6 @@ class CellSearch:
 
 def _frozen(trial: Trial) -> FrozenTrial:
     return trial.study._storage.get_trial(trial._trial_id)
-
-
-def _first(cell: Cell) -> dict[str, Any]:
-    return {path: each.examples()[0] for path, each in cell.tune.items() if not each.when}
 
 
 def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:

@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial
 
 from seqtune.rundir import RunDirectory
+from seqtune.spec import SpecError
 from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.search import CellSearch, Proposal
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
@@ -97,9 +98,13 @@ class Studies:
 
         Confirm runs go first; then the cell with the fewest trials so far.
         """
-        proposal = self._queue.popleft() if self._queue else self._ask()
-        if proposal is None:
-            return None
+        while not self._queue:
+            waiting = [search for search in self._searches if search.asked < search.cell.trials]
+            if not waiting:
+                return None
+            self._ask(min(waiting, key=lambda each: each.asked))
+            self._confirm_ready()
+        proposal = self._queue.popleft()
         self._open[proposal.name] = proposal
         self.progress[proposal.cell.name].running += 1
         self._note("proposed", proposal, tuned=dict(proposal.tuned), seed=proposal.spec.seed)
@@ -108,7 +113,9 @@ class Studies:
     def judge(self, run: str, measurement: Measurement) -> bool:
         """Takes a measurement of an open run; true if the run should be stopped now."""
         proposal = self._open[run]
-        value = measurement.metrics[self.plan.sweep.metric]
+        value = measurement.metrics.get(self.plan.sweep.metric)
+        if value is None:
+            return False
         progress = self.progress[proposal.cell.name]
         if proposal.phase == "search":
             progress.best = self._better(progress.best, value)
@@ -131,20 +138,36 @@ class Studies:
         self._confirm_ready()
         return state
 
-    def _ask(self) -> Proposal | None:
-        waiting = [search for search in self._searches if search.asked < search.cell.trials]
-        if not waiting:
-            return None
-        search = min(waiting, key=lambda each: each.asked)
+    def _ask(self, search: CellSearch) -> None:
+        """Queues what a new trial proposes."""
         trial = search.ask()
-        proposal = search.proposal(trial)
-        self._trials[proposal.name] = trial
-        return proposal
+        proposal = self._proposal(search, trial)
+        if proposal is not None:
+            self._trials[proposal.name] = trial
+            self._queue.append(proposal)
 
-    def _take_up(self, search: "CellSearch") -> None:
+    def _proposal(self, search: CellSearch, trial: Trial) -> Proposal | None:
+        """What a trial proposes; None if its values cannot be combined, and then it has failed.
+
+        A plan is refused for the combinations that it tries, but it cannot try all.
+        """
+        try:
+            return search.proposal(trial)
+        except SpecError as error:
+            search.tell(trial, state="failed", final=None, measured=False)
+            counts = self.progress[search.cell.name].search
+            counts["failed"] = counts.get("failed", 0) + 1
+            cell, number = search.cell.name, trial.number
+            log.warning("%s: trial %d cannot be run: %s", cell, number, error)
+            self._log("refused", cell=cell, trial=number, tuned=trial.params, reason=str(error))
+            return None
+
+    def _take_up(self, search: CellSearch) -> None:
         """Finds every trial of an earlier sitting: tells those that ended, queues the rest."""
         for trial in search.trials():
-            proposal = search.proposal(trial)
+            proposal = self._proposal(search, trial)
+            if proposal is None:
+                continue
             directory = self.directory(proposal)
             self._trials[proposal.name] = trial
             if directory.exists() and directory.info()["state"] != "running":
@@ -162,18 +185,19 @@ class Studies:
         counts = progress.search if proposal.phase == "search" else progress.confirm
         counts[state] = counts.get(state, 0) + 1
         values = self._values(directory)
-        measured = list(values.values())
+        final = values.get(proposal.spec.training.epochs)
         if proposal.phase == "confirm":
-            progress.confirmed += measured[-1:] if state == "finished" else []
+            progress.confirmed += [final] if state == "finished" and final is not None else []
         else:
-            progress.best = self._better(progress.best, *measured)
+            progress.best = self._better(progress.best, *values.values())
             trial = self._trials.pop(proposal.name)
             search = next(each for each in self._searches if each.cell is proposal.cell)
             search.backfill(trial, measured=values)
-            search.tell(trial, state=state, measured=measured)
+            search.tell(trial, state=state, final=final, measured=bool(values))
         if proposal.name not in self._logged:
             self._logged.add(proposal.name)
-            self._note("ended", proposal, state=state, value=measured[-1] if measured else None)
+            last = next(reversed(values.values()), None)
+            self._note("ended", proposal, state=state, value=last)
         return state
 
     def _confirm_ready(self) -> None:
@@ -192,7 +216,7 @@ class Studies:
                 else:
                     self._queue.append(proposal)
 
-    def _confirmations(self, search: "CellSearch") -> Iterator[Proposal]:
+    def _confirmations(self, search: CellSearch) -> Iterator[Proposal]:
         tuned = search.best() if search.cell.trials else {}
         if tuned is None:
             self.unconfirmed += (search.cell.name,)
@@ -205,7 +229,8 @@ class Studies:
     def _values(self, directory: RunDirectory) -> dict[int, float]:
         """The sweep's metric by epoch, as far as it was measured."""
         metric = self.plan.sweep.metric
-        return {m.epoch: m.metrics[metric] for m in directory.measurements()}
+        measured = directory.measurements()
+        return {each.epoch: each.metrics[metric] for each in measured if metric in each.metrics}
 
     def _better(self, *values: float | None) -> float | None:
         known = [value for value in values if value is not None]

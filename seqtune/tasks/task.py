@@ -251,6 +251,11 @@ class LanguageSpec(Spec):
 
     @property
     @abc.abstractmethod
+    def longest(self) -> int:
+        """`Task.max_length`, known before anything is built."""
+
+    @property
+    @abc.abstractmethod
     def scores(self) -> frozenset[str]:
         """The metrics that the task has and not every task has, by the names of `METRICS`."""
 

@@ -11,7 +11,7 @@ METRICS: dict[str, str] = {
     "valid/loss": "nats per scored token, teacher forced",
     "valid/accuracy": "share of scored tokens predicted right, teacher forced",
     "valid/excess": "valid/loss minus the floor of the same strings",
-    "valid/excess_string": "the same, in nats a string",
+    "valid/excess_string": "what the model loses to the floor of the same strings, in nats a string",
     "valid/kl": "KL(true next-token distribution || model) in nats, mean over positions: what valid/excess estimates "
     "from the tokens that were drawn; left out where these are certain, since there the two are the same",
     "valid/exact": "share of strings with every scored token right",

@@ -51,14 +51,13 @@ def fits(size: int, *, work: Callable[[int], None]) -> bool:
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        fitted = False
     else:
-        fitted = True
+        return True
     # Outside the handler: the error holds on to the tensors of the frames that it went through.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    return fitted
+    return False
 
 
 def _size(strings: int, parts: int) -> int:

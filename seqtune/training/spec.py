@@ -26,7 +26,8 @@ class TrainingSpec(Spec):
         | None
     ) = None
     """Strings that are worked on at once, where a step's do not fit into memory together: their
-    gradients are summed, so that the step is the same. `auto` finds the fewest equal parts that fit, before
+    gradients are summed, so that the step is the same (where chance has a part in it, as in dropout, its
+    draws are others). `auto` finds the fewest equal parts that fit, before
     the first step; null is all at once."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """bf16 and fp16 by autocast; fp16 with loss scaling."""

@@ -287,6 +287,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "write masking: causal",
     ),
     ({"positions": "alibbi"}, "model.positions", "must be 'absolute', 'sinusoidal', 'none'"),
+    (
+        {"positions": "rotatory"},
+        "model.positions",
+        "but got 'rotatory'; did you mean rotary?",
+    ),
     ({"masking": "windw"}, "model.masking", "no such kind: 'windw'; did you mean window?"),
     ({"masking": "window"}, "model.masking.length", "is required, and is not given"),
     ({"masking": {"kind": "forgetful", "rate": 1}}, "model.masking.rate", "must be below 1"),

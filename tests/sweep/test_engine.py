@@ -221,7 +221,8 @@ def test_fractions_of_cores_and_gpus_are_shared(
     assert most == at_once
 
 
-@pytest.mark.parametrize("own_cluster", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("own_cluster", [False, True])
 def test_a_killed_driver_loses_nothing_and_repeats_nothing(
     ray_address: str, tmp_path: Path, own_cluster: bool
 ):

@@ -2,7 +2,9 @@ import pytest
 
 from seqtune.models import LSTMSpec
 from seqtune.source import FileError
-from seqtune.sweep.plan import grid_points
+from seqtune.sweep.drive import idle_lines
+from seqtune.sweep.names import LONGEST_KEY
+from seqtune.sweep.tuned import grid_points
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.spec import CfgSpec
 from tests.sweep.sweeps import SMALL, plan_of
@@ -198,7 +200,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "kind: asha, grace",
             "kind: ahsa, grace",
-            "s.yaml:14: search.pruner: no such kind: 'ahsa'; did you mean asha?",
+            "s.yaml:14: search.pruner.kind: no such kind: 'ahsa'; did you mean asha?",
         ),
         ("name: small", "name: ../small", "s.yaml:2: name: "),
         ("question:", "qestion:", "s.yaml:3: qestion: no such field; did you mean question?"),
@@ -215,7 +217,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "{kind: lstm, layers: 1",
             "{kind: [lstm], layers: 1",
-            "s.yaml:7: base.model: no such kind: ['lstm']; did you mean lstm?",
+            "s.yaml:7: base.model.kind: no such kind: ['lstm']; did you mean lstm?",
         ),
         (
             "{log: [3.0e-3, 1.0e-1]}",
@@ -263,6 +265,42 @@ def test_a_wrong_file_is_told_in_one_located_line(old: str, new: str, message: s
     found = errors((old, new))
     assert len(found) == 1, found
     assert found[0].startswith(message)
+
+
+TRANSFORMER = (
+    "{kind: lstm, layers: 1, width: 8, embedding: 8}",
+    "{kind: transformer, layers: 1, width: 8, heads: 4, head_width: 8}",
+)
+
+
+@pytest.mark.parametrize(
+    ("tune", "message"),
+    [
+        (
+            "model.head_width: {int: [8, 12]}",
+            "tune.model.head_width: must be a multiple of 4, and at least 8, with rotary positions, which "
+            "turn pairs of numbers in half of each head, but got 9",
+        ),
+        (
+            "model.head_width: {int: [8, 800]}",
+            "tune.model.head_width: must be a multiple of 4, and at least 8, with rotary positions, which "
+            "turn pairs of numbers in half of each head, but got 9",
+        ),
+        (
+            "model.kv_heads: {int: [1, 4]}",
+            "tune.model.kv_heads: must divide heads, but got (heads=4, kv_heads=3)",
+        ),
+        (
+            "model.heads: {choice: [4, 6]}\n  model.kv_heads: {choice: [1, 4]}\n  optimizer.lr: {log: [0.1, 1]}",
+            "tune.model.kv_heads: must divide heads, but got (heads=6, kv_heads=4) "
+            "(tune would try model.heads=6, model.kv_heads=4)",
+        ),
+    ],
+)
+def test_values_inside_what_is_tuned_that_do_not_fit_are_refused(tune: str, message: str):
+    found = errors(TRANSFORMER, ("optimizer.lr: {log: [3.0e-3, 1.0e-1]}", tune))
+    assert len(found) == 1
+    assert found[0].split(": ", 1)[1] == message
 
 
 def test_every_problem_of_a_file_is_told_at_once():
@@ -336,3 +374,102 @@ def test_a_metric_of_another_language_is_refused(task: str, metric: str, why: st
         ("metric: valid/excess", f"metric: {metric}"),
     )
     assert found == [f"s.yaml:4: metric: no run of this task has {metric}: {why}"]
+
+
+def test_what_has_no_effect_is_told_with_its_cells():
+    residual = ("width: 8, embedding: 8}", "width: 8, embedding: 8, residual: true}")
+    why = "model.residual: is for layers above the first, and there is none"
+    assert idle_lines(plan_of(edited(residual))) == [f"{why} (layers=1)"]
+    assert idle_lines(plan_of(edited(residual, ("[1, 2]", "[1]")))) == [why]
+    assert idle_lines(plan_of(edited())) == []
+    changed = ["base.model.layers", "base.optimizer.lr", "base.model.width"]
+    assert idle_lines(plan_of(edited()), changed=changed) == [
+        "--set base.model.layers has no effect: model.layers is compared",
+        "--set base.optimizer.lr has no effect: optimizer.lr is tuned",
+    ]
+
+
+SCHEDULES = """
+    - {kind: linear}
+    - {kind: linear, floor: 0.75}
+    - {kind: inverse_sigmoid, feedback: sample}
+    - {kind: phased, coin: step, phases: [{epochs: 1, truth: 1.0}, {epochs: 3, truth: [0.7, 0.4]}]}
+    - {kind: phased, coin: step, phases: [{epochs: 1, truth: 1.0}, {epochs: 3, truth: [0.7, 0.3]}]}
+    - {kind: reversed, schedule: linear, by: step}
+    - {kind: reversed, schedule: {kind: linear, floor: 0.5}, by: step}"""
+
+
+def test_cells_that_compare_blocks_are_named_by_their_kinds_and_fields():
+    plan = plan_of(edited(("  model.layers: [1, 2]", f"  forcing: {SCHEDULES}")))
+    assert [(cell.name, cell.key) for cell in plan.cells] == [
+        ("forcing=linear", "forcing=linear"),
+        ("forcing=linear floor=0.75", "forcing=linear_floor=0.75"),
+        ("forcing=inverse_sigmoid feedback=sample", "forcing=inverse_sigmoid_feedback=sample"),
+        (
+            "forcing=phased coin=step phases=[epochs=1 truth=1.0; 3 [0.7, 0.4]]",
+            "forcing=phased_coin=step_phases=epochs=1_truth=1.0-3_0.7_0.4",
+        ),
+        (
+            "forcing=phased coin=step phases=[epochs=1 truth=1.0; 3 [0.7, 0.3]]",
+            "forcing=phased_coin=step_phases=epochs=1_truth=1.0-3_0.7_0.3",
+        ),
+        ("forcing=reversed schedule=linear by=step", "forcing=reversed_schedule=linear_by=step"),
+        (
+            "forcing=reversed schedule=(linear floor=0.5) by=step",
+            "forcing=reversed_schedule=linear_floor=0.5._by=step",
+        ),
+    ]
+
+
+def test_keys_too_long_for_a_file_name_differ_and_stay_when_the_sweep_grows():
+    block = "{{kind: phased, coin: step, phases: [{}{{epochs: 1, truth: {}}}]}}"
+    steps = [f"{{epochs: 1, truth: {truth}}}, " for truth in (0.9125, 0.8125, 0.7125)]
+    # 19 phases have more letters than a key.
+    values = [block.format("".join(6 * steps), last) for last in (0.1, 0.2, 0.3)]
+
+    def keys(values: list[str]) -> list[str]:
+        listed = "".join(f"\n    - {value}" for value in values)
+        plan = plan_of(
+            edited(("  model.layers: [1, 2]", f"  forcing:{listed}"), ("epochs: 4", "epochs: 19"))
+        )
+        return [cell.key for cell in plan.cells]
+
+    found = keys(values)
+    assert len(set(found)) == 3
+    assert all(len(key) == LONGEST_KEY for key in found)
+    assert all(
+        key.startswith("forcing=phased_coin=step_phases=epochs=1_truth=0.9125-1_0.8125-")
+        for key in found
+    )
+    assert keys(values[::-1][:2]) == [found[2], found[1]]
+
+
+def test_keys_of_plain_values_are_as_they_were():
+    plan = plan_of(
+        edited(
+            (
+                "  model.layers: [1, 2]",
+                "  training.clip_norm: [null, 0.5]\n  model.embedding: [8, 16]",
+            ),
+        )
+    )
+    assert [cell.key for cell in plan.cells] == [
+        "clip_norm=null_embedding=8",
+        "clip_norm=null_embedding=16",
+        "clip_norm=0.5_embedding=8",
+        "clip_norm=0.5_embedding=16",
+    ]
+
+
+def test_lists_of_plain_values_keep_their_names():
+    task = "{kind: cfg, grammar: {kind: generated, symbols: 2}}"
+    plan = plan_of(
+        edited(
+            ("{kind: cfg, grammar: cfg3b, height: 1}", task),
+            ("  model.layers: [1, 2]", "  task.grammar.lengths: [[2], [2, 3]]"),
+        )
+    )
+    assert [(cell.name, cell.key) for cell in plan.cells] == [
+        ("lengths=[2]", "lengths=_2_"),
+        ("lengths=[2, 3]", "lengths=_2_3_"),
+    ]

@@ -2,9 +2,12 @@
 
 import io
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
+import pandas as pd
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -14,6 +17,8 @@ from rich.console import Console
 from seqtune.record import record
 from seqtune.report import load
 from seqtune.rundir import run_directories
+from seqtune.source import parse_yaml
+from seqtune.sweep.directory import claim
 from seqtune.sweep.plan import Plan
 from seqtune.sweep.progress import LiveTable
 from seqtune.sweep.studies import CONFIRM_SEED, Proposal, Studies
@@ -259,3 +264,70 @@ def test_every_decision_is_logged(tmp_path: Path):
     assert len(proposed) == plan.runs
     assert set(proposed) == set(ended)
     assert stopped == {run for run, state in ended.items() if state == "stopped"}
+
+
+def test_a_trial_whose_values_cannot_be_combined_fails_and_the_search_goes_on(tmp_path: Path):
+    text = SMALL.replace("kind: lstm, layers: 1, width: 8, embedding: 8", TRANSFORMER)
+    text = text.replace("  model.layers: [1, 2]", "  model.layers: [1]")
+    text = text.replace("optimizer.lr: {log: [3.0e-3, 1.0e-1]}", INSIDE_UNTRIED)
+    text = text.replace("trials: 4", "trials: 6, sampler: random")
+    plan = plan_of(text)
+    studies = started(plan, tmp_path)
+    done = work(studies)
+    assert studies.done
+    told = states(tmp_path)["small/layers=1"]
+    searched = [each for each in done if each.phase == "search"]
+    assert len(told) == 6
+    assert 0 < len(searched) < 6
+    assert told.count(TrialState.FAIL) == 6 - len(searched)
+    assert sum(studies.progress["layers=1"].search.values()) == 6
+    refused = [json.loads(line) for line in (tmp_path / "decisions.jsonl").read_text().splitlines()]
+    reasons = [each["reason"] for each in refused if each["event"] == "refused"]
+    assert len(reasons) == 6 - len(searched)
+    assert all("must divide heads" in each for each in reasons)
+    again = started(plan, tmp_path)
+    assert again.done
+    assert again.progress["layers=1"].search == studies.progress["layers=1"].search
+
+
+TRANSFORMER = "kind: transformer, layers: 1, width: 8, heads: 12, head_width: 1, positions: none"
+INSIDE_UNTRIED = """model.heads: {choice: [12, 13, 14, 16]}
+  model.kv_heads: {int: [1, 4]}
+  model.dropout: {choice: [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]}"""
+"""More combinations than are tried; those that are tried can all be run."""
+
+
+def test_a_run_without_the_metric_is_a_failed_trial(tmp_path: Path):
+    plan = plan_of(SMALL.replace("[1, 2]", "[1]"))
+    studies = started(plan, tmp_path)
+    proposal = studies.next()
+    assert proposal is not None
+    directory = studies.directory(proposal)
+    for measurement in record(proposal.spec, directory=directory, sweep=studies.place(proposal)):
+        known = {k: v for k, v in measurement.metrics.items() if k != "valid/excess"}
+        assert not studies.judge(proposal.name, replace(measurement, metrics=known))
+    without_column(directory.path / "measurements.csv", name="valid/excess")
+    assert studies.tell(proposal.name) == "finished"
+    assert states(tmp_path)["small/layers=1"] == [TrialState.FAIL]
+    output = io.StringIO()
+    with LiveTable(studies, console=Console(file=output)) as table:
+        table.ended(proposal, "finished")
+    assert "finished, 5 to go" in output.getvalue()
+    assert all(each.name != proposal.name for each in work(started(plan, tmp_path)))
+
+
+def without_column(path: Path, *, name: str) -> None:
+    table = pd.read_csv(path)
+    table[name] = math.nan
+    table.to_csv(path, index=False)
+
+
+def test_a_search_in_which_no_run_began_may_be_changed(tmp_path: Path):
+    before = plan_of(SMALL)
+    claim(tmp_path, plan=before, source=parse_yaml(SMALL, name="s.yaml"))
+    assert Studies(before, root=tmp_path).next() is not None
+    text = SMALL.replace("{log: [3.0e-3, 1.0e-1]}", "{choice: [0.01, 0.02]}")
+    claim(tmp_path, plan=plan_of(text), source=parse_yaml(text, name="s.yaml"))
+    proposal = Studies(plan_of(text), root=tmp_path).next()
+    assert proposal is not None
+    assert proposal.tuned["optimizer.lr"] in (0.01, 0.02)

@@ -72,6 +72,23 @@ def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
     assert floor_of(first).strings == 37
 
 
+def test_after_every_epoch_the_same_strings_are_gone_on_with_in_other_ways():
+    task = CfgSpec(grammar="cfg3b", height=3, cut=4).build()
+    evaluator = Evaluator(EvaluationSpec(strings=20, generate=16), task=task)
+    model = small(task)
+
+    def texts(epoch: int) -> list[str]:
+        found = evaluator.evaluate(model, epoch=epoch).examination
+        assert found is not None
+        return [each.text for each in found.samples]
+
+    first, second = texts(1), texts(2)
+    assert first == texts(1)
+    assert first != second
+    given = [[text.split("⟫")[0] for text in found if "⟫" in text] for found in (first, second)]
+    assert given[0] == given[1] != []
+
+
 def test_the_padded_layout_has_nothing_to_generate():
     task = CfgSpec(grammar="cfg3b", height=2, format="padded").build()
     model = LSTMSpec(width=8).build(

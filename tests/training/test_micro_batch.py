@@ -7,8 +7,8 @@ import torch
 from seqtune.training.micro_batch import CPU_MESSAGE, largest_that_fits
 
 
-@pytest.mark.parametrize("strings", [1, 2, 7, 16, 100])
-@pytest.mark.parametrize("room", [1, 2, 5, 16, 99, 1000])
+@pytest.mark.parametrize("strings", [1, 7, 24])
+@pytest.mark.parametrize("room", [1, 5, 23, 1000])
 def test_the_fewest_equal_parts_that_fit_are_found(strings: int, room: int):
     def work(size: int) -> None:
         if size > room:

@@ -125,6 +125,17 @@ class CfgSpec(LanguageSpec):
         return whole.with_height(self.height)
 
     @property
+    def longest(self) -> int:
+        longest = self.language().lengths.max
+        match self.format:
+            case "sentence":
+                return longest + 1
+            case "padded":
+                return max(1, longest - 1)
+            case "packed":
+                return max(self.length or WINDOW, longest + 1)
+
+    @property
     def scores(self) -> frozenset[str]:
         """The metrics that not every task has; the padded layout ends no string that it generates."""
         names = {"valid/excess", "valid/excess_string", "valid/kl"}

@@ -134,6 +134,11 @@ class LifeSpec(LanguageSpec):
             Notation.prompt_length_of(self.rows * self.columns) if self.loss == "completion" else 0
         )
 
+    @property
+    def longest(self) -> int:
+        notation = Notation(rows=self.rows, columns=self.columns, vocabulary=self.vocabulary)
+        return notation.length - 1
+
     def build(self) -> "LifeTask":
         from seqtune.tasks.life.task import LifeTask
 

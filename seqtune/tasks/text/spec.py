@@ -84,6 +84,10 @@ class TextSpec(LanguageSpec):
         )
 
     @property
+    def longest(self) -> int:
+        return self.length
+
+    @property
     def scores(self) -> frozenset[str]:
         """The metrics that not every task has: none, since no floor is known and nothing is judged."""
         return frozenset()

@@ -220,7 +220,7 @@ REFUSED: list[tuple[Any, str]] = [
         "forcing.schedule.phases: the phases must last as long as the training, but got (phases=9, "
         "training.epochs=8); write phases that add up to 8, or training.epochs: 9",
     ),
-    ({"kind": "phased", "phases": []}, "forcing.phases: needs at least 1 entries, but got []"),
+    ({"kind": "phased", "phases": []}, "forcing.phases: needs at least one entry, but got []"),
     ("lineer", "forcing: no such kind: 'lineer'; did you mean linear?"),
     (
         "decay",
@@ -234,7 +234,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"kind": "linear", "c": -0.1}, "forcing.c: must be at least 0, but got -0.1"),
     (
         {"kind": "linear", "slope": 0.1},
-        "forcing.slope: no such field; it is one of forcing.by, forcing.coin, forcing.feedback, "
+        "forcing.slope: no such field; with kind: linear it is one of forcing.by, forcing.coin, forcing.feedback, "
         "forcing.stage, forcing.floor, forcing.kind, forcing.k, forcing.c",
     ),
     ({"kind": "exponential", "k": 1.0}, "forcing.k: must be below 1, but got 1.0"),
@@ -261,7 +261,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"stage": {"passes": 0}}, "forcing.stage.passes: must be at least 1, but got 0"),
     (
         {"stage": {"kind": "exact", "passes": 2}},
-        "forcing.stage.passes: no such field; it is one of forcing.stage.kind",
+        "forcing.stage.passes: no such field; with kind: exact it is one of forcing.stage.kind",
     ),
 ]
 

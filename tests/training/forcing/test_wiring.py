@@ -1,0 +1,97 @@
+"""The loop against one written out plainly: what each draw depends on, and the order of things."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seqtune import seeding
+from seqtune.record import build_model
+from seqtune.run import RunSpec
+from seqtune.training.evaluation import Evaluator
+from seqtune.training.forcing.inputs import forced_inputs
+from seqtune.training.loop import Learner, Recipe, train
+from tests.training.runs import tiny
+
+
+def plain_training(spec: RunSpec) -> tuple[list[float], list[float], dict[str, torch.Tensor]]:
+    """Mean loss and mean norm of the gradient of each epoch, and the last weights."""
+    task = spec.task.build()
+    model = build_model(spec, task=task, device=torch.device("cpu"))
+    optimizer = spec.optimizer.build(model)
+    training, seed = spec.training, spec.seed
+    half = training.precision == "bf16"
+    losses, norms = [], []
+    for epoch in range(training.epochs):
+        strings = seeding.generator(seed, "data", epoch)
+        coins = seeding.generator(seed, "forcing", epoch)
+        torch.manual_seed(seeding.integer_seed(seed, "dropout", epoch))
+        truths = spec.forcing.truths(
+            epoch, epochs=training.epochs, steps=training.batches_per_epoch
+        )
+        nats = scored = norm = 0.0
+        for truth in truths:
+            batch = task.batch(task.draw(training.batch_size, generator=strings))
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+                inputs = forced_inputs(
+                    model,
+                    torch.from_numpy(batch.tokens),
+                    forcing=spec.forcing,
+                    truth=truth,
+                    scored=batch.scored,
+                    generator=coins,
+                )
+                logits = model(inputs)
+            target = torch.from_numpy(np.where(batch.scored, batch.targets, -100))
+            loss = torch.nn.functional.cross_entropy(
+                logits.float().flatten(0, 1), target.flatten(), reduction="sum"
+            )
+            optimizer.zero_grad()
+            (loss / batch.scored.sum()).backward()
+            norm += float(
+                torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm or math.inf)
+            )
+            optimizer.step()
+            nats, scored = nats + loss.item(), scored + float(batch.scored.sum())
+        losses.append(nats / scored)
+        norms.append(norm / len(truths))
+    return losses, norms, model.state_dict()
+
+
+RISING = {"kind": "reversed", "schedule": {"kind": "linear", "floor": 0.2}, "by": "step"}
+
+LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollout_steps": 0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"model__dropout": 0.3, "seed": 3},
+        {"forcing": RISING},
+        {"forcing": RISING | {"coin": "step", "feedback": "sample"}, "model__dropout": 0.2},
+        {
+            "forcing": RISING | {"stage": "parallel", "feedback": "sample"},
+            "training__precision": "bf16",
+            "training__batch_size": 256,
+        },
+        {"forcing": RISING, "task": LIFE},
+        {"forcing": RISING | {"coin": "sequence"}, "training__precision": "bf16", "seed": 5},
+        {"training__clip_norm": 0.05},
+    ],
+)
+def test_the_loop_does_what_the_plain_one_does(changes: dict[str, Any]):
+    spec = tiny(**{"optimizer__schedule": "constant", **changes})
+    task = spec.task.build()
+    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    learner = Learner(
+        build_model(spec, task=task, device=torch.device("cpu")), task=task, recipe=recipe
+    )
+    found = list(train(learner, evaluator=Evaluator(spec.evaluation, task=task)))
+    losses, norms, weights = plain_training(spec)
+    assert [m.metrics["train/loss"] for m in found] == pytest.approx(losses, rel=1e-5)
+    assert [m.metrics["grad_norm"] for m in found] == pytest.approx(norms, rel=1e-4)
+    for name, weight in learner.model.state_dict().items():
+        torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-5)
