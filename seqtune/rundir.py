@@ -33,6 +33,8 @@ from seqtune.training.measurement import METRICS, Measurement
 
 State: TypeAlias = Literal["running", "finished", "stopped", "diverged", "failed"]
 STATES: tuple[State, ...] = ("running", "finished", "stopped", "diverged", "failed")
+CAUSES = ("oom", "timeout", "error", "lost")
+"""What the reason of a failed run begins with: out of memory, too long, an exception, its worker or node gone."""
 COLUMNS = ("epoch", "step", "tokens", "seconds", *METRICS)
 LOCK_SECONDS = 20.0
 """How long to wait for a killed process's worker to let go of its run."""
@@ -113,6 +115,14 @@ class RunDirectory:
         if state != "failed":
             self.checkpoint.unlink(missing_ok=True)
 
+    def reopen(self) -> None:
+        """Lets a run that failed go on from its checkpoint, and one that diverged begin anew."""
+        info = self.info()
+        self.error.unlink(missing_ok=True)
+        if info["state"] != "failed":
+            self.checkpoint.unlink(missing_ok=True)
+        self.update({"state": "running", "reason": None, "micro_batch": None})
+
     def append(self, measurement: Measurement) -> None:
         """Adds a row to measurements.csv."""
         path = self.path / "measurements.csv"
@@ -172,6 +182,14 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "spec": ("a JSON object", lambda value: isinstance(value, dict)),
 }
 """What commands read of every run.json: what must hold, in words and as a test."""
+
+
+def cause(info: Mapping[str, Any]) -> str:
+    """How a run ended, in a word: its state, or of a failed one which of `CAUSES`."""
+    if info["state"] != "failed":
+        return str(info["state"])
+    word = (info["reason"] or "").partition(":")[0]
+    return word if word in CAUSES else "error"
 
 
 def run_directories(root: Path) -> list[RunDirectory]:

@@ -17,8 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from seqtune.building import build_model, choose_device
 from seqtune.models.model import SequenceModel
-from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory, State
 from seqtune.source import FileError

@@ -11,10 +11,11 @@ import torch
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from seqtune.building import build_model
 from seqtune.cli import app
 from seqtune.generated import ONE_ANSWER, UNUSED, Generation, Request, show, to_data
 from seqtune.models.model import SequenceModel
-from seqtune.record import build_model, record
+from seqtune.record import record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.source import FileError

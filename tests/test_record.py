@@ -10,7 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtune.record import build_model, record
+from seqtune.building import build_model
+from seqtune.record import record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.tasks.cfg.grammar import grammar

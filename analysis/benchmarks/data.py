@@ -21,8 +21,8 @@ from statistics import median
 import torch
 
 from seqtune import seeding
+from seqtune.building import build_model, choose_device
 from seqtune.provenance import cpu_name
-from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train

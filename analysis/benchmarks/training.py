@@ -18,10 +18,10 @@ import torch
 from torch.nn import functional
 
 from seqtune import seeding
+from seqtune.building import build_model, choose_device
 from seqtune.models.model import trainable_parameters
 from seqtune.models.recurrent import Recurrent
 from seqtune.provenance import cpu_name
-from seqtune.record import build_model, choose_device
 from seqtune.run import RunSpec
 from seqtune.source import read_yaml
 from seqtune.spec import assigned

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -24,9 +25,31 @@ if TYPE_CHECKING:
     from seqtune.rundir import RunDirectory
 
 
+class Retry(StrEnum):
+    """What can be asked to be done again."""
+
+    failed = "failed"
+    diverged = "diverged"
+    oom = "oom"
+    timeout = "timeout"
+    error = "error"
+    lost = "lost"
+    all = "all"
+
+
+_FAILED = frozenset({Retry.oom, Retry.timeout, Retry.error, Retry.lost})
+RETRIED: dict[Retry, frozenset[str]] = {
+    **{each: frozenset({each.value}) for each in Retry},
+    Retry.failed: frozenset(each.value for each in _FAILED),
+    Retry.all: frozenset(each.value for each in (*_FAILED, Retry.diverged)),
+}
+"""The words of `rundir.cause` that each stands for."""
+
+
 @command
 def sweep(
     file: Annotated[Path, typer.Argument(help="The question, as YAML.")],
+    *,
     set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory of the results; results/NAME by default.")
@@ -35,6 +58,15 @@ def sweep(
         str | None,
         typer.Option(help="A running Ray cluster; RAY_ADDRESS, or else a local one, by default."),
     ] = None,
+    retry: Annotated[
+        Retry | None,
+        typer.Option(
+            help="Do runs again that ended so before: failed ones go on from their last epoch."
+        ),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first run that fails or diverges.")
+    ] = False,
 ) -> None:
     """Run a sweep, or go on with it, and write its report."""
     from seqtune.sweep.drive import drive, idle_lines, read_plan
@@ -53,14 +85,29 @@ def sweep(
         )
         for line in idle_lines(plan, changed=source.overridden):
             console.print(f"note: {line}", markup=False, soft_wrap=True)
-        outcome = drive(plan, source=source, root=root, address=address, console=console)
-    for cell in outcome.unconfirmed:
-        typer.echo(f"{cell}: no search trial finished, so there is nothing to confirm", err=True)
+        outcome = drive(
+            plan,
+            source=source,
+            root=root,
+            address=address,
+            console=console,
+            retry=RETRIED[retry] if retry is not None else (),
+            fail_fast=fail_fast,
+        )
+    for cell, reason in outcome.unconfirmed.items():
+        typer.echo(f"{cell}: {reason}, so there is nothing to confirm", err=True)
+    if outcome.halted:
+        typer.echo("stopped at the first run that failed (--fail-fast)", err=True)
+        _interrupted("sweep", file, set_, out=out, address=address, status=SOME_FAILED)
     if not outcome.done:
         _interrupted("sweep", file, set_, out=out, address=address)
     _report(root)
     if outcome.failed:
-        typer.echo(f"{outcome.failed} of {plan.runs} runs failed; the report names them", err=True)
+        typer.echo(
+            f"{outcome.failed} of {outcome.runs} runs failed; the report names them, and --retry "
+            "does them again",
+            err=True,
+        )
     if outcome.failed or outcome.unconfirmed:
         raise typer.Exit(SOME_FAILED)
 
@@ -156,6 +203,7 @@ def _interrupted(
     *,
     out: Path | None,
     address: str | None = None,
+    status: int = INTERRUPTED,
 ) -> NoReturn:
     """Says which command goes on, and exits."""
     words = ["seqtune", command, str(file)]
@@ -163,7 +211,7 @@ def _interrupted(
     words += ["--out", str(out)] if out else []
     words += ["--address", address] if address else []
     typer.echo(f"interrupted; to go on where it stopped: {shlex.join(words)}", err=True)
-    raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(status)
 
 
 def _check_run_directory(directory: "RunDirectory", *, spec: "RunSpec") -> None:

@@ -1,9 +1,9 @@
 """One sitting of a sweep, from its file to its run directories."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -14,6 +14,9 @@ from seqtune.sweep.plan import Plan, make_plan
 from seqtune.sweep.spec import SweepSpec
 from seqtune.sweep.tuned import first_point
 
+if TYPE_CHECKING:
+    from seqtune.sweep.studies import Studies
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -22,12 +25,16 @@ class Outcome:
     Attributes:
         done: whether every run of the sweep has ended; false after an interruption.
         failed: runs that failed or diverged, of this sitting and earlier ones.
-        unconfirmed: cells none of whose search trials finished.
+        unconfirmed: by the name of each cell without confirm runs, why it has none.
+        runs: of the sweep in all.
+        halted: whether the first failure ended the sitting.
     """
 
     done: bool
     failed: int
-    unconfirmed: tuple[str, ...]
+    unconfirmed: Mapping[str, str]
+    runs: int
+    halted: bool
 
 
 def read_plan(source: Source) -> Plan:
@@ -83,33 +90,50 @@ def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
 
 
 def drive(
-    plan: Plan, *, source: Source, root: Path, address: str | None, console: Console
+    plan: Plan,
+    *,
+    source: Source,
+    root: Path,
+    address: str | None,
+    console: Console,
+    retry: Collection[str] = (),
+    fail_fast: bool = False,
 ) -> Outcome:
     """Runs a sweep until it is done or interrupted; goes on from what is in `root`.
+
+    Args:
+        plan: the sweep, spelt out.
+        source: its file.
+        root: the directory of its results.
+        address: of a Ray cluster; None for `RAY_ADDRESS`, or else a local one.
+        console: where it is told how it goes.
+        retry: runs that ended so are done again: words of `rundir.cause`.
+        fail_fast: whether the first run that fails or diverges in this sitting ends the sitting.
 
     Raises:
         FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit.
     """
     from seqtune.sweep.directory import check_owner, claim, held
+    from seqtune.sweep.studies import Studies
 
     check_owner(root, plan=plan)
     with held(root):
         claim(root, plan=plan, source=source)
-        return _run(plan, root=root, address=address, console=console)
+        studies = Studies(plan, root=root, retry=retry)
+        return _run(studies, address=address, console=console, fail_fast=fail_fast)
 
 
-def _run(plan: Plan, *, root: Path, address: str | None, console: Console) -> Outcome:
+def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast: bool) -> Outcome:
     from seqtune.sweep.cluster import ClusterError, cluster
     from seqtune.sweep.engine import Events, execute
     from seqtune.sweep.progress import LiveTable
-    from seqtune.sweep.studies import Studies
 
-    studies = Studies(plan, root=root)
+    halted = False
     if not studies.done:
         try:
             with cluster(address), LiveTable(studies, console=console) as table:
                 events = Events(ended=table.ended, tick=table.tick)
-                execute(studies, resources=plan.sweep.resources, events=events)
+                halted = execute(studies, events=events, fail_fast=fail_fast)
         except ClusterError as error:
             raise FileError(str(error)) from None
     counts = [
@@ -117,4 +141,10 @@ def _run(plan: Plan, *, root: Path, address: str | None, console: Console) -> Ou
         for progress in studies.progress.values()
         for counts in (progress.search, progress.confirm)
     ]
-    return Outcome(done=studies.done, failed=sum(counts), unconfirmed=studies.unconfirmed)
+    return Outcome(
+        done=studies.done,
+        failed=sum(counts),
+        unconfirmed=studies.unconfirmed,
+        runs=studies.runs,
+        halted=halted,
+    )

@@ -21,14 +21,12 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from seqtune.limits import Limits
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
-from seqtune.sweep.spec import Resources
-from seqtune.sweep.studies import Proposal, Studies
+from seqtune.sweep.search import Proposal
+from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import METRICS, Measurement
-
-RESTARTS = 2
-"""How often a run goes on from its checkpoint after its worker died; then it is lost."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +42,18 @@ class Events:
     tick: Callable[[], None]
 
 
-def execute(studies: Studies, *, resources: Resources, events: Events) -> None:
+def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> bool:
     """Runs everything that the studies propose, on the cluster that this process is connected to.
 
-    SIGINT and SIGTERM end it early and in order: every run that was under way can be gone on with.
+    SIGINT and SIGTERM end it early and in order: every run that was under way can be gone on with. So
+    does the first run that fails or diverges, with `fail_fast`; returns whether one did.
 
     Raises:
         ClusterError: if no node can hold a run.
     """
+    resources = studies.plan.sweep.resources
     slots = count_slots(resources)
-    join = _Join(studies, events=events)
+    join = _Join(studies, events=events, fail_fast=fail_fast)
     trainable = tune.with_resources(_train, {"cpu": resources.cpu, "gpu": resources.gpu})
     with tempfile.TemporaryDirectory(prefix="seqtune-tune-") as scratch, join.interruptible():
         tune.Tuner(
@@ -72,9 +72,10 @@ def execute(studies: Studies, *, resources: Resources, events: Events) -> None:
                 verbose=0,
                 stop=_Stopper(join),
                 callbacks=[_Ticker(join)],
-                failure_config=tune.FailureConfig(max_failures=RESTARTS),
+                failure_config=tune.FailureConfig(max_failures=studies.plan.sweep.limits.restarts),
             ),
         ).fit()
+    return join.halted
 
 
 def _train(config: dict[str, Any]) -> None:
@@ -91,6 +92,7 @@ def _train(config: dict[str, Any]) -> None:
         metric=config["metric"],
         sweep=config["sweep"],
         note=config["sweep"]["question"],
+        limits=Limits.parse(config["limits"]),
     )
     try:
         for measurement in measurements:
@@ -113,9 +115,11 @@ def _train(config: dict[str, Any]) -> None:
 class _Join:
     """What searcher, scheduler, stopper and ticker share."""
 
-    def __init__(self, studies: Studies, *, events: Events) -> None:
+    def __init__(self, studies: Studies, *, events: Events, fail_fast: bool) -> None:
         self.studies = studies
         self.events = events
+        self.halted = False
+        self._fail_fast = fail_fast
         self.interrupted = False
         self._proposals: dict[str, Proposal] = {}
         self._stopped: set[str] = set()
@@ -155,6 +159,7 @@ class _Join:
             "spec": json.dumps(proposal.spec.to_data()),
             "metric": self.studies.plan.sweep.metric,
             "sweep": self.studies.place(proposal),
+            "limits": self.studies.plan.sweep.limits.to_data(),
             "threads": self.studies.plan.sweep.resources.cpu,
         }
 
@@ -182,12 +187,15 @@ class _Join:
         if running and trial_id in self._stopped:
             directory.end("stopped", reason="pruned")
         elif running and error:
-            self._lose(proposal, reason=f"lost: its worker failed or died {RESTARTS + 1} times")
+            times = self.studies.plan.sweep.limits.restarts + 1
+            self._lose(proposal, reason=f"lost: its worker failed or died {times} times")
         elif running:
             reason = f"lost: its worker ended, but {directory.path} does not say how; is it shared?"
             self._lose(proposal, reason=reason)
         state = self.studies.tell(proposal.name)
         self.events.ended(proposal, state)
+        if self._fail_fast and state in ("failed", "diverged"):
+            self.interrupted = self.halted = True
 
     def _lose(self, proposal: Proposal, *, reason: str) -> None:
         directory = self.studies.directory(proposal)

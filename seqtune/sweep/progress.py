@@ -9,7 +9,8 @@ from rich.live import Live
 from rich.table import Table
 
 from seqtune.rundir import RunDirectory
-from seqtune.sweep.studies import CellProgress, Proposal, Studies
+from seqtune.sweep.search import Proposal
+from seqtune.sweep.studies import CellProgress, Studies
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 REFRESH_SECONDS = 0.5
@@ -24,6 +25,7 @@ class LiveTable(AbstractContextManager["LiveTable"]):
         self._metric = studies.plan.sweep.metric
         self._started = self._drawn = time.monotonic()
         self._ended_before = self._ended()
+        self._given_up: set[str] = set()
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> "LiveTable":
@@ -49,6 +51,14 @@ class LiveTable(AbstractContextManager["LiveTable"]):
 
     def ended(self, proposal: Proposal, state: str) -> None:
         """Tells of a run that ended: without a terminal every one, with one those that went wrong."""
+        self._tell_end(proposal, state)
+        progress = self._studies.progress[proposal.cell.name]
+        if progress.given_up is not None and proposal.cell.name not in self._given_up:
+            self._given_up.add(proposal.cell.name)
+            line = f"{proposal.cell.name}: no more runs are begun: {progress.given_up}"
+            self._console.print(line, markup=False, soft_wrap=True)
+
+    def _tell_end(self, proposal: Proposal, state: str) -> None:
         directory = self._studies.directory(proposal)
         wrong = state in ("failed", "diverged")
         if not wrong and self._live is not None:
@@ -109,13 +119,10 @@ class LiveTable(AbstractContextManager["LiveTable"]):
         )
 
     def _ended(self) -> int:
-        return sum(
-            sum(each.search.values()) + sum(each.confirm.values())
-            for each in self._studies.progress.values()
-        )
+        return sum(each.ended for each in self._studies.progress.values())
 
     def _total(self) -> int:
-        return self._studies.plan.runs
+        return self._studies.runs
 
     def _time_left(self) -> str:
         """From this sitting's pace: runs that ended in it, and the time that they took."""

@@ -20,6 +20,9 @@ from seqtune.sweep.spec import Grid
 from seqtune.sweep.tuned import active, first_point, grid_points
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
+NUMBER = "number"
+"""Attribute of a trial whose number in its cell is not its number in the study, where trials are tried again."""
+
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
@@ -65,9 +68,7 @@ class CellSearch:
         wanted = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
         assert self._study.direction == wanted, "a sweep's metric is checked against its runs first"
         self._points = grid_points(cell.tune) if isinstance(search.sampler, Grid) else None
-        self.asked = sum(
-            t.state != TrialState.WAITING for t in self._study.get_trials(deepcopy=False)
-        )
+        self.asked = len(self.trials())
         self._study.sampler = build_sampler(
             search.sampler,
             trials=cell.trials,
@@ -79,9 +80,13 @@ class CellSearch:
     def ask(self) -> Trial:
         """A new trial."""
         assert self._study is not None
-        if self._points is not None and not self._study.get_trials(states=(TrialState.WAITING,)):
-            point = self._points[self.asked]
-            self._study.enqueue_trial({p: _to_optuna(value) for p, value in point.items()})
+        known = self._study.get_trials(deepcopy=False)
+        point = self._points[self.asked] if self._points is not None else {}
+        shifted = len(known) != self.asked
+        # What a killed driver had enqueued is taken up first.
+        if (point or shifted) and all(each.state != TrialState.WAITING for each in known):
+            fixed = {path: _to_optuna(value) for path, value in point.items()}
+            self._study.enqueue_trial(fixed, user_attrs={NUMBER: self.asked} if shifted else None)
         trial = self._study.ask()
         self.asked += 1
         return trial
@@ -93,23 +98,43 @@ class CellSearch:
             SpecError: if its values cannot be combined.
         """
         tuned: dict[str, Any] = {}
+        frozen = _frozen(trial)
         # A condition may hang on a value that is itself conditional, hence the repetition.
         while missing := [path for path in active(self.cell.tune, tuned) if path not in tuned]:
             for path in missing:
-                tuned[path] = _suggest(trial, path, self.cell.tune[path])
-        spec = self.cell.run(tuned=tuned, seed=trial.number)
-        return Proposal(self.cell, "search", trial.number, tuned, spec)
+                distribution = self.cell.tune[path]
+                # Optuna would write down a value again that it was given, even in a trial that was told.
+                known = path in frozen.params
+                value = frozen.params[path] if known else _suggest(trial, path, distribution)
+                tuned[path] = _from_optuna(value, distribution)
+        number = _number(frozen)
+        spec = self.cell.run(tuned=tuned, seed=number)
+        return Proposal(self.cell, "search", number, tuned, spec)
 
     def trials(self) -> list[Trial]:
-        """Every trial that an earlier sitting asked for, as an open one."""
+        """Every trial that an earlier sitting asked for, as an open one; of one tried again, the last."""
         if self._study is None:
             return []
-        frozen = self._study.get_trials(deepcopy=False)
-        return [
-            Trial(self._study, each._trial_id)
-            for each in frozen
-            if each.state != TrialState.WAITING
-        ]
+        latest: dict[int, FrozenTrial] = {}
+        for each in self._study.get_trials(deepcopy=False):
+            if each.state != TrialState.WAITING:
+                latest[_number(each)] = each
+        return [Trial(self._study, latest[number]._trial_id) for number in sorted(latest)]
+
+    def again(self, trial: Trial) -> Trial:
+        """An open trial with the number and the values of one that was told; that one itself if it is open.
+
+        A told trial cannot be opened again, but another can stand for it.
+        """
+        assert self._study is not None
+        frozen = _frozen(trial)
+        if not frozen.state.is_finished():
+            return trial
+        self._study.enqueue_trial(frozen.params, user_attrs={NUMBER: _number(frozen)})
+        again = self._study.ask()
+        # The values are the trial's own only once they have been asked for.
+        self.proposal(again)
+        return again
 
     def backfill(self, trial: Trial, *, measured: Mapping[int, float]) -> None:
         """Tells an open trial, by epoch, what its run measured that did not reach the study."""
@@ -150,15 +175,18 @@ class CellSearch:
         return dict(self.proposal(best).tuned)
 
 
+def _number(trial: FrozenTrial) -> int:
+    """The trial's number in its cell, which one that is tried again keeps."""
+    return int(trial.user_attrs.get(NUMBER, trial.number))
+
+
 def _frozen(trial: Trial) -> FrozenTrial:
     return trial.study._storage.get_trial(trial._trial_id)
 
 
 def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
     if isinstance(distribution, Choice):
-        # Optuna's categories are plain values, so a block travels as its JSON text.
-        coded = [_to_optuna(value) for value in distribution.values]
-        return distribution.values[coded.index(trial.suggest_categorical(path, coded))]
+        return trial.suggest_categorical(path, [_to_optuna(each) for each in distribution.values])
     if distribution.whole:
         low, high = int(distribution.low), int(distribution.high)
         return trial.suggest_int(path, low, high, log=distribution.log)
@@ -166,4 +194,12 @@ def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
 
 
 def _to_optuna(value: Any) -> Any:
+    """Optuna's categories are plain values, so a block travels as its JSON text."""
     return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def _from_optuna(value: Any, distribution: Distribution) -> Any:
+    if not isinstance(distribution, Choice):
+        return value
+    coded = [_to_optuna(each) for each in distribution.values]
+    return distribution.values[coded.index(value)]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from seqtune.limits import Limits
 from seqtune.spec import ByKind, Spec, nearest, problem
 from seqtune.sweep.distributions import Distribution
 from seqtune.training.measurement import OBJECTIVES
@@ -154,6 +155,7 @@ class SweepSpec(Spec):
     search: SearchSpec | None = None
     confirm: ConfirmSpec = ConfirmSpec()
     resources: Resources = Resources()
+    limits: Limits = Limits()
 
     @field_validator("metric")
     @classmethod

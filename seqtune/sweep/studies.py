@@ -5,27 +5,28 @@ proposal is a pure function of its trial's number and parameters, so on a fresh 
 running is found again by its directory, what it measured meanwhile is told, and it goes on.
 """
 
-import json
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial
 
-from seqtune.rundir import RunDirectory
+from seqtune.rundir import RunDirectory, cause, run_directories
 from seqtune.spec import SpecError
+from seqtune.sweep.decisions import Decisions
 from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.search import CellSearch, Proposal
+from seqtune.sweep.storage import journal
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
 
 log = logging.getLogger(__name__)
+
+ALIKE = 3
+"""A cell whose first so many runs fail in the same way is given up."""
 
 CONFIRM_SEED = 1_000_000
 """First seed of the confirm runs; search trial k has seed k. The two never meet."""
@@ -41,30 +42,42 @@ class CellProgress:
     confirm: dict[str, int] = field(default_factory=dict)
     best: float | None = None
     confirmed: list[float] = field(default_factory=list)
+    given_up: str | None = None
+    """Why no more runs of the cell are begun, if so."""
+
+    @property
+    def ended(self) -> int:
+        """Runs that ended, in whatever way."""
+        return sum(self.search.values()) + sum(self.confirm.values())
 
 
 class Studies:
     """Every cell's study, and the runs that follow from them."""
 
-    def __init__(self, plan: Plan, *, root: Path) -> None:
+    def __init__(self, plan: Plan, *, root: Path, retry: Collection[str] = ()) -> None:
         """Opens or makes the studies below `root` and takes up what an earlier sitting left.
 
         The caller holds the sweep's lock.
+
+        Args:
+            plan: the cells.
+            root: the sweep's directory.
+            retry: runs that ended so are done again: words of `rundir.cause`.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.plan = plan
         self.root = root
         self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
-        self._decisions = root / "decisions.jsonl"
-        events = [json.loads(line) for line in _whole_lines(self._decisions)]
-        self._logged = {event["run"] for event in events if event["event"] == "ended"}
-        storage = _journal(root / "studies.journal")
+        self._decisions = Decisions(root / "decisions.jsonl")
+        storage = journal(root / "studies.journal")
         self._searches = [CellSearch(cell, plan=plan, storage=storage) for cell in plan.cells]
         self._queue: deque[Proposal] = deque()
         self._open: dict[str, Proposal] = {}
         self._trials: dict[str, Trial] = {}
         self._unconfirmed = {cell.name for cell in plan.cells}
-        self.unconfirmed: tuple[str, ...] = ()
+        self._ends: dict[str, list[str]] = {cell.name: [] for cell in plan.cells}
+        self.unconfirmed: dict[str, str] = {}
+        self._reopen(retry)
         for search in self._searches:
             self._take_up(search)
         self._confirm_ready()
@@ -73,6 +86,15 @@ class Studies:
     def done(self) -> bool:
         """Whether every search is over and every confirm run has ended."""
         return not (self._open or self._queue or self._unconfirmed)
+
+    @property
+    def runs(self) -> int:
+        """How many runs the sweep has in all: those of a cell that was given up are the ones begun."""
+        seeds = self.plan.sweep.confirm.seeds
+        return sum(
+            each.cell.trials + seeds if each.given_up is None else each.running + each.ended
+            for each in self.progress.values()
+        )
 
     def directory(self, proposal: Proposal) -> RunDirectory:
         """Where a proposal's run is recorded."""
@@ -135,6 +157,7 @@ class Studies:
         proposal = self._open.pop(run)
         self.progress[proposal.cell.name].running -= 1
         state = self._close(proposal)
+        self._give_up(proposal.cell)
         self._confirm_ready()
         return state
 
@@ -159,7 +182,9 @@ class Studies:
             counts["failed"] = counts.get("failed", 0) + 1
             cell, number = search.cell.name, trial.number
             log.warning("%s: trial %d cannot be run: %s", cell, number, error)
-            self._log("refused", cell=cell, trial=number, tuned=trial.params, reason=str(error))
+            self._decisions.add(
+                "refused", cell=cell, trial=number, tuned=trial.params, reason=str(error)
+            )
             return None
 
     def _take_up(self, search: CellSearch) -> None:
@@ -169,18 +194,22 @@ class Studies:
             if proposal is None:
                 continue
             directory = self.directory(proposal)
-            self._trials[proposal.name] = trial
             if directory.exists() and directory.info()["state"] != "running":
+                self._trials[proposal.name] = trial
                 self._close(proposal)
             else:
-                search.backfill(trial, measured=self._values(directory))
+                self._trials[proposal.name] = again = search.again(trial)
+                search.backfill(again, measured=self._values(directory))
                 self._queue.append(proposal)
                 self._note("resumed", proposal)
+        self._give_up(search.cell)
 
     def _close(self, proposal: Proposal) -> str:
         """Counts an ended run and tells its trial, if that is still open."""
         directory = self.directory(proposal)
-        state: str = directory.info()["state"]
+        info = directory.info()
+        state: str = info["state"]
+        self._ends[proposal.cell.name].append(_way(info))
         progress = self.progress[proposal.cell.name]
         counts = progress.search if proposal.phase == "search" else progress.confirm
         counts[state] = counts.get(state, 0) + 1
@@ -194,11 +223,41 @@ class Studies:
             search = next(each for each in self._searches if each.cell is proposal.cell)
             search.backfill(trial, measured=values)
             search.tell(trial, state=state, final=final, measured=bool(values))
-        if proposal.name not in self._logged:
-            self._logged.add(proposal.name)
+        if proposal.name not in self._decisions.ended:
             last = next(reversed(values.values()), None)
-            self._note("ended", proposal, state=state, value=last)
+            self._note("ended", proposal, state=state, reason=info["reason"], value=last)
         return state
+
+    def _reopen(self, retry: Collection[str]) -> None:
+        """Opens the runs again that are to be done again."""
+        for directory in run_directories(self.root / "runs"):
+            info = directory.info()
+            if cause(info) in retry:
+                self._decisions.add(
+                    "retried", run=directory.name, state=info["state"], reason=info["reason"]
+                )
+                directory.reopen()
+
+    def _give_up(self, cell: Cell) -> None:
+        """Begins no more runs of a cell whose first ones all failed in the same way."""
+        first = self._ends[cell.name][:ALIKE]
+        progress = self.progress[cell.name]
+        if (
+            progress.given_up is not None
+            or len(first) < ALIKE
+            or len(set(first)) > 1
+            or not first[0]
+        ):
+            return
+        progress.given_up = f"its first {ALIKE} runs ended alike ({first[0]})"
+        search = next(each for each in self._searches if each.cell is cell)
+        search.asked = max(search.asked, cell.trials)
+        dropped = [each for each in self._queue if each.cell is cell]
+        self._queue = deque(each for each in self._queue if each.cell is not cell)
+        for proposal in dropped:
+            self._trials.pop(proposal.name, None)
+        self.unconfirmed[cell.name] = progress.given_up
+        self._decisions.add("given up", cell=cell.name, reason=progress.given_up)
 
     def _confirm_ready(self) -> None:
         """Queues the confirm runs of every cell whose search has just ended."""
@@ -209,6 +268,8 @@ class Studies:
             if any(each.cell is cell for each in (*self._open.values(), *self._queue)):
                 continue
             self._unconfirmed.discard(cell.name)
+            if self.progress[cell.name].given_up is not None:
+                continue
             for proposal in self._confirmations(search):
                 directory = self.directory(proposal)
                 if directory.exists() and directory.info()["state"] != "running":
@@ -219,8 +280,9 @@ class Studies:
     def _confirmations(self, search: CellSearch) -> Iterator[Proposal]:
         tuned = search.best() if search.cell.trials else {}
         if tuned is None:
-            self.unconfirmed += (search.cell.name,)
-            self._log("unconfirmed", cell=search.cell.name, reason="no search trial finished")
+            reason = "no search trial finished"
+            self.unconfirmed[search.cell.name] = reason
+            self._decisions.add("unconfirmed", cell=search.cell.name, reason=reason)
             return
         for number in range(self.plan.sweep.confirm.seeds):
             spec = search.cell.run(tuned=tuned, seed=CONFIRM_SEED + number)
@@ -238,34 +300,18 @@ class Studies:
         return best(known) if known else None
 
     def _note(self, event: str, proposal: Proposal, **facts: Any) -> None:
-        self._log(event, cell=proposal.cell.name, run=proposal.name, phase=proposal.phase, **facts)
-
-    def _log(self, event: str, **facts: Any) -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        with self._decisions.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": now, "event": event, **facts}) + "\n")
+        self._decisions.add(
+            event, cell=proposal.cell.name, run=proposal.name, phase=proposal.phase, **facts
+        )
 
 
-def _journal(path: Path) -> BaseStorage:
-    """The journal file, freed of what a killed driver may have left: its lock, and half a line.
-
-    The caller holds the sweep's lock, so no other driver is alive.
-    """
-    for leftover in path.parent.glob(path.name + ".lock*"):
-        leftover.unlink()
-    _whole_lines(path)
-    return JournalStorage(JournalFileBackend(str(path)))
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file that is appended to; a last one that was cut short is taken off."""
-    if not path.exists():
-        return []
-    text = path.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if len(whole) < len(text):
-        log.warning("%s: its last line was cut short and is dropped", path)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(whole)
-        partial.replace(path)
-    return whole.splitlines()
+def _way(info: Mapping[str, Any]) -> str:
+    """In which way a run failed or diverged, so that others can be said to have done alike; else empty."""
+    match cause(info):
+        case "error":
+            # With the kind of exception: two errors need not be alike.
+            return ":".join(info["reason"].split(":")[:2])
+        case "oom" | "timeout" | "lost" | "diverged" as way:
+            return way
+        case _:
+            return ""

@@ -14,9 +14,9 @@ CPU_MESSAGE = "can't allocate memory"
 """In what torch says when it gets no memory of the host."""
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether that is what an error of torch's says."""
-    return isinstance(error, torch.OutOfMemoryError) or CPU_MESSAGE in str(error)
+def out_of_memory(error: Exception) -> bool:
+    """Whether that is what an error of torch's, of NumPy's or of Python's says."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or CPU_MESSAGE in str(error)
 
 
 def largest_that_fits(strings: int, *, work: Callable[[int], None]) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqtune.record import build_model
+from seqtune.building import build_model
 from seqtune.run import RunSpec
 from seqtune.source import read_yaml
 from seqtune.spec import SpecError

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from seqtune.record import build_model
+from seqtune.building import build_model
 from seqtune.run import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train

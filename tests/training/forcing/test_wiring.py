@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqtune import seeding
-from seqtune.record import build_model
+from seqtune.building import build_model
 from seqtune.run import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing.inputs import forced_inputs
