@@ -123,6 +123,7 @@ class _Join:
         self.interrupted = False
         self._proposals: dict[str, Proposal] = {}
         self._stopped: set[str] = set()
+        self._resting: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray pickles the whole experiment for a restore that is never made."""
@@ -172,10 +173,14 @@ class _Join:
             seconds=result["seconds"],
             metrics={name: result[name] for name in METRICS if name in result},
         )
-        stop = self.studies.judge(proposal.name, measurement)
-        if stop:
-            self._stopped.add(trial_id)
-        return stop
+        match self.studies.judge(proposal.name, measurement):
+            case "go on":
+                return False
+            case "stop":
+                self._stopped.add(trial_id)
+            case "rest":
+                self._resting.add(trial_id)
+        return True
 
     def ended(self, trial_id: str, *, error: bool) -> None:
         """Settles a run whose worker is through with it."""
@@ -184,6 +189,9 @@ class _Join:
         running = not directory.exists() or directory.info()["state"] == "running"
         if running and self.interrupted:
             return  # it stays open, and another sitting goes on with it
+        if running and trial_id in self._resting and not error:
+            self.studies.rest(proposal.name)
+            return
         if running and trial_id in self._stopped:
             directory.end("stopped", reason="pruned")
         elif running and error:

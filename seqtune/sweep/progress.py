@@ -10,7 +10,8 @@ from rich.table import Table
 
 from seqtune.rundir import RunDirectory
 from seqtune.sweep.search import Proposal
-from seqtune.sweep.studies import CellProgress, Studies
+from seqtune.sweep.studies import Studies
+from seqtune.sweep.tally import CellProgress
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 REFRESH_SECONDS = 0.5
@@ -93,7 +94,8 @@ class LiveTable(AbstractContextManager["LiveTable"]):
         )
         direction = "highest" if self._metric in HIGHER_IS_BETTER else "lowest"
         table.add_column("cell")
-        for name in ("running", "searched", "stopped", "failed", "confirmed"):
+        resting = ("resting",) if self._studies.promotes else ()
+        for name in ("running", *resting, "searched", "stopped", "failed", "confirmed"):
             table.add_column(name, justify="right")
         table.add_column(f"{direction} {self._metric}", justify="right")
         table.add_column("mean of confirmed", justify="right")
@@ -110,6 +112,7 @@ class LiveTable(AbstractContextManager["LiveTable"]):
         return (
             progress.cell.name,
             str(progress.running or ""),
+            *((str(progress.resting or ""),) if self._studies.promotes else ()),
             f"{sum(search.values())}/{progress.cell.trials}",
             str(search.get("stopped", 0) or ""),
             str(failed or ""),

@@ -64,6 +64,8 @@ def build_sampler(spec: SamplerSpec, *, trials: int, seed: int, restart: int) ->
 def build_pruner(spec: PrunerSpec, *, epochs: int) -> BasePruner:
     """The pruner of one cell's study; its steps are epochs."""
     match spec:
+        case Asha(type="promotion"):
+            return NopPruner()
         case Asha():
             return SuccessiveHalvingPruner(
                 min_resource=spec.grace, reduction_factor=spec.reduction_factor

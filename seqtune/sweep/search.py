@@ -15,10 +15,14 @@ from seqtune import seeding
 from seqtune.run import RunSpec
 from seqtune.sweep.distributions import Choice, Distribution
 from seqtune.sweep.plan import Cell, Plan
+from seqtune.sweep.promotion import Ladder
 from seqtune.sweep.samplers import build_pruner, build_sampler
-from seqtune.sweep.spec import Grid
+from seqtune.sweep.spec import Asha, Grid
 from seqtune.sweep.tuned import active, first_point, grid_points
 from seqtune.training.measurement import HIGHER_IS_BETTER
+
+CONFIRM_SEED = 1_000_000
+"""First seed of the confirm runs; search trial k has seed k. The two never meet."""
 
 NUMBER = "number"
 """Attribute of a trial whose number in its cell is not its number in the study, where trials are tried again."""
@@ -47,17 +51,25 @@ class Proposal:
 
 
 class CellSearch:
-    """One cell's study."""
+    """One cell's study.
+
+    Attributes:
+        asked: trials begun.
+        ladder: which of the trials rest and which go on, where they are promoted; else None.
+    """
 
     def __init__(self, cell: Cell, *, plan: Plan, storage: BaseStorage) -> None:
         self.cell = cell
         self.asked = 0
+        self.ladder: Ladder | None = None
         search = plan.sweep.search
         if search is None or cell.trials == 0:
             self._study = None
             return
         higher = plan.sweep.metric in HIGHER_IS_BETTER
         epochs = cell.run(tuned=first_point(cell.tune), seed=0).training.epochs
+        if isinstance(search.pruner, Asha) and search.pruner.type == "promotion":
+            self.ladder = Ladder.of(search.pruner, epochs=epochs, higher=higher)
         self._study = optuna.create_study(
             study_name=f"{plan.sweep.name}/{cell.name}",
             storage=storage,
@@ -165,8 +177,27 @@ class CellSearch:
         else:
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def best(self) -> dict[str, Any] | None:
-        """Tuned values of the best trial that ran to its end; None if none did."""
+    def standing(self, trial: Trial, *, epoch: int) -> tuple[int, int]:
+        """Which place an open trial's value takes among all of the cell at an epoch, and among how many."""
+        assert self._study is not None
+        known = [each.intermediate_values for each in self._study.get_trials(deepcopy=False)]
+        values = [each[epoch] for each in known if epoch in each]
+        own = _frozen(trial).intermediate_values[epoch]
+        higher = self._study.direction == StudyDirection.MAXIMIZE
+        better = [value for value in values if (value > own if higher else value < own)]
+        return len(better) + 1, len(values)
+
+    def confirmations(self, seeds: int) -> list[Proposal] | None:
+        """The best values again, on so many fresh seeds; None if no trial ran to its end."""
+        tuned = self._best() if self.cell.trials else {}
+        if tuned is None:
+            return None
+        specs = [self.cell.run(tuned=tuned, seed=CONFIRM_SEED + number) for number in range(seeds)]
+        return [
+            Proposal(self.cell, "confirm", number, tuned, spec) for number, spec in enumerate(specs)
+        ]
+
+    def _best(self) -> dict[str, Any] | None:
         assert self._study is not None
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:

@@ -56,6 +56,10 @@ class Asha(Spec):
     """Asynchronous successive halving: at each rung only the best go on. Source: Li et al. 2018."""
 
     kind: Literal["asha"] = "asha"
+    type: Literal["stopping", "promotion"] = "stopping"
+    """`stopping` judges a trial when it comes to a rung, against those that came before it: the first ones
+    pass. `promotion` (the paper's own) lets every trial rest there, with its checkpoint, and goes on with it
+    once it is among the best of all that came; so early luck decides nothing."""
     grace: int = Field(default=2, ge=1)
     """Epochs of the first rung: no trial is stopped before."""
     reduction_factor: int = Field(default=3, ge=2)

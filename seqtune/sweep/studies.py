@@ -7,10 +7,9 @@ running is found again by its directory, what it measured meanwhile is told, and
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import optuna
 from optuna.trial import Trial
@@ -19,36 +18,16 @@ from seqtune.rundir import RunDirectory, cause, run_directories
 from seqtune.spec import SpecError
 from seqtune.sweep.decisions import Decisions
 from seqtune.sweep.plan import Cell, Plan
+from seqtune.sweep.resting import Resting
 from seqtune.sweep.search import CellSearch, Proposal
 from seqtune.sweep.storage import journal
+from seqtune.sweep.tally import CellProgress
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
 
 log = logging.getLogger(__name__)
 
-ALIKE = 3
-"""A cell whose first so many runs fail in the same way is given up."""
-
-CONFIRM_SEED = 1_000_000
-"""First seed of the confirm runs; search trial k has seed k. The two never meet."""
-
-
-@dataclass(eq=False)
-class CellProgress:
-    """How far a cell has come, for the live table; counts of runs by what became of them."""
-
-    cell: Cell
-    running: int = 0
-    search: dict[str, int] = field(default_factory=dict)
-    confirm: dict[str, int] = field(default_factory=dict)
-    best: float | None = None
-    confirmed: list[float] = field(default_factory=list)
-    given_up: str | None = None
-    """Why no more runs of the cell are begun, if so."""
-
-    @property
-    def ended(self) -> int:
-        """Runs that ended, in whatever way."""
-        return sum(self.search.values()) + sum(self.confirm.values())
+Verdict: TypeAlias = Literal["go on", "stop", "rest"]
+"""What becomes of a run that has been measured: it is stopped for good, or laid aside at its rung."""
 
 
 class Studies:
@@ -71,11 +50,12 @@ class Studies:
         self._decisions = Decisions(root / "decisions.jsonl")
         storage = journal(root / "studies.journal")
         self._searches = [CellSearch(cell, plan=plan, storage=storage) for cell in plan.cells]
+        self._search_of = {search.cell.name: search for search in self._searches}
+        self._resting = Resting()
         self._queue: deque[Proposal] = deque()
         self._open: dict[str, Proposal] = {}
         self._trials: dict[str, Trial] = {}
         self._unconfirmed = {cell.name for cell in plan.cells}
-        self._ends: dict[str, list[str]] = {cell.name: [] for cell in plan.cells}
         self.unconfirmed: dict[str, str] = {}
         self._reopen(retry)
         for search in self._searches:
@@ -86,6 +66,11 @@ class Studies:
     def done(self) -> bool:
         """Whether every search is over and every confirm run has ended."""
         return not (self._open or self._queue or self._unconfirmed)
+
+    @property
+    def promotes(self) -> bool:
+        """Whether trials rest at rungs until they are promoted."""
+        return any(search.ladder is not None for search in self._searches)
 
     @property
     def runs(self) -> int:
@@ -118,9 +103,12 @@ class Studies:
     def next(self) -> Proposal | None:
         """The next run, or None while there is none (though there may be after a `tell`).
 
-        Confirm runs go first; then the cell with the fewest trials so far.
+        Confirm runs go first, then runs that rest and are promoted; then the cell with the fewest trials
+        so far.
         """
         while not self._queue:
+            if any(self._promote(search, last_call=False) for search in self._searches):
+                break
             waiting = [search for search in self._searches if search.asked < search.cell.trials]
             if not waiting:
                 return None
@@ -132,25 +120,43 @@ class Studies:
         self._note("proposed", proposal, tuned=dict(proposal.tuned), seed=proposal.spec.seed)
         return proposal
 
-    def judge(self, run: str, measurement: Measurement) -> bool:
-        """Takes a measurement of an open run; true if the run should be stopped now."""
+    def judge(self, run: str, measurement: Measurement) -> Verdict:
+        """Takes a measurement of an open run, and says what becomes of the run."""
         proposal = self._open[run]
         value = measurement.metrics.get(self.plan.sweep.metric)
         if value is None:
-            return False
+            return "go on"
         progress = self.progress[proposal.cell.name]
         if proposal.phase == "search":
             progress.best = self._better(progress.best, value)
         trial = self._trials.get(run)
         if trial is None:
-            return False
-        trial.report(value, measurement.epoch)
-        last = measurement.epoch == proposal.spec.training.epochs
-        stop = not last and trial.should_prune()
-        if stop:
-            pruner = self.plan.sweep.search.pruner.kind if self.plan.sweep.search else "none"
-            self._note("stopped", proposal, epoch=measurement.epoch, value=value, by=pruner)
-        return stop
+            return "go on"
+        epoch = measurement.epoch
+        trial.report(value, epoch)
+        if epoch == proposal.spec.training.epochs:
+            return "go on"
+        search = self._search_of[proposal.cell.name]
+        if search.ladder is not None:
+            rests = search.ladder.rests(proposal.number, epoch=epoch, value=value)
+            if not rests and epoch in search.ladder.rungs:
+                self._note("promoted", proposal, epoch=epoch, value=value)
+            return "rest" if rests else "go on"
+        if not trial.should_prune():
+            return "go on"
+        kind = self.plan.sweep.search.pruner.kind if self.plan.sweep.search else "none"
+        rank, others = search.standing(trial, epoch=epoch)
+        self._note(
+            "stopped", proposal, epoch=epoch, value=value, by=kind, rank=rank, measured=others
+        )
+        return "stop"
+
+    def rest(self, run: str) -> None:
+        """Lays aside an open run that was told to rest; its checkpoint keeps where it is."""
+        proposal = self._open.pop(run)
+        self.progress[proposal.cell.name].running -= 1
+        self._lay_aside(proposal)
+        self._confirm_ready()
 
     def tell(self, run: str) -> str:
         """Closes an open run whose directory says how it ended; returns that state."""
@@ -178,8 +184,7 @@ class Studies:
             return search.proposal(trial)
         except SpecError as error:
             search.tell(trial, state="failed", final=None, measured=False)
-            counts = self.progress[search.cell.name].search
-            counts["failed"] = counts.get("failed", 0) + 1
+            self.progress[search.cell.name].refuse()
             cell, number = search.cell.name, trial.number
             log.warning("%s: trial %d cannot be run: %s", cell, number, error)
             self._decisions.add(
@@ -199,20 +204,31 @@ class Studies:
                 self._close(proposal)
             else:
                 self._trials[proposal.name] = again = search.again(trial)
-                search.backfill(again, measured=self._values(directory))
-                self._queue.append(proposal)
-                self._note("resumed", proposal)
+                values = self._values(directory)
+                search.backfill(again, measured=values)
+                self._resume(proposal, values=values)
         self._give_up(search.cell)
+
+    def _resume(self, proposal: Proposal, *, values: Mapping[int, float]) -> None:
+        """Queues a run that was under way, or lays it aside where it had come to a rung."""
+        ladder = self._search_of[proposal.cell.name].ladder
+        last = max(values, default=0)
+        if ladder is not None:
+            ladder.arrive(proposal.number, values=values)
+        if ladder is not None and last in ladder.rungs:
+            ladder.rest(proposal.number, rung=last)
+            self._lay_aside(proposal)
+        else:
+            self._queue.append(proposal)
+            self._note("resumed", proposal)
 
     def _close(self, proposal: Proposal) -> str:
         """Counts an ended run and tells its trial, if that is still open."""
         directory = self.directory(proposal)
         info = directory.info()
         state: str = info["state"]
-        self._ends[proposal.cell.name].append(_way(info))
         progress = self.progress[proposal.cell.name]
-        counts = progress.search if proposal.phase == "search" else progress.confirm
-        counts[state] = counts.get(state, 0) + 1
+        progress.end(info, phase=proposal.phase)
         values = self._values(directory)
         final = values.get(proposal.spec.training.epochs)
         if proposal.phase == "confirm":
@@ -220,13 +236,38 @@ class Studies:
         else:
             progress.best = self._better(progress.best, *values.values())
             trial = self._trials.pop(proposal.name)
-            search = next(each for each in self._searches if each.cell is proposal.cell)
+            search = self._search_of[proposal.cell.name]
+            if search.ladder is not None:
+                search.ladder.arrive(proposal.number, values=values)
             search.backfill(trial, measured=values)
             search.tell(trial, state=state, final=final, measured=bool(values))
         if proposal.name not in self._decisions.ended:
             last = next(reversed(values.values()), None)
             self._note("ended", proposal, state=state, reason=info["reason"], value=last)
         return state
+
+    def _lay_aside(self, proposal: Proposal) -> None:
+        self._resting.lay_aside(proposal)
+        self.progress[proposal.cell.name].resting += 1
+        self._note("rests", proposal)
+
+    def _promote(self, search: CellSearch, *, last_call: bool) -> bool:
+        """Queues the cell's run that rests and goes on now; false if there is none."""
+        found = self._resting.promoted(search, last_call=last_call)
+        if found is None:
+            return False
+        proposal, rung = found
+        self.progress[search.cell.name].resting -= 1
+        self._note("promoted", proposal, epoch=rung)
+        self._queue.append(proposal)
+        return True
+
+    def _end_resting(self, search: CellSearch) -> None:
+        """Ends the cell's runs that will not go on."""
+        for proposal in self._resting.dismissed(search):
+            self.progress[search.cell.name].resting -= 1
+            self.directory(proposal).end("stopped", reason="not promoted")
+            self._close(proposal)
 
     def _reopen(self, retry: Collection[str]) -> None:
         """Opens the runs again that are to be done again."""
@@ -240,24 +281,18 @@ class Studies:
 
     def _give_up(self, cell: Cell) -> None:
         """Begins no more runs of a cell whose first ones all failed in the same way."""
-        first = self._ends[cell.name][:ALIKE]
         progress = self.progress[cell.name]
-        if (
-            progress.given_up is not None
-            or len(first) < ALIKE
-            or len(set(first)) > 1
-            or not first[0]
-        ):
+        reason = progress.hopeless()
+        if reason is None or progress.given_up is not None:
             return
-        progress.given_up = f"its first {ALIKE} runs ended alike ({first[0]})"
-        search = next(each for each in self._searches if each.cell is cell)
+        progress.given_up = self.unconfirmed[cell.name] = reason
+        search = self._search_of[cell.name]
         search.asked = max(search.asked, cell.trials)
         dropped = [each for each in self._queue if each.cell is cell]
         self._queue = deque(each for each in self._queue if each.cell is not cell)
         for proposal in dropped:
             self._trials.pop(proposal.name, None)
-        self.unconfirmed[cell.name] = progress.given_up
-        self._decisions.add("given up", cell=cell.name, reason=progress.given_up)
+        self._decisions.add("given up", cell=cell.name, reason=reason)
 
     def _confirm_ready(self) -> None:
         """Queues the confirm runs of every cell whose search has just ended."""
@@ -267,26 +302,28 @@ class Studies:
                 continue
             if any(each.cell is cell for each in (*self._open.values(), *self._queue)):
                 continue
-            self._unconfirmed.discard(cell.name)
-            if self.progress[cell.name].given_up is not None:
+            given_up = self.progress[cell.name].given_up is not None
+            if not given_up and self._promote(search, last_call=True):
                 continue
-            for proposal in self._confirmations(search):
-                directory = self.directory(proposal)
-                if directory.exists() and directory.info()["state"] != "running":
-                    self._close(proposal)
-                else:
-                    self._queue.append(proposal)
+            self._end_resting(search)
+            self._unconfirmed.discard(cell.name)
+            if given_up:
+                continue
+            self._confirm(search)
 
-    def _confirmations(self, search: CellSearch) -> Iterator[Proposal]:
-        tuned = search.best() if search.cell.trials else {}
-        if tuned is None:
+    def _confirm(self, search: CellSearch) -> None:
+        """Queues the confirm runs of a cell; those that have ended already are counted."""
+        proposals = search.confirmations(self.plan.sweep.confirm.seeds)
+        if proposals is None:
             reason = "no search trial finished"
             self.unconfirmed[search.cell.name] = reason
             self._decisions.add("unconfirmed", cell=search.cell.name, reason=reason)
-            return
-        for number in range(self.plan.sweep.confirm.seeds):
-            spec = search.cell.run(tuned=tuned, seed=CONFIRM_SEED + number)
-            yield Proposal(search.cell, "confirm", number, tuned, spec)
+        for proposal in proposals or ():
+            directory = self.directory(proposal)
+            if directory.exists() and directory.info()["state"] != "running":
+                self._close(proposal)
+            else:
+                self._queue.append(proposal)
 
     def _values(self, directory: RunDirectory) -> dict[int, float]:
         """The sweep's metric by epoch, as far as it was measured."""
@@ -303,15 +340,3 @@ class Studies:
         self._decisions.add(
             event, cell=proposal.cell.name, run=proposal.name, phase=proposal.phase, **facts
         )
-
-
-def _way(info: Mapping[str, Any]) -> str:
-    """In which way a run failed or diverged, so that others can be said to have done alike; else empty."""
-    match cause(info):
-        case "error":
-            # With the kind of exception: two errors need not be alike.
-            return ":".join(info["reason"].split(":")[:2])
-        case "oom" | "timeout" | "lost" | "diverged" as way:
-            return way
-        case _:
-            return ""

@@ -21,7 +21,8 @@ from seqtune.source import parse_yaml
 from seqtune.sweep.directory import claim
 from seqtune.sweep.plan import Plan
 from seqtune.sweep.progress import LiveTable
-from seqtune.sweep.studies import CONFIRM_SEED, Proposal, Studies
+from seqtune.sweep.search import CONFIRM_SEED, Proposal
+from seqtune.sweep.studies import Studies
 from tests.sweep.sweeps import SMALL, plan_of
 
 
@@ -35,10 +36,15 @@ def work(studies: Studies, *, runs: int | None = None, epochs: int | None = None
         for measurement in recording:
             if len(done) == runs and measurement.epoch == epochs:
                 return done
-            if studies.judge(proposal.name, measurement):
+            verdict = studies.judge(proposal.name, measurement)
+            if verdict != "go on":
                 recording.close()
+            if verdict == "stop":
                 directory.end("stopped", reason="pruned")
-        studies.tell(proposal.name)
+        if directory.info()["state"] == "running":
+            studies.rest(proposal.name)
+        else:
+            studies.tell(proposal.name)
         if len(done) == runs:
             return done
     return done
@@ -395,7 +401,7 @@ def test_a_run_without_the_metric_is_a_failed_trial(tmp_path: Path):
     directory = studies.directory(proposal)
     for measurement in record(proposal.spec, directory=directory, sweep=studies.place(proposal)):
         known = {k: v for k, v in measurement.metrics.items() if k != "valid/excess"}
-        assert not studies.judge(proposal.name, replace(measurement, metrics=known))
+        assert studies.judge(proposal.name, replace(measurement, metrics=known)) == "go on"
     without_column(directory.path / "measurements.csv", name="valid/excess")
     assert studies.tell(proposal.name) == "finished"
     assert states(tmp_path)["small/layers=1"] == [TrialState.FAIL]

@@ -1,0 +1,68 @@
+"""How far each cell has come: what the live table shows, and how a cell is found to be hopeless."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from seqtune.rundir import cause
+from seqtune.sweep.plan import Cell
+
+ALIKE = 3
+"""A cell whose first so many runs fail in the same way is given up."""
+
+
+@dataclass(eq=False)
+class CellProgress:
+    """How far a cell has come.
+
+    Attributes:
+        running: runs under way; `resting` are those laid aside at a rung.
+        search: search trials that ended, by state; `confirm` likewise.
+        best: best value of the sweep's metric in any search trial so far.
+        confirmed: its last value in each confirm run that finished.
+        given_up: why no more runs of the cell are begun, if so.
+    """
+
+    cell: Cell
+    running: int = 0
+    resting: int = 0
+    search: dict[str, int] = field(default_factory=dict)
+    confirm: dict[str, int] = field(default_factory=dict)
+    best: float | None = None
+    confirmed: list[float] = field(default_factory=list)
+    given_up: str | None = None
+    _ways: list[str] = field(default_factory=list)
+
+    @property
+    def ended(self) -> int:
+        """Runs that ended, in whatever way."""
+        return sum(self.search.values()) + sum(self.confirm.values())
+
+    def end(self, info: Mapping[str, Any], *, phase: str) -> None:
+        """Counts a run that ended, by what its run.json says."""
+        counts = self.search if phase == "search" else self.confirm
+        counts[info["state"]] = counts.get(info["state"], 0) + 1
+        self._ways.append(_way(info))
+
+    def refuse(self) -> None:
+        """Counts a search trial that could not be run at all."""
+        self.search["failed"] = self.search.get("failed", 0) + 1
+
+    def hopeless(self) -> str | None:
+        """Why the cell is to be given up, if its first runs all failed in the same way."""
+        first = self._ways[:ALIKE]
+        if len(first) < ALIKE or len(set(first)) > 1 or not first[0]:
+            return None
+        return f"its first {ALIKE} runs ended alike ({first[0]})"
+
+
+def _way(info: Mapping[str, Any]) -> str:
+    """In which way a run failed or diverged, so that others can be said to have done alike; else empty."""
+    match cause(info):
+        case "error":
+            # With the kind of exception: two errors need not be alike.
+            return ":".join(info["reason"].split(":")[:2])
+        case "oom" | "timeout" | "lost" | "diverged" as way:
+            return way
+        case _:
+            return ""
