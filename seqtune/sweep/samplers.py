@@ -30,17 +30,17 @@ from seqtune.sweep.spec import (
 MOST_STARTUP_TRIALS = 10
 
 
-def build_sampler(spec: SamplerSpec, *, trials: int, seed: int, restart: int) -> BaseSampler:
-    """The sampler of one cell's study.
+def build_sampler(spec: SamplerSpec, *, trials: int, seed: int, fresh: int) -> BaseSampler:
+    """The sampler of one trial of a cell's study.
 
     Args:
         spec: which.
         trials: trials of the cell, which the model-based samplers divide into random and guided ones.
         seed: of the cell.
-        restart: number of trials that the study already has: a sampler that was started anew must not
-            propose its first points again.
+        fresh: of the trial: what is drawn for it depends on nothing but this and what the study knows by
+            then, so that a driver that was killed in between changes nothing.
     """
-    fresh = (seed + restart) % 2**32
+    fresh %= 2**32
     match spec:
         case Tpe():
             startup = spec.startup_trials or _startup(trials)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -80,14 +81,9 @@ class CellSearch:
         wanted = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
         assert self._study.direction == wanted, "a sweep's metric is checked against its runs first"
         self._points = grid_points(cell.tune) if isinstance(search.sampler, Grid) else None
-        self.asked = len(self.trials())
-        self._study.sampler = build_sampler(
-            search.sampler,
-            trials=cell.trials,
-            # By name, so that a cell added before it in the file changes nothing here.
-            seed=seeding.integer_seed(search.seed, "search", zlib.crc32(cell.name.encode())),
-            restart=self.asked,
-        )
+        self._sampler = search.sampler
+        self._seed = search.seed
+        self.asked = len(self._latest())
 
     def ask(self) -> Trial:
         """A new trial."""
@@ -99,9 +95,20 @@ class CellSearch:
         if (point or shifted) and all(each.state != TrialState.WAITING for each in known):
             fixed = {path: _to_optuna(value) for path, value in point.items()}
             self._study.enqueue_trial(fixed, user_attrs={NUMBER: self.asked} if shifted else None)
+        self._study.sampler = self._sampler_of(self.asked)
         trial = self._study.ask()
         self.asked += 1
         return trial
+
+    def _sampler_of(self, number: int) -> BaseSampler:
+        # By the cell's name, so that a cell added before it in the file changes nothing here.
+        cell = zlib.crc32(self.cell.name.encode())
+        return build_sampler(
+            self._sampler,
+            trials=self.cell.trials,
+            seed=seeding.integer_seed(self._seed, "search", cell),
+            fresh=seeding.integer_seed(self._seed, "search", cell, number),
+        )
 
     def proposal(self, trial: Trial) -> Proposal:
         """What a trial proposes: the same whenever it is asked again.
@@ -127,11 +134,19 @@ class CellSearch:
         """Every trial that an earlier sitting asked for, as an open one; of one tried again, the last."""
         if self._study is None:
             return []
-        latest: dict[int, FrozenTrial] = {}
-        for each in self._study.get_trials(deepcopy=False):
-            if each.state != TrialState.WAITING:
-                latest[_number(each)] = each
-        return [Trial(self._study, latest[number]._trial_id) for number in sorted(latest)]
+        found = []
+        for number, frozen in sorted(self._latest().items()):
+            # Optuna draws when it opens a trial: for one that was told in vain, so that may be cheap.
+            told = frozen.state.is_finished()
+            self._study.sampler = RandomSampler() if told else self._sampler_of(number)
+            found.append(Trial(self._study, frozen._trial_id))
+        return found
+
+    def _latest(self) -> dict[int, FrozenTrial]:
+        """The last trial of every number, in no order."""
+        assert self._study is not None
+        frozen = self._study.get_trials(deepcopy=False)
+        return {_number(each): each for each in frozen if each.state != TrialState.WAITING}
 
     def again(self, trial: Trial) -> Trial:
         """An open trial with the number and the values of one that was told; that one itself if it is open.

@@ -65,7 +65,14 @@ def test_runs_rest_at_their_rungs_and_the_best_go_on(tmp_path: Path):
     assert (progress.running, progress.resting, progress.ended) == (0, 0, 10)
 
 
-@pytest.mark.parametrize(("runs", "epochs"), [(2, None), (5, 1), (9, 2)])
+@pytest.mark.parametrize(
+    ("runs", "epochs"),
+    [
+        pytest.param(2, None, marks=pytest.mark.slow),
+        (5, 1),
+        pytest.param(9, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_a_search_by_promotion_that_is_broken_off_goes_on(
     tmp_path: Path, runs: int, epochs: int | None
 ):

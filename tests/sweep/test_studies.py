@@ -107,7 +107,15 @@ def test_stopped_trials_are_told_as_pruned_with_their_curves(tmp_path: Path):
         assert len(directory.measurements()) < 4 or finished
 
 
-@pytest.mark.parametrize(("runs", "epochs"), [(1, None), (3, 2), (6, 1), (9, 3)])
+@pytest.mark.parametrize(
+    ("runs", "epochs"),
+    [
+        pytest.param(1, None, marks=pytest.mark.slow),
+        (3, 2),
+        pytest.param(6, 1, marks=pytest.mark.slow),
+        (9, 3),
+    ],
+)
 def test_a_sweep_broken_off_goes_on_without_losing_or_repeating(
     tmp_path: Path, runs: int, epochs: int | None
 ):

@@ -1,0 +1,57 @@
+"""A driver that is killed at random moments: nothing is lost, nothing is done twice, nothing is different."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from seqtune.rundir import RunDirectory
+from tests.sweep.sweeps import SMALL, write
+from tests.sweep.test_engine import command, ended
+
+KILLS = 5
+UNDISTURBED = (
+    SMALL.replace("trials: 4, ", "trials: 6, sampler: random, ")
+    .replace("pruner: {kind: asha, grace: 1, reduction_factor: 2}", "pruner: none")
+    .replace("batches_per_epoch: 5", "batches_per_epoch: 60")
+)
+"""Nothing in it depends on what is faster: without a pruner, and with proposals that look at no results."""
+
+
+def scores(run: RunDirectory) -> list[dict[str, float]]:
+    """What a run measured, but for what depends on the machine."""
+    timed = ("data_wait", "tokens_per_second", "peak_memory_bytes")
+    return [
+        {name: value for name, value in each.metrics.items() if name not in timed}
+        for each in run.measurements()
+    ]
+
+
+@pytest.mark.slow
+def test_a_driver_killed_at_random_moments_ends_with_the_runs_of_one_left_alone(
+    ray_address: str, tmp_path: Path
+):
+    file = write(tmp_path / "s.yaml", UNDISTURBED)
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    process = command("sweep", file, "--out", alone, address=ray_address)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    moments = random.Random(time.time_ns())
+    for _ in range(KILLS):
+        process = command("sweep", file, "--out", killed, address=ray_address)
+        seconds = moments.uniform(4, 10)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = command("sweep", file, "--out", killed, address=ray_address)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    expected, found = ended(alone), ended(killed)
+    assert sorted(found) == sorted(expected)
+    assert len(found) == 2 * (6 + 2)
+    for name, run in found.items():
+        assert run.info()["state"] == "finished"
+        assert [each.epoch for each in run.measurements()] == [1, 2, 3, 4]
+        assert scores(run) == scores(expected[name])
