@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: sweep test test-slow check bench clean
+.PHONY: sweep test test-slow test-cluster check bench clean
 
 sweep: .venv/installed
 	$(BIN)/seqtune sweep sweeps/lstm_vs_tree.yaml
@@ -13,7 +13,10 @@ test: .venv/installed-dev
 	$(BIN)/pytest
 
 test-slow: .venv/installed-dev
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m 'slow and not cluster'
+
+test-cluster: .venv/installed-dev
+	$(BIN)/pytest -m cluster
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -19,14 +19,21 @@ def charts(*, feeds_back: bool) -> dict[str, dict[str, list[Any]]]:
     return {"training": charts}
 
 
-def show(measurement: Measurement, *, board: "SummaryWriter", feeds_back: bool) -> None:
-    """A measurement for TensorBoard: its numbers as curves, its samples as text or pictures."""
+def show(
+    measurement: Measurement, *, board: "SummaryWriter", epochs: int, feeds_back: bool
+) -> None:
+    """A measurement for TensorBoard: its numbers as curves, its samples as text or pictures.
+
+    Samples are shown after the first epoch, the second, the fourth, the eighth ... and the last: they
+    change less and less, and of every epoch they would be most of what a run takes on disk.
+    """
     for name, value in measurement.metrics.items():
         board.add_scalar(name, value, measurement.epoch)
     if feeds_back:
         board.add_scalar("phase/low", 0.0, measurement.epoch)
         board.add_scalar("phase/high", 1 - measurement.metrics["forcing"], measurement.epoch)
-    for sample in measurement.examination.samples if measurement.examination else ():
+    shown = measurement.epoch.bit_count() == 1 or measurement.epoch == epochs
+    for sample in measurement.examination.samples if measurement.examination and shown else ():
         name = f"samples/{sample.title}"
         if sample.panels is not None:
             picture = paint(sample.panels)

@@ -1,8 +1,13 @@
-"""When a run is ended that could go on. Limits are no part of what a run is: its numbers do not depend on them."""
+"""When a run is ended that could go on, and what stays of it. No part of what a run is: no number depends on it."""
+
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from seqtune.spec import Spec
+
+Keep: TypeAlias = Literal["best", "last", "none"]
+"""Which weights of a run stay on disk."""
 
 
 class Limits(Spec):

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -19,16 +20,29 @@ PACKAGES = (
 )
 
 
+TOLD_VERSION, TOLD_COMMIT = "SEQTUNE_VERSION", "SEQTUNE_COMMIT"
+"""What a process says in the environment of those whom it sends its own source to."""
+
+
+def told() -> dict[str, str]:
+    """The environment that tells a process with a copy of this source where that comes from."""
+    return {TOLD_VERSION: versions()["seqtune"], TOLD_COMMIT: git_commit() or ""}
+
+
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of seqtune, Python and the packages whose numbers matter."""
-    found = {name: importlib.metadata.version(name) for name in PACKAGES}
-    return {"python": platform.python_version(), **found}
+    found = {name: importlib.metadata.version(name) for name in PACKAGES if name != "seqtune"}
+    # A copy that was sent here is not installed, or another version is.
+    own = os.environ.get(TOLD_VERSION) or importlib.metadata.version("seqtune")
+    return {"python": platform.python_version(), "seqtune": own, **found}
 
 
 @functools.cache
 def git_commit() -> str | None:
     """Commit of seqtune's own source, `+changes` if it was edited since; None if it is no checkout."""
+    if TOLD_COMMIT in os.environ:
+        return os.environ[TOLD_COMMIT] or None
     folder = Path(__file__).parent
 
     def git(*words: str) -> str | None:

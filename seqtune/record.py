@@ -5,10 +5,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from seqtune.building import choose_device
-from seqtune.limits import NO_LIMITS_GIVEN, Limits
+from seqtune.limits import NO_LIMITS_GIVEN, Keep, Limits
 from seqtune.recording import CHANGED_DATA, OvertimeError, Recording
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
+from seqtune.rundir import RunDirectory, disk_is_full
 from seqtune.source import FileError
 from seqtune.training import checkpoint
 from seqtune.training.measurement import DivergedError, Measurement, Progress
@@ -23,7 +23,9 @@ def record(
     sweep: Mapping[str, Any] | None = None,
     note: str = "",
     limits: Limits = NO_LIMITS_GIVEN,
+    keep: Keep = "best",
     heartbeat: Callable[[Progress], None] | None = None,
+    node: str | None = None,
 ) -> Generator[Measurement, None, None]:
     """Trains and records; yields every measurement of this sitting, once it is safely on disk.
 
@@ -40,10 +42,13 @@ def record(
         sweep: the run's place in a sweep, kept in run.json.
         note: a sentence for the model card.
         limits: when it is ended though it could go on.
+        keep: which weights stay: the best ones by `metric`, the last ones, or none.
         heartbeat: called about twice a second while training.
+        node: where this is, for run.json; the machine's name by default.
 
     Raises:
         RunInUseError: if another process is writing the directory.
+        OSError: if the disk is full; the run is `running` then, and goes on once there is room.
     """
     with directory.lock():
         if not directory.exists():
@@ -53,7 +58,14 @@ def record(
         if info["state"] != "running":
             return
         recording = Recording(
-            spec, directory=directory, metric=metric, note=note, limits=limits, heartbeat=heartbeat
+            spec,
+            directory=directory,
+            metric=metric,
+            note=note,
+            limits=limits,
+            keep=keep,
+            heartbeat=heartbeat,
+            node=node,
         )
         try:
             yield from recording.go_on()
@@ -62,6 +74,8 @@ def record(
         except OvertimeError as error:
             directory.end("failed", reason=f"timeout: {error}")
         except Exception as error:
+            if disk_is_full(error):
+                raise  # nothing is wrong with the run, and its directory cannot be told anything
             # The one place where any exception is caught: here it becomes the run's result.
             cause = "oom" if out_of_memory(error) else f"error: {type(error).__name__}"
             line = (str(error).splitlines() or [""])[0]

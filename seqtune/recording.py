@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import math
+import socket
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from safetensors.torch import save
 from seqtune import provenance
 from seqtune.board import charts, show
 from seqtune.building import build_model, choose_device
-from seqtune.limits import Limits
+from seqtune.limits import Keep, Limits
 from seqtune.models.model import SequenceModel, trainable_parameters
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
@@ -27,6 +28,7 @@ from seqtune.training.measurement import HIGHER_IS_BETTER, DivergedError, Measur
 from seqtune.training.micro_batch import out_of_memory
 
 log = logging.getLogger(__name__)
+
 
 CHANGED_DATA = "the data have changed since the run began"
 
@@ -46,14 +48,18 @@ class Recording:
         metric: str,
         note: str,
         limits: Limits,
+        keep: Keep,
         heartbeat: Callable[[Progress], None] | None,
+        node: str | None,
     ) -> None:
         self._spec = spec
         self._directory = directory
         self._metric = metric
         self._note = note
         self._limits = limits
+        self._keep: Keep = keep
         self._heartbeat = heartbeat
+        self._node = node or socket.gethostname()
         self._learner: Learner | None = None
         self._started = time.perf_counter()
         self._before = 0.0
@@ -98,20 +104,26 @@ class Recording:
         learner = self._learner = self._taken_up(task, device=device)
         directory.rewind(learner.measurement)
         evaluator = Evaluator(spec.evaluation, task=task)
-        directory.update(_facts(spec, learner=learner, evaluator=evaluator, device=device))
+        facts = _facts(spec, learner=learner, evaluator=evaluator, device=device)
+        directory.update({**facts, "node": self._node})
         directory.write_card(_card(spec, learner.model, info=directory.info(), note=self._note))
-        best = _Best(self._metric, directory=directory, spec=spec)
+        weights = _Weights(self._keep, metric=self._metric, directory=directory, spec=spec)
         feeds_back = spec.forcing.feeds_back(
             epochs=spec.training.epochs, steps=spec.training.batches_per_epoch
         )
         with SummaryWriter(directory.path, purge_step=learner.epoch + 1, flush_secs=600) as board:
             board.add_custom_scalars(charts(feeds_back=feeds_back))
             for measurement in train(learner, evaluator=evaluator, heartbeat=self._beat):
-                best.keep(learner.model, measurement=measurement)
+                weights.keep(learner.model, measurement=measurement)
                 # The checkpoint first: it holds the measurement, so a kill after it loses no row.
                 checkpoint.save(directory.checkpoint, learner.state(), run=spec.hash())
                 directory.append(measurement)
-                show(measurement, board=board, feeds_back=feeds_back)
+                show(
+                    measurement,
+                    board=board,
+                    epochs=spec.training.epochs,
+                    feeds_back=feeds_back,
+                )
                 if measurement.examination is not None:
                     found = measurement.examination.to_data()
                     directory.write_generated(measurement.epoch, found=found)
@@ -126,6 +138,7 @@ class Recording:
             forcing=spec.forcing,
             data=spec.data,
             seed=spec.seed,
+            language=spec.task.hash(),
         )
         learner = Learner(build_model(spec, task=task, device=device), task=task, recipe=recipe)
         if directory.checkpoint.exists():
@@ -162,10 +175,11 @@ class Recording:
             raise OvertimeError(f"took longer than limits.seconds, {most:g} s")
 
 
-class _Best:
-    """Keeps the weights with the best value of a metric."""
+class _Weights:
+    """Keeps weights: those with the best value of a metric, the last ones, or none."""
 
-    def __init__(self, metric: str, *, directory: RunDirectory, spec: RunSpec) -> None:
+    def __init__(self, keep: Keep, *, metric: str, directory: RunDirectory, spec: RunSpec) -> None:
+        self._keep = keep
         self._metric = metric
         self._sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
         self._directory = directory
@@ -174,7 +188,7 @@ class _Best:
 
     def keep(self, model: SequenceModel, *, measurement: Measurement) -> None:
         cost = self._cost_of(measurement)
-        if not cost < self._cost:
+        if self._keep == "none" or (self._keep == "best" and not cost < self._cost):
             return
         self._cost = cost
         weights = {

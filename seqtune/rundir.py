@@ -184,6 +184,16 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 """What commands read of every run.json: what must hold, in words and as a test."""
 
 
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an error says that there is no room to write; what led to it counts too."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
 def cause(info: Mapping[str, Any]) -> str:
     """How a run ended, in a word: its state, or of a failed one which of `CAUSES`."""
     if info["state"] != "failed":

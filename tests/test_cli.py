@@ -75,7 +75,7 @@ def test_a_path_is_set_once(tmp_path: Path, words: list[str], second: str):
     given = argument if name == "describe" else tmp_path / argument
     done = call(name, given, "--set", "height=2", "--set", "a=1", "--set", f"height={second}")
     assert done.exit_code == 2
-    assert done.stderr == f"--set height={second}: height is given twice; write it once\n"
+    assert done.stderr == "--set height: is given twice; write it once\n"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_run_that_fails_exits_with_one_and_its_reason(tmp_path: Path):
         (["train", "run.yaml", "--set", "model.layers"], "--set model.layers: must be PATH=VALUE"),
         (
             ["train", "run.yaml", "--set", "model.layers=[1"],
-            "--set model.layers=[1: is not valid YAML",
+            "--set model.layers: is not valid YAML",
         ),
         (["train", "run.yaml", "--out", "taken"], "taken: is no run directory and is not empty"),
         (

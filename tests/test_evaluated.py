@@ -181,7 +181,7 @@ def spoilt(run: Path, *, how: str) -> None:
             ["evaluation.generate=4"],
             "--set evaluation.generate: has no effect here, since nothing is generated",
         ),
-        ("cfg", ["task.height=2", "task.height=3"], "--set task.height=3: task.height is given"),
+        ("cfg", ["task.height=2", "task.height=3"], "--set task.height: is given twice"),
         ("text, other data", [], "text: its text has changed since: SHA-256 was 000"),
         ("cfg, foreign file", [], "evaluation.json: must hold a list of evaluations"),
         ("cfg, no file", [], "evaluation.json: Is a directory"),

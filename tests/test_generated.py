@@ -286,7 +286,11 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
         ("cfg", ["--set", "task.cut=1"], "--set task.cut: has no effect here; write --prompt"),
         ("life", ["--set", "task.rollout_steps=1"], "--set task.rollout_steps: has no effect"),
         ("life", ["--set", "task.patterns=[glider]"], "has no effect here; write --prompt PATTERN"),
-        ("cfg", ["--set", "task.height=2", "--set", "task.height=2"], "task.height is given twice"),
+        (
+            "cfg",
+            ["--set", "task.height=2", "--set", "task.height=2"],
+            "task.height: is given twice",
+        ),
         ("cfg", ["--prompt", "3", "--prompt", "1"], "--prompt: takes one prompt, but is given 2"),
         ("cfg", ["--set", "task.grammar=dyck"], "task.height: "),
         ("missing", [], "missing: is no run directory"),

@@ -13,9 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seqtune.building import build_model
 from seqtune.record import record
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
+from seqtune.rundir import RunDirectory, disk_is_full
 from seqtune.tasks.cfg.grammar import grammar
 from seqtune.tasks.picture import paint
+from tests.disk import fill, small_disk
 from tests.training.runs import tiny
 
 
@@ -135,6 +136,24 @@ def test_an_error_is_a_state_with_its_traceback(tmp_path: Path):
     assert run.info()["state"] == "failed"
     assert "is torn or no checkpoint" in run.info()["reason"]
     assert "Traceback" in run.error.read_text()
+
+
+@pytest.mark.parametrize("leave", [0, 4096, 100_000])
+def test_on_a_full_disk_a_run_breaks_off_and_goes_on_once_there_is_room(tmp_path: Path, leave: int):
+    spec = tiny(model__width=64)
+    with small_disk(tmp_path / "disk", size=2_000_000) as disk:
+        run = recorded(spec, disk / "run", epochs=1)
+        filler = fill(disk, leave=leave)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            recorded(spec, disk / "run")
+        assert disk_is_full(caught.value)
+        assert run.info()["state"] == "running"
+        assert [each.epoch for each in run.measurements()] == [1]
+        filler.unlink()
+        assert recorded(spec, disk / "run").info()["state"] == "finished"
+        whole = recorded(spec, tmp_path / "whole")
+        for one, other in zip(run.measurements(), whole.measurements(), strict=True):
+            assert one.metrics["valid/loss"] == other.metrics["valid/loss"]
 
 
 def test_weights_are_those_of_the_seed_and_leave_the_global_generator_alone():

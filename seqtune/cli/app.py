@@ -73,9 +73,9 @@ def changes_of(settings: list[str] | None) -> dict[str, object]:
         if not equals or not path:
             raise FileError(f"--set {setting}: must be PATH=VALUE, such as model.layers=2")
         if path in changes:
-            raise FileError(f"--set {setting}: {path} is given twice; write it once")
+            raise FileError(f"--set {path}: is given twice; write it once")
         try:
             changes[path] = parse_value(text)
         except FileError as error:
-            raise FileError(f"--set {setting}: {error}") from None
+            raise FileError(f"--set {path}: {error}") from None
     return changes

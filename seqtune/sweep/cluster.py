@@ -1,4 +1,4 @@
-"""The Ray cluster: how to reach it, how to keep it quiet, and what it can hold.
+"""The Ray cluster: how to reach it, how to keep it quiet and to ourselves, and what its nodes have.
 
 Ray reads its settings from the environment when it is imported, so it is imported here, after they are
 set, and `engine` takes it from here.
@@ -6,9 +6,18 @@ set, and `engine` takes it from here.
 
 import logging
 import os
+import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from seqtune import provenance
+
+TOKEN_FILE = Path.home() / ".ray" / "auth_token"
+"""Where Ray looks for a cluster's token."""
 
 QUIET = {
     # Ray's own tables, result files, hints and usage reports: ours are the run directories.
@@ -17,27 +26,55 @@ QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # A run that fails at once reports nothing; that must not end the sweep.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     # Slow clean-up of a stopped run must not hang the worker that is used again.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
-    # A worker that Ray's memory monitor ends takes the whole sweep with it; one that the system ends
-    # is started again.
+    # As many runs may wait for their workers as we begin: we count the places ourselves.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
+    # A worker that Ray's memory monitor ends takes the whole Tune experiment with it; one that the system
+    # ends does not. Elsewhere the cluster decides, and the engine begins another experiment.
     "RAY_memory_monitor_refresh_ms": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 os.environ.update(QUIET)
 
-import ray  # noqa: E402
 
-from seqtune.sweep.spec import Resources  # noqa: E402
+def _has_token() -> bool:
+    """Whether there is a token to send."""
+    return (
+        bool(os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}) or TOKEN_FILE.exists()
+    )
+
+
+if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules and _has_token():
+    # Ray itself sends a token that is there to some clusters and not to others; none minds one too many.
+    os.environ["RAY_AUTH_MODE"] = "token"
+
+import ray  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
+from ray.exceptions import AuthenticationError  # noqa: E402
 
 CONNECT_SECONDS = 10.0
+_OWN_TOKEN = secrets.token_hex(32)
+"""That of this process's own clusters, where the person has none: Ray reads a token once a process."""
+
+
+HEAD_SECONDS = 20.0
+"""How long the head node may take to answer."""
 
 
 class ClusterError(ValueError):
-    """The cluster cannot be reached, or cannot hold a single run."""
+    """The cluster cannot be reached."""
+
+
+class HeadLostError(BaseException):
+    """The cluster's head node is gone, and the cluster with it.
+
+    No `Exception`: Tune would clean up behind one, which waits for the head.
+    """
 
 
 @contextmanager
@@ -48,29 +85,83 @@ def cluster(address: str | None) -> Iterator[None]:
         address: of a running cluster; None for `RAY_ADDRESS`, or else a local one of our own.
 
     Raises:
-        ClusterError: if there is no cluster at the address.
+        ClusterError: if there is no cluster at the address, or it does not let us in.
     """
     if ray.is_initialized():
         yield
         return
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_reachable(chosen)
+    with ExitStack() as stack:
+        if chosen == "local":
+            stack.enter_context(_to_ourselves())
+        try:
+            ray.init(
+                address=chosen,
+                include_dashboard=False if chosen == "local" else None,
+                # The workers of a local cluster inherit our environment; those of another do not.
+                runtime_env=None if chosen == "local" else _environment(),
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (ConnectionError, ValueError, AuthenticationError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise ClusterError(
+                f"no Ray cluster at {chosen}: {reason}; if it asks for a token, put that into "
+                f"RAY_AUTH_TOKEN or {TOKEN_FILE} and set RAY_AUTH_MODE=token"
+            ) from None
+        stack.callback(ray.shutdown)
+        yield
+
+
+def nodes() -> Sequence[Mapping[str, float]]:
+    """What each node of the cluster has, by Ray's names.
+
+    Raises:
+        HeadLostError: if the head node does not answer.
+    """
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     try:
-        ray.init(
-            address=chosen,
-            include_dashboard=False if chosen == "local" else None,
-            # The workers of a local cluster inherit our environment; those of another do not.
-            runtime_env=None if chosen == "local" else {"env_vars": QUIET},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ClusterError(f"no Ray cluster at {chosen}: {reason}") from None
+        # Ray would wait for a minute, say nothing, and then end this process.
+        socket.create_connection((host, int(port)), timeout=HEAD_SECONDS).close()
+    except OSError as error:
+        raise HeadLostError(
+            f"the head of the Ray cluster at {host}:{port} is gone ({error}); once there is one again, "
+            "the same command goes on"
+        ) from None
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _environment() -> dict[str, Any]:
+    """What workers of a cluster that is not our own are given: this very package, and its settings."""
+    package = Path(provenance.__file__).parent
+    return {"env_vars": {**QUIET, **provenance.told()}, "py_modules": [str(package)]}
+
+
+@contextmanager
+def _to_ourselves() -> Iterator[None]:
+    """Settings under which a local cluster listens on loopback alone, and to those alone who have its token.
+
+    Where there is no token yet, it is this process's own: Ray would write one into the home directory,
+    and from then on every `ray start` of this person would ask for it.
+    """
+    own = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    if os.environ.get("RAY_AUTH_MODE") != "disabled" and not _has_token():
+        own["RAY_AUTH_TOKEN"] = _OWN_TOKEN
+    before = {name: os.environ.get(name) for name in (*own, "RAY_AUTH_MODE")}
+    several = ray_constants.ENABLE_RAY_CLUSTER
+    os.environ.update(own)
+    # What makes Ray use loopback on systems where a cluster has one machine; read when Ray is imported,
+    # and, by the processes that it starts, from the environment.
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = several
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _check_reachable(address: str) -> None:
@@ -81,37 +172,16 @@ def _check_reachable(address: str) -> None:
     """
     if address in ("local", "auto"):
         return
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://"):
+        # Tune moves a driver that is such a client into the cluster, and with it the sweep's directory.
+        raise ClusterError(
+            f"no Ray cluster at {address}: ray:// is for drivers elsewhere, and a sweep is driven from a machine "
+            "of the cluster; write HOST:PORT there, or start it with ray job submit"
+        )
+    host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
-        raise ClusterError(f"no Ray cluster at {address}: write auto, HOST:PORT or ray://HOST:PORT")
+        raise ClusterError(f"no Ray cluster at {address}: write auto or HOST:PORT")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
         raise ClusterError(f"no Ray cluster at {address}: {error}") from None
-
-
-def count_slots(resources: Resources) -> int:
-    """How many runs the cluster holds at once.
-
-    Raises:
-        ClusterError: if no node holds even one.
-    """
-    slots = 0
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        has = node["Resources"]
-        fits = int(has.get("CPU", 0) / resources.cpu + 1e-9)
-        if resources.gpu:
-            fits = min(fits, int(has.get("GPU", 0) / resources.gpu + 1e-9))
-        slots += fits
-    if slots == 0:
-        most = {
-            name: max((node["Resources"].get(name, 0) for node in ray.nodes()), default=0)
-            for name in ("CPU", "GPU")
-        }
-        raise ClusterError(
-            f"resources: no node can hold a run of (cpu={resources.cpu}, gpu={resources.gpu}); "
-            f"the largest has (cpu={most['CPU']}, gpu={most['GPU']})"
-        )
-    return slots

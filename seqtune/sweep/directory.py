@@ -2,7 +2,7 @@
 
 sweep.yaml       the file as given
 plan.json        its cells, spelt out
-studies.journal  Optuna's studies
+studies.journal  Optuna's studies, unless the file keeps them elsewhere
 decisions.jsonl  what was proposed, stopped and ended, and why
 runs/            a directory a run
 report/
@@ -10,6 +10,7 @@ report/
 
 import json
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from seqtune.rundir import RunDirectory, read_json, replace_text, run_directorie
 from seqtune.source import FileError, Source
 from seqtune.spec import SpecError
 from seqtune.sweep.plan import Cell, Plan
+from seqtune.sweep.storage_place import FILES, place_of, public_text
 
 
 def check_owner(root: Path, *, plan: Plan) -> None:
@@ -87,12 +89,42 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
     if problems:
         more = f"\n... and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
-    if not begun:
-        # What was proposed but never begun binds nobody.
-        (root / "studies.journal").unlink(missing_ok=True)
+    text = public_text(source)
+    name = studies_name(root, plan=plan) if begun else _named_anew(root, plan=plan)
+    data = {**plan.to_data(), "storage": place_of(plan.sweep.storage).public, "studies": name}
     (root / "runs").mkdir(exist_ok=True)
-    replace_text(root / "sweep.yaml", source.text)
-    replace_text(root / "plan.json", json.dumps(plan.to_data(), indent=2) + "\n")
+    replace_text(root / "sweep.yaml", text)
+    replace_text(root / "plan.json", json.dumps(data, indent=2) + "\n")
+
+
+def studies_name(root: Path, *, plan: Plan) -> str:
+    """What the names of the sweep's studies begin with, in a directory that is claimed.
+
+    Where sweeps share a storage, other directories may hold a sweep of the same name.
+    """
+    if not place_of(plan.sweep.storage).shared:
+        return plan.sweep.name
+    return _read_plan(root / "plan.json")["studies"]
+
+
+def _named_anew(root: Path, *, plan: Plan) -> str:
+    """A name for the studies of a sweep in which no run began: what was proposed before binds nobody."""
+    for file in FILES:
+        (root / file).unlink(missing_ok=True)
+    place = place_of(plan.sweep.storage)
+    if not place.shared:
+        return plan.sweep.name
+    plan_file = root / "plan.json"
+    if plan_file.exists() and _kept_in(before := _read_plan(plan_file)) == place.public:
+        from seqtune.sweep.storage import forget
+
+        forget(plan.sweep.storage, name=before["studies"])
+    return f"{plan.sweep.name}@{secrets.token_hex(4)}"
+
+
+def _kept_in(plan: dict[str, Any]) -> str:
+    """Where a plan.json says that the studies are."""
+    return plan.get("storage", "journal")
 
 
 def _read_plan(path: Path) -> dict[str, Any]:
@@ -130,6 +162,9 @@ def _search_misfits(before: dict[str, Any], *, plan: Plan) -> Iterator[str]:
             f"confirm.seeds: is {now['confirm_seeds']}, but {before['confirm_seeds']} were asked for "
             f"before; {elsewhere}"
         )
+    place = place_of(plan.sweep.storage).public
+    if _kept_in(before) != place:
+        yield f"search.storage: is {place}, but the studies of the runs here are in {_kept_in(before)}; {elsewhere}"
     cells = {cell["cell"]: cell for cell in now["cells"]}
     for cell in before["cells"]:
         same = cells.get(cell["cell"], cell)

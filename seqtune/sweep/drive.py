@@ -10,8 +10,11 @@ from rich.console import Console
 from seqtune.idle import idle_settings
 from seqtune.source import FileError, Source
 from seqtune.spec import Problem, SpecError
+from seqtune.sweep.needs import idle_cases
 from seqtune.sweep.plan import Plan, make_plan
+from seqtune.sweep.room import NoRoomError
 from seqtune.sweep.spec import SweepSpec
+from seqtune.sweep.storage_place import holds_password
 from seqtune.sweep.tuned import first_point
 
 if TYPE_CHECKING:
@@ -44,9 +47,15 @@ def read_plan(source: Source) -> Plan:
         FileError: with every problem, located.
     """
     try:
-        return make_plan(SweepSpec.parse(source.data))
+        plan = make_plan(SweepSpec.parse(source.data))
     except SpecError as error:
         raise source.error(SpecError([*error.problems, *_problems_of_runs(source.data)])) from None
+    if {"search", "search.storage"} & set(source.overridden) and holds_password(plan.sweep.storage):
+        raise FileError(
+            "--set search.storage: a password on the command line can be read by everyone on this "
+            "machine; write '{env: NAME}'"
+        )
+    return plan
 
 
 def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
@@ -68,6 +77,7 @@ def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
         spec = cell.run(tuned=first_point(cell.tune), seed=0)
         for each in idle_settings(spec):
             cells.setdefault(each, []).append(cell.name)
+    lines += map(str, idle_cases(plan.sweep.resources, cells=plan.cells))
     return lines + [
         str(each) if len(names) == len(plan.cells) else f"{each} ({'; '.join(names)})"
         for each, names in cells.items()
@@ -111,22 +121,32 @@ def drive(
         fail_fast: whether the first run that fails or diverges in this sitting ends the sitting.
 
     Raises:
-        FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit.
+        FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
+            of its studies cannot be used.
     """
     from seqtune.sweep.directory import check_owner, claim, held
+    from seqtune.sweep.storage import check_server
     from seqtune.sweep.studies import Studies
 
     check_owner(root, plan=plan)
+    if holds_password(plan.sweep.storage):
+        line = f"note: {source.name} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
+        console.print(line, markup=False, soft_wrap=True)
+    check_server(plan.sweep.storage)
     with held(root):
         claim(root, plan=plan, source=source)
         studies = Studies(plan, root=root, retry=retry)
-        return _run(studies, address=address, console=console, fail_fast=fail_fast)
+        try:
+            return _run(studies, address=address, console=console, fail_fast=fail_fast)
+        except NoRoomError as error:
+            raise source.error(SpecError([error.problem])) from None
 
 
 def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast: bool) -> Outcome:
     from seqtune.sweep.cluster import ClusterError, cluster
     from seqtune.sweep.engine import Events, execute
     from seqtune.sweep.progress import LiveTable
+    from seqtune.sweep.storage import lost
 
     halted = False
     if not studies.done:
@@ -136,6 +156,10 @@ def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast
                 halted = execute(studies, events=events, fail_fast=fail_fast)
         except ClusterError as error:
             raise FileError(str(error)) from None
+        except Exception as error:
+            if (told := lost(studies.plan.sweep.storage, error=error)) is not None:
+                raise told from None
+            raise
     counts = [
         (counts.get("failed", 0) + counts.get("diverged", 0))
         for progress in studies.progress.values()

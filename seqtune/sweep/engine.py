@@ -1,45 +1,36 @@
 """Ray Tune as the muscle: places the studies' proposals on workers and brings their measurements back.
 
-Two thin pieces in the driver join it to the studies: a searcher that asks for the next run, and a
-scheduler that passes each measurement on and stops what should be stopped. Ray keeps no results here:
-they are read from the run directories, and every start is a fresh Tune experiment.
+Thin pieces in the driver join it to a sitting: a searcher that asks for the next run, a scheduler that
+passes each measurement on and stops what should be stopped, a callback that looks after them. Ray keeps no
+results and starts nothing again by itself: results are read from the run directories, a run whose worker
+was lost goes on as a new trial, and every Tune experiment is a fresh one.
 """
 
 import json
-import signal
+import logging
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 # First, since it sets the environment that Ray reads when it is imported.
-from seqtune.sweep.cluster import count_slots  # isort: skip
+from seqtune.sweep.cluster import ClusterError, HeadLostError, nodes  # isort: skip
 
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from ray.util import get_node_ip_address
 
 from seqtune.limits import Limits
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
-from seqtune.sweep.search import Proposal
+from seqtune.sweep.needs import kinds
+from seqtune.sweep.room import Room
+from seqtune.sweep.sitting import Events, Sitting, Work
 from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import METRICS, Measurement
 
-
-@dataclass(frozen=True)
-class Events:
-    """What the live table wants to know.
-
-    Attributes:
-        ended: called with every run that ended and its state.
-        tick: called about ten times a second.
-    """
-
-    ended: Callable[[Proposal, str], None]
-    tick: Callable[[], None]
+# A worker that is lost is told in a line of ours; Tune tells it with tracebacks.
+logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> bool:
@@ -49,20 +40,40 @@ def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> boo
     does the first run that fails or diverges, with `fail_fast`; returns whether one did.
 
     Raises:
-        ClusterError: if no node can hold a run.
+        NoRoomError: if no node can hold a run of some kind, now or for too long.
+        ClusterError: if the cluster is lost.
     """
     resources = studies.plan.sweep.resources
-    slots = count_slots(resources)
-    join = _Join(studies, events=events, fail_fast=fail_fast)
-    trainable = tune.with_resources(_train, {"cpu": resources.cpu, "gpu": resources.gpu})
-    with tempfile.TemporaryDirectory(prefix="seqtune-tune-") as scratch, join.interruptible():
+    asked = kinds(resources, cells=studies.plan.cells)
+    room = Room(nodes, kinds=asked, wait_seconds=resources.wait_seconds)
+    sitting = Sitting(studies, events=events, room=room, fail_fast=fail_fast)
+    with sitting.interruptible():
+        while not sitting.over:
+            watch = _Watch(sitting)
+            try:
+                _fit(watch)
+            except HeadLostError as lost:
+                raise ClusterError(str(lost)) from None
+            except (RuntimeError, tune.TuneError) as error:
+                if not isinstance(error.__cause__, RayError):
+                    raise
+                # Tune knows a worker that died, but not one that Ray's memory monitor ended: it gives up
+                # everything then. The run directories know better.
+                sitting.broke(watch.named(str(error)))
+    if sitting.stuck is not None:
+        raise sitting.stuck
+    return sitting.halted
+
+
+def _fit(watch: "_Watch") -> None:
+    """One Tune experiment: until the sitting is over, or Tune breaks."""
+    with tempfile.TemporaryDirectory(prefix="seqtune-tune-") as scratch:
         tune.Tuner(
-            trainable,
+            tune.with_resources(_train, _placement),
             tune_config=tune.TuneConfig(
-                search_alg=_Searcher(join),
-                scheduler=_Scheduler(join),
+                search_alg=_Searcher(watch.sitting),
+                scheduler=_Scheduler(watch),
                 num_samples=-1,
-                max_concurrent_trials=slots,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: trial.config["run"],
                 trial_dirname_creator=lambda trial: trial.trial_id,
@@ -70,12 +81,14 @@ def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> boo
             run_config=tune.RunConfig(
                 storage_path=scratch,
                 verbose=0,
-                stop=_Stopper(join),
-                callbacks=[_Ticker(join)],
-                failure_config=tune.FailureConfig(max_failures=studies.plan.sweep.limits.restarts),
+                stop=_Stopper(watch.sitting),
+                callbacks=[watch],
             ),
         ).fit()
-    return join.halted
+
+
+def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    return tune.PlacementGroupFactory([config["bundle"]])
 
 
 def _train(config: dict[str, Any]) -> None:
@@ -84,7 +97,7 @@ def _train(config: dict[str, Any]) -> None:
 
     from seqtune.record import record
 
-    torch.set_num_threads(max(1, int(config["threads"])))
+    torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
     directory = RunDirectory(config["directory"])
     measurements = record(
         RunSpec.parse(json.loads(config["spec"])),
@@ -93,9 +106,15 @@ def _train(config: dict[str, Any]) -> None:
         sweep=config["sweep"],
         note=config["sweep"]["question"],
         limits=Limits.parse(config["limits"]),
+        keep=config["keep"],
+        node=get_node_ip_address(),
     )
     try:
         for measurement in measurements:
+            if torch.cuda.is_available() and config["bundle"].get("GPU") == 1:
+                free, total = torch.cuda.mem_get_info()
+                memory = {"held_bytes": total - free, "total_bytes": total}
+                directory.update({"gpu_memory": memory})
             # Stopping raises SystemExit inside report.
             tune.report(
                 {
@@ -112,120 +131,36 @@ def _train(config: dict[str, Any]) -> None:
             torch.cuda.empty_cache()
 
 
-class _Join:
-    """What searcher, scheduler, stopper and ticker share."""
-
-    def __init__(self, studies: Studies, *, events: Events, fail_fast: bool) -> None:
-        self.studies = studies
-        self.events = events
-        self.halted = False
-        self._fail_fast = fail_fast
-        self.interrupted = False
-        self._proposals: dict[str, Proposal] = {}
-        self._stopped: set[str] = set()
-        self._resting: set[str] = set()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Ray pickles the whole experiment for a restore that is never made."""
-        return {}
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the sweep in order: a second one at once."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            self.interrupted = True
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-        for number in before:
-            signal.signal(number, interrupt)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.interrupted or self.studies.done:
-            return Searcher.FINISHED
-        proposal = self.studies.next()
-        if proposal is None:
-            return Searcher.FINISHED if self.studies.done else None
-        self._proposals[trial_id] = proposal
-        return {
-            "run": proposal.name,
-            "directory": str(self.studies.directory(proposal).path),
-            "spec": json.dumps(proposal.spec.to_data()),
-            "metric": self.studies.plan.sweep.metric,
-            "sweep": self.studies.place(proposal),
-            "limits": self.studies.plan.sweep.limits.to_data(),
-            "threads": self.studies.plan.sweep.resources.cpu,
-        }
-
-    def judge(self, trial_id: str, result: dict[str, Any]) -> bool:
-        proposal = self._proposals[trial_id]
-        measurement = Measurement(
-            epoch=result["epoch"],
-            step=result["step"],
-            tokens=result["tokens"],
-            seconds=result["seconds"],
-            metrics={name: result[name] for name in METRICS if name in result},
-        )
-        match self.studies.judge(proposal.name, measurement):
-            case "go on":
-                return False
-            case "stop":
-                self._stopped.add(trial_id)
-            case "rest":
-                self._resting.add(trial_id)
-        return True
-
-    def ended(self, trial_id: str, *, error: bool) -> None:
-        """Settles a run whose worker is through with it."""
-        proposal = self._proposals.pop(trial_id)
-        directory = self.studies.directory(proposal)
-        running = not directory.exists() or directory.info()["state"] == "running"
-        if running and self.interrupted:
-            return  # it stays open, and another sitting goes on with it
-        if running and trial_id in self._resting and not error:
-            self.studies.rest(proposal.name)
-            return
-        if running and trial_id in self._stopped:
-            directory.end("stopped", reason="pruned")
-        elif running and error:
-            times = self.studies.plan.sweep.limits.restarts + 1
-            self._lose(proposal, reason=f"lost: its worker failed or died {times} times")
-        elif running:
-            reason = f"lost: its worker ended, but {directory.path} does not say how; is it shared?"
-            self._lose(proposal, reason=reason)
-        state = self.studies.tell(proposal.name)
-        self.events.ended(proposal, state)
-        if self._fail_fast and state in ("failed", "diverged"):
-            self.interrupted = self.halted = True
-
-    def _lose(self, proposal: Proposal, *, reason: str) -> None:
-        directory = self.studies.directory(proposal)
-        if not directory.exists():
-            spec = proposal.spec
-            place = self.studies.place(proposal)
-            directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
-        directory.end("failed", reason=reason)
+def _config(work: Work, *, studies: Studies) -> dict[str, Any]:
+    """What a worker is told of its run: plain data."""
+    proposal, sweep = work.proposal, studies.plan.sweep
+    return {
+        "run": proposal.name,
+        "directory": str(studies.directory(proposal).path),
+        "spec": json.dumps(proposal.spec.to_data()),
+        "metric": sweep.metric,
+        "sweep": studies.place(proposal),
+        "limits": sweep.limits.to_data(),
+        "keep": sweep.keep,
+        "bundle": work.request.bundle(),
+    }
 
 
 class _Searcher(Searcher):
-    def __init__(self, join: _Join) -> None:
+    def __init__(self, sitting: Sitting) -> None:
         super().__init__()
-        self._join = join
+        self._sitting = sitting
 
     def suggest(self, trial_id: str) -> Any:
-        return self._join.suggest(trial_id)
+        work = self._sitting.begin(trial_id)
+        if work is None:
+            return Searcher.FINISHED if self._sitting.over else None
+        return _config(work, studies=self._sitting.studies)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._join.ended(trial_id, error=error)
+        self._sitting.ended(trial_id, error=error)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the studies and the run directories are the memory."""
@@ -235,29 +170,69 @@ class _Searcher(Searcher):
 
 
 class _Scheduler(FIFOScheduler):
-    def __init__(self, join: _Join) -> None:
+    def __init__(self, watch: "_Watch") -> None:
         super().__init__()
-        self._join = join
+        self._watch = watch
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._watch.trials[trial.trial_id] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        stop = self._join.judge(trial.trial_id, result)
+        measurement = Measurement(
+            epoch=result["epoch"],
+            step=result["step"],
+            tokens=result["tokens"],
+            seconds=result["seconds"],
+            metrics={name: result[name] for name in METRICS if name in result},
+        )
+        stop = self._watch.sitting.judge(trial.trial_id, measurement)
         return TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
 
 
 class _Stopper(tune.Stopper):
-    def __init__(self, join: _Join) -> None:
-        self._join = join
+    def __init__(self, sitting: Sitting) -> None:
+        self._sitting = sitting
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self._join.interrupted
+        return self._sitting.interrupted
 
 
-class _Ticker(tune.Callback):
-    def __init__(self, join: _Join) -> None:
-        self._join = join
+class _Watch(tune.Callback):
+    """Looks after the trials of one Tune experiment.
+
+    Attributes:
+        trials: those under way, by number.
+    """
+
+    def __init__(self, sitting: Sitting) -> None:
+        self.sitting = sitting
+        self.trials: dict[str, Any] = {}
+        self._workers: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as a sitting."""
+        return {}
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._workers[trial.trial_id] = trial.temporary_state.ray_actor._actor_id.hex()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._join.events.tick()
+        is_open = set(self.sitting.open)
+        self.trials = {name: each for name, each in self.trials.items() if name in is_open}
+        for name, trial in self.trials.items():
+            # Where a worker could not be used again, Tune marks the next run in it as failed and tells nobody.
+            if trial.status == "ERROR":
+                self.sitting.ended(name, error=True)
+        self.sitting.check()
+        self.sitting.events.tick()
+
+    def named(self, text: str) -> set[str]:
+        """The open trials whose workers an error of Ray's names."""
+        return {
+            name
+            for name in self.sitting.open
+            if name in self._workers and self._workers[name] in text
+        }

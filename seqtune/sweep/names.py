@@ -16,20 +16,27 @@ def key_of(name: str, *, compared: Mapping[str, Any]) -> str:
     to be cut ends in letters of a hash of the values: what differs may be in the part that is cut off.
     """
     if not any(map(_has_block, compared.values())):
-        return _plain(name)[:LONGEST_KEY]
+        return _cut(_plain(name), LONGEST_KEY)
     # Where a block inside a block ends stays visible: fields that follow are the outer one's.
     key = _plain(name.replace("; ", "-").replace(")", "."))
     key = re.sub("(?<==)_+|_+(?=_)|_+(?=-|$)", "", key)
-    if len(key) <= LONGEST_KEY:
+    if len(key.encode()) <= LONGEST_KEY:
         return key
     exact = json.dumps(compared, sort_keys=True)
     end = hashlib.sha256(exact.encode()).hexdigest()[:6]
-    return f"{key[: LONGEST_KEY - len(end) - 1]}-{end}"
+    return f"{_cut(key, LONGEST_KEY - len(end) - 1)}-{end}"
+
+
+def _cut(key: str, most: int) -> str:
+    """At most so many bytes of a key: they are what file systems count."""
+    return key.encode()[:most].decode(errors="ignore")
 
 
 def _plain(name: str) -> str:
     letters = name.replace(", ", "_")
-    return "".join(letter if letter.isalnum() or letter in "=.-" else "_" for letter in letters)
+    plain = "".join(letter if letter.isalnum() or letter in "=.-" else "_" for letter in letters)
+    # A name that begins so is hidden, or taken for an option.
+    return f"_{plain}" if plain.startswith((".", "-")) else plain
 
 
 def text_of(value: Any) -> str:

@@ -10,6 +10,7 @@ from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
 from seqtune.sweep.comparison import Compared, combinations, kept
 from seqtune.sweep.distributions import Choice, Range
 from seqtune.sweep.names import key_of, text_of
+from seqtune.sweep.needs import resource_problems
 from seqtune.sweep.spec import Grid, SweepSpec
 from seqtune.sweep.tuned import first_point, grid_points, tried_points
 from seqtune.training.measurement import COMMON_OBJECTIVES, FREE, GENERATED
@@ -118,7 +119,11 @@ def make_plan(sweep: SweepSpec) -> Plan:
     if not drafts:
         raise SpecError([Problem(("compare", "exclude"), "leaves no cell to run")])
     names = _short_names(drafts)
-    return Plan(sweep=sweep, cells=tuple(draft.cell(names) for draft in drafts))
+    cells = tuple(draft.cell(names) for draft in drafts)
+    problems += resource_problems(sweep.resources, cells=cells)
+    if problems:
+        raise SpecError(problems)
+    return Plan(sweep=sweep, cells=cells)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The search inside one cell: an Optuna study, and the runs that its trials propose."""
 
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -27,6 +28,10 @@ CONFIRM_SEED = 1_000_000
 
 NUMBER = "number"
 """Attribute of a trial whose number in its cell is not its number in the study, where trials are tried again."""
+
+
+LONGEST_NAME = 512
+"""Letters of a study's name in Optuna's tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,15 @@ class CellSearch:
         ladder: which of the trials rest and which go on, where they are promoted; else None.
     """
 
-    def __init__(self, cell: Cell, *, plan: Plan, storage: BaseStorage) -> None:
+    def __init__(self, cell: Cell, *, plan: Plan, storage: BaseStorage, name: str) -> None:
+        """Opens or makes the study.
+
+        Args:
+            cell: what is searched.
+            plan: the sweep that it is a cell of.
+            storage: where the study is kept.
+            name: what the names of the sweep's studies begin with.
+        """
         self.cell = cell
         self.asked = 0
         self.ladder: Ladder | None = None
@@ -72,7 +85,7 @@ class CellSearch:
         if isinstance(search.pruner, Asha) and search.pruner.type == "promotion":
             self.ladder = Ladder.of(search.pruner, epochs=epochs, higher=higher)
         self._study = optuna.create_study(
-            study_name=f"{plan.sweep.name}/{cell.name}",
+            study_name=_study_name(cell, name=name),
             storage=storage,
             pruner=build_pruner(search.pruner, epochs=epochs),
             direction="maximize" if higher else "minimize",
@@ -219,6 +232,15 @@ class CellSearch:
             return None
         best = Trial(self._study, self._study.best_trial._trial_id)
         return dict(self.proposal(best).tuned)
+
+
+def _study_name(cell: Cell, *, name: str) -> str:
+    """What the cell's study is called, cut to what a database holds."""
+    whole = f"{name}/{cell.name}"
+    if len(whole) <= LONGEST_NAME:
+        return whole
+    end = hashlib.sha256(whole.encode()).hexdigest()[:10]
+    return f"{whole[: LONGEST_NAME - len(end) - 1]}-{end}"
 
 
 def _number(trial: FrozenTrial) -> int:

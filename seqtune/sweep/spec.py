@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from seqtune.limits import Limits
+from seqtune.limits import Keep, Limits
 from seqtune.spec import ByKind, Spec, nearest, problem
 from seqtune.sweep.distributions import Distribution
+from seqtune.sweep.resources import Resources
+from seqtune.sweep.storage_place import FromEnvironment, StorageSpec, parse_place
 from seqtune.training.measurement import OBJECTIVES
 
 
@@ -99,6 +101,30 @@ class SearchSpec(Spec):
     sampler: SamplerSpec = Tpe()
     pruner: PrunerSpec = Asha()
     seed: int = Field(default=0, ge=0)
+    storage: StorageSpec = Field(default="journal", repr=False)
+    """Where the studies are kept: `journal` or `sqlite`, files beside the runs; `postgresql://USER@HOST/DATABASE`;
+    `grpc://HOST:PORT`, a proxy server of Optuna's; or `{env: NAME}`, the URL in an environment variable, so
+    that no file holds its password. It is no part of what runs are."""
+
+    @field_validator("storage", mode="before")
+    @classmethod
+    def _check_storage(cls, storage: Any) -> Any:
+        match storage:
+            case None:
+                return "journal"
+            case FromEnvironment():
+                return storage
+            case {"env": str(name)} if len(storage) == 1 and name.isascii() and name.isidentifier():
+                return storage
+            case str():
+                try:
+                    parse_place(storage)
+                except ValueError as error:
+                    raise problem(str(error)) from None
+                return storage
+            case _:
+                # What was given may hold a password, so it is not shown.
+                raise problem("must be journal, sqlite, a URL or {env: NAME}")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -116,20 +142,6 @@ class ConfirmSpec(Spec):
     """The best of each cell again, on seeds that the search has not seen."""
 
     seeds: int = Field(default=3, ge=0)
-
-
-class Resources(Spec):
-    """What one run holds while it trains; fractions share a core or a GPU."""
-
-    cpu: float = Field(default=1.0, gt=0)
-    gpu: float = Field(default=0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        for name, amount in (("cpu", self.cpu), ("gpu", self.gpu)):
-            if amount > 1 and amount != int(amount):
-                raise problem(f"must be a whole number above 1, but got {amount}", at=name)
-        return self
 
 
 class ArmSpec(Spec):
@@ -160,6 +172,8 @@ class SweepSpec(Spec):
     confirm: ConfirmSpec = ConfirmSpec()
     resources: Resources = Resources()
     limits: Limits = Limits()
+    keep: Keep = "best"
+    """Which weights of a run stay: the best by the metric, the last, or none."""
 
     @field_validator("metric")
     @classmethod
@@ -167,6 +181,11 @@ class SweepSpec(Spec):
         if metric not in OBJECTIVES:
             raise problem(f"no run has the metric {metric}{nearest(metric, OBJECTIVES)}")
         return metric
+
+    @property
+    def storage(self) -> StorageSpec:
+        """Where its studies are kept."""
+        return self.search.storage if self.search is not None else "journal"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -17,10 +17,11 @@ from optuna.trial import Trial
 from seqtune.rundir import RunDirectory, cause, run_directories
 from seqtune.spec import SpecError
 from seqtune.sweep.decisions import Decisions
+from seqtune.sweep.directory import studies_name
 from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.resting import Resting
 from seqtune.sweep.search import CellSearch, Proposal
-from seqtune.sweep.storage import journal
+from seqtune.sweep.storage import open_storage
 from seqtune.sweep.tally import CellProgress
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
 
@@ -48,8 +49,11 @@ class Studies:
         self.root = root
         self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
         self._decisions = Decisions(root / "decisions.jsonl")
-        storage = journal(root / "studies.journal")
-        self._searches = [CellSearch(cell, plan=plan, storage=storage) for cell in plan.cells]
+        storage = open_storage(plan.sweep.storage, root=root)
+        name = studies_name(root, plan=plan)
+        self._searches = [
+            CellSearch(cell, plan=plan, storage=storage, name=name) for cell in plan.cells
+        ]
         self._search_of = {search.cell.name: search for search in self._searches}
         self._resting = Resting()
         self._queue: deque[Proposal] = deque()

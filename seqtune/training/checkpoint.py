@@ -25,13 +25,24 @@ def save(path: Path, state: dict[str, Any], *, run: str) -> None:
         path: where.
         state: tensors and plain values.
         run: hash of the spec that the state belongs to.
+
+    Raises:
+        OSError: if it cannot be written; the old one stays.
     """
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        torch.save({"format": FORMAT, "run": run, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            torch.save({"format": FORMAT, "run": run, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        # Half a checkpoint helps nobody, least of all on a full disk.
+        partial.unlink(missing_ok=True)
+        # torch's writer puts an error of its own over the one that says why.
+        if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def load(path: Path, *, run: str, device: torch.device) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from seqtune import seeding
 from seqtune.tasks.task import Batch, Mask, Strings, Task, Tokens
+from seqtune.training.sets import Drawn
 from seqtune.training.spec import DataSpec, Fixed, TrainingSpec
 
 Prepared = TypeVar("Prepared")
@@ -43,7 +44,19 @@ class Batches:
         seed: int,
         watched: Strings,
         seen: Mask | None = None,
+        language: str | None = None,
     ) -> None:
+        """Draws the set, if there is one.
+
+        Args:
+            task: what is drawn from.
+            data: fresh strings, or a set of them.
+            training: how many a batch and an epoch.
+            seed: of all draws.
+            watched: validation strings.
+            seen: which parts of these were seen in earlier sittings.
+            language: hash of the task's spec, by which a set is shared on this node; None for not at all.
+        """
         self._task = task
         self._training = training
         self._seed = seed
@@ -53,7 +66,7 @@ class Batches:
         self.waited_seconds = 0.0
         self._set: Strings | None = None
         if isinstance(data, Fixed):
-            self._set = task.draw(data.strings, generator=seeding.generator(seed, "data"))
+            self._set = Drawn(language, strings=data.strings, seed=seed).of(task)
             self.seen |= self._watch.among(task.parts(self._set))
 
     def of_epoch(

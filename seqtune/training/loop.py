@@ -36,13 +36,18 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a training is made of, and the seed of its draws."""
+    """What a training is made of, and the seed of its draws.
+
+    Attributes:
+        language: hash of the task's spec, by which runs on a node share a set of strings; None if they do not.
+    """
 
     training: TrainingSpec
     optimizer: OptimizerSpec
     forcing: ForcingSpec
     data: DataSpec
     seed: int
+    language: str | None = None
 
 
 class Learner:
@@ -163,6 +168,7 @@ def _batches(learner: Learner, *, evaluator: Evaluator) -> Batches:
         seed=recipe.seed,
         watched=evaluator.strings,
         seen=learner.seen,
+        language=recipe.language,
     )
 
 

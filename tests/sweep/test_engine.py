@@ -175,7 +175,8 @@ def test_a_directory_of_something_else_is_refused(ray_address: str, tmp_path: Pa
 
 
 def test_resources_that_no_node_has_are_told_at_once(ray_address: str, tmp_path: Path):
-    with pytest.raises(FileError, match=r"no node can hold a run of \(cpu=1.0, gpu=3.0\)"):
+    message = r"^s.yaml:16: resources.gpu: no node can hold a run of \(cpu=1, gpu=3\); the most .* has is CPU 2; GPU 1"
+    with pytest.raises(FileError, match=message):
         sweep(SMALL + "resources: {cpu: 1, gpu: 3}\n", tmp_path / "results")
 
 

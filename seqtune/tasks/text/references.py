@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from seqtune import cache
 from seqtune.tasks.task import Strings
-from seqtune.tasks.text import cache, kneser_ney
+from seqtune.tasks.text import kneser_ney
 from seqtune.tasks.text.corpus import Corpus
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,238 @@
+"""A sitting's open runs, between the studies that propose them and Ray that places them. Knows no Ray.
+
+A run is open from its proposal until its directory says how it ended. Whatever becomes of its worker or
+its node, a run that is still `running` goes on from its checkpoint with another worker, so often as
+`limits.restarts` allows.
+"""
+
+import logging
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from seqtune.rundir import RunDirectory, run_directories
+from seqtune.spec import Path
+from seqtune.sweep.request import Request, gpu_share
+from seqtune.sweep.resources import AMOUNTS, values_of
+from seqtune.sweep.room import NoRoomError, Room
+from seqtune.sweep.search import Proposal
+from seqtune.sweep.studies import Studies
+from seqtune.training.measurement import Measurement
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the live table wants to know.
+
+    Attributes:
+        ended: called with every run that ended and its state.
+        tick: called about ten times a second.
+    """
+
+    ended: Callable[[Proposal, str], None]
+    tick: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run that a worker is to do now, and what it holds meanwhile."""
+
+    proposal: Proposal
+    request: Request
+    origins: dict[str, Path]
+
+
+class Sitting:
+    """The runs that are under way, by the number of the trial in which Ray does each.
+
+    Attributes:
+        interrupted: whether no more runs are begun, and those under way are left to another sitting.
+        halted: whether that is for the first run that failed.
+        stuck: why there is no room for a run, if that is why no more are begun.
+    """
+
+    def __init__(self, studies: Studies, *, events: Events, room: Room, fail_fast: bool) -> None:
+        self.studies = studies
+        self.events = events
+        self.interrupted = self.halted = False
+        self.stuck: NoRoomError | None = None
+        self._room = room
+        self._fail_fast = fail_fast
+        self._open: dict[str, Work] = {}
+        self._again: deque[Proposal] = deque()
+        self._losses: Counter[str] = Counter()
+        self._stopped: set[str] = set()
+        self._resting: set[str] = set()
+        self._shares = _Shares(studies)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles the whole experiment for a restore that is never made."""
+        return {}
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to begin any more."""
+        return self.interrupted or self.studies.done
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The trials under way."""
+        return tuple(self._open)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the sitting in order: a second one at once."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in before:
+            signal.signal(number, interrupt)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def begin(self, trial_id: str) -> Work | None:
+        """The next run, to be done in a trial of Ray's; None while there is none, or no room for it."""
+        self.check()
+        if self.over or not self._room.left([work.request for work in self._open.values()]):
+            return None
+        proposal = self._again.popleft() if self._again else self.studies.next()
+        if proposal is None:
+            return None
+        work = self._open[trial_id] = self._work(proposal)
+        self._room.add(work.request, origins=work.origins)
+        return work
+
+    def check(self) -> None:
+        """Ends the sitting if there is no node any more for a run that is open."""
+        try:
+            self._room.check(work.request for work in self._open.values())
+        except NoRoomError as error:
+            self.stuck = error
+            self.interrupted = True
+
+    def judge(self, trial_id: str, measurement: Measurement) -> bool:
+        """Takes a measurement of a run; returns whether its worker is to stop."""
+        proposal = self._open[trial_id].proposal
+        self._shares.look(proposal)
+        match self.studies.judge(proposal.name, measurement):
+            case "go on":
+                return False
+            case "stop":
+                self._stopped.add(trial_id)
+            case "rest":
+                self._resting.add(trial_id)
+        return True
+
+    def ended(self, trial_id: str, *, error: bool) -> None:
+        """Settles a run whose worker is through with it, or is lost."""
+        proposal = self._open.pop(trial_id).proposal
+        directory = self.studies.directory(proposal)
+        running = _is_running(directory)
+        if running and self.interrupted:
+            return  # it stays open, and another sitting goes on with it
+        if running and trial_id in self._resting:
+            self.studies.rest(proposal.name)
+            return
+        if running and trial_id in self._stopped:
+            directory.end("stopped", reason="pruned")
+        elif running and error:
+            self._lost(proposal)
+            return
+        elif running:
+            self._fail(
+                proposal,
+                reason=f"its worker ended, but {directory.path} does not say how; is it shared?",
+            )
+        self._tell(proposal)
+
+    def broke(self, lost: set[str]) -> None:
+        """Takes every open run back after Ray gave up all of them.
+
+        Args:
+            lost: the trials whose workers were the reason; empty if nobody knows.
+        """
+        for trial_id in self.open:
+            proposal = self._open[trial_id].proposal
+            goes_on = lost and trial_id not in lost | self._stopped | self._resting
+            if goes_on and _is_running(self.studies.directory(proposal)):
+                del self._open[trial_id]
+                self._again.append(proposal)
+            else:
+                self.ended(trial_id, error=True)
+
+    def _work(self, proposal: Proposal) -> Work:
+        resources = self.studies.plan.sweep.resources
+        values = values_of(proposal.spec, arm=proposal.cell.arm)
+        share = self._shares.of(proposal.cell.name)
+        origins = {name: resources.origin(name, values) for name in AMOUNTS}
+        return Work(proposal, resources.request(values, share=share), origins)
+
+    def _lost(self, proposal: Proposal) -> None:
+        """Lets a run go on whose worker died, unless too many did."""
+        self._losses[proposal.name] += 1
+        times = self._losses[proposal.name]
+        if times <= self.studies.plan.sweep.limits.restarts:
+            log.warning("%s: its worker failed or died; it goes on with another", proposal.name)
+            self._again.append(proposal)
+            return
+        self._fail(proposal, reason=f"its worker failed or died {times} times")
+        self._tell(proposal)
+
+    def _fail(self, proposal: Proposal, *, reason: str) -> None:
+        directory = self.studies.directory(proposal)
+        if not directory.exists():
+            spec = proposal.spec
+            place = self.studies.place(proposal)
+            directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
+        directory.end("failed", reason=f"lost: {reason}")
+
+    def _tell(self, proposal: Proposal) -> None:
+        state = self.studies.tell(proposal.name)
+        self.events.ended(proposal, state)
+        if self._fail_fast and state in ("failed", "diverged"):
+            self.interrupted = self.halted = True
+
+
+def _is_running(directory: RunDirectory) -> bool:
+    return not directory.exists() or directory.info()["state"] == "running"
+
+
+class _Shares:
+    """What share of a GPU each cell's runs take, where that is measured: by the run that held most."""
+
+    def __init__(self, studies: Studies) -> None:
+        self._measures = studies.plan.sweep.resources.packs
+        self._directory = studies.directory
+        self._of: dict[str, float] = {}
+        if self._measures:
+            for directory in run_directories(studies.root / "runs"):
+                info = directory.info()
+                self._read(info, cell=info["sweep"]["cell"])
+
+    def of(self, cell: str) -> float | None:
+        """The share of a cell's runs; None before one was measured."""
+        return self._of.get(cell)
+
+    def look(self, proposal: Proposal) -> None:
+        """Reads what an open run has measured."""
+        if self._measures:
+            self._read(self._directory(proposal).info(), cell=proposal.cell.name)
+
+    def _read(self, info: Mapping[str, Any], *, cell: str) -> None:
+        found = info.get("gpu_memory")
+        if found is not None:
+            share = gpu_share(found["held_bytes"], found["total_bytes"])
+            self._of[cell] = max(share, self._of.get(cell, 0.0))

@@ -1,0 +1,276 @@
+"""Sweeps on clusters of several nodes, and what may happen to these: real Ray, on loopback addresses."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from seqtune.rundir import run_directories
+from seqtune.training.measurement import Measurement
+from tests.sweep.loopback import ROOT, await_, driver, ended, loopback, ran_on
+from tests.sweep.sweeps import SMALL, write
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(600)]
+
+LONG = SMALL.replace("epochs: 4, batches_per_epoch: 5", "epochs: 6, batches_per_epoch: 600")
+"""Its runs take longer than a worker takes to start: Tune gives a run that waits for a new worker to the first
+one that is free."""
+TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+def measured(root: Path) -> dict[str, list[Measurement]]:
+    return {run.name: run.measurements() for run in run_directories(root / "runs")}
+
+
+def check_all_ended(root: Path, *, runs: int) -> None:
+    directories = run_directories(root / "runs")
+    assert len(directories) == runs
+    for run in directories:
+        epochs = [each.epoch for each in run.measurements()]
+        assert epochs == list(range(1, len(epochs) + 1))
+        assert run.info()["state"] in ("finished", "stopped")
+
+
+def test_a_sweep_spreads_over_nodes_that_come_and_go(tmp_path: Path):
+    file, root = write(tmp_path / "s.yaml", LONG), tmp_path / "results"
+    with loopback() as cluster:
+        first, second = cluster.add(num_cpus=1), cluster.add(num_cpus=1, num_gpus=1)
+        process = driver(file, root, address=cluster.address)
+        await_(lambda: set(ran_on(root).values()) == {first, second}, process=process)
+        third = cluster.add(num_cpus=1)
+        await_(lambda: set(ran_on(root).values()) == {first, second, third}, process=process)
+
+        def under_way() -> list[str]:
+            return [
+                run.name
+                for run in run_directories(root / "runs")
+                if run.checkpoint.exists() and run.info().get("node") == second
+            ]
+
+        await_(lambda: bool(under_way()), process=process)
+        cluster.kill(second)
+        before, lost = measured(root), under_way()
+        err = ended(process, code=0)
+        for name in lost:
+            assert f"{name}: its worker failed or died; it goes on with another" in err
+        check_all_ended(root, runs=12)
+        after = measured(root)
+        # Rows hold wall times, so a row that is the same was not measured again.
+        assert {name: after[name][: len(rows)] for name, rows in before.items()} == before
+        assert lost
+        assert all(ran_on(root)[name] != second for name in lost)
+
+
+def test_after_the_head_node_was_lost_the_same_command_goes_on(tmp_path: Path):
+    file, root = write(tmp_path / "s.yaml", LONG), tmp_path / "results"
+    with loopback() as cluster:
+        head = cluster.add(num_cpus=1)
+        cluster.add(num_cpus=1)
+        process = driver(file, root, address=cluster.address)
+        await_(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
+        cluster.kill(head)
+        # Before Ray would end it, after a minute and without a word.
+        err = ended(process, code=2, seconds=55)
+        assert "is gone" in err
+        assert err.rstrip().endswith("once there is one again, the same command goes on")
+        before = measured(root)
+    with loopback() as cluster:
+        cluster.add(num_cpus=2)
+        ended(driver(file, root, address=cluster.address), code=0)
+    check_all_ended(root, runs=12)
+    after = measured(root)
+    assert {name: after[name][: len(rows)] for name, rows in before.items()} == before
+
+
+def test_a_worker_that_the_memory_monitor_ends_loses_its_run_alone(tmp_path: Path):
+    text = SMALL.replace("model.layers: [1, 2]", "model.width: [8, 9000]")
+    text = text.replace("trials: 4", "trials: 2").replace("seeds: 2", "seeds: 1")
+    file, root = write(tmp_path / "s.yaml", text), tmp_path / "results"
+    most = psutil.virtual_memory().percent / 100 + 0.1
+    assert (1 - most) * psutil.virtual_memory().total > 8 * 2**30, "too little memory for this test"
+    monitor = {
+        "RAY_memory_monitor_refresh_ms": "250",
+        "RAY_memory_usage_threshold": f"{most:.3f}",
+    }
+    with loopback(monitor) as cluster:
+        cluster.add(num_cpus=2)
+        ended(driver(file, root, address=cluster.address), code=1, seconds=500)
+    infos = [run.info() for run in run_directories(root / "runs")]
+    ways = {
+        width: [
+            (info["state"], info["reason"])
+            for info in infos
+            if info["spec"]["model"]["width"] == width
+        ]
+        for width in (8, 9000)
+    }
+    assert [state for state, _ in ways[8]] == ["finished"] * 3
+    assert ways[9000] == [("failed", "lost: its worker failed or died 3 times")] * 2
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A folder with a copy of the package, no checkout, in which clearing up after a run takes long."""
+    folder = tmp_path / "copy"
+    shutil.copytree(ROOT / "seqtune", folder / "seqtune")
+    engine = folder / "seqtune" / "sweep" / "engine.py"
+    text = engine.read_text()
+    quick = "        measurements.close()\n"
+    assert text.count(quick) == 1
+    engine.write_text(text.replace(quick, f"{quick}        __import__('time').sleep(4)\n"))
+    return folder
+
+
+def test_workers_run_the_drivers_own_source_and_may_clear_up_slowly(tmp_path: Path, copied: Path):
+    text = SMALL.replace("[1, 2]", "[1]")
+    file, root = write(tmp_path / "s.yaml", text), tmp_path / "results"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with loopback({"PYTHONPATH": "", "TUNE_FUNCTION_THREAD_TIMEOUT_S": "2"}) as cluster:
+        cluster.add(num_cpus=2)
+        ended(driver(file, root, address=cluster.address, package=copied), code=0)
+    check_all_ended(root, runs=6)
+    decisions = [json.loads(line) for line in (root / "decisions.jsonl").read_text().splitlines()]
+    assert "stopped" in [each["event"] for each in decisions]
+    # The copy is no checkout, and neither is what the workers were sent of it.
+    assert {run.info()["git_commit"] for run in run_directories(root / "runs")} == {None}
+
+
+def test_workers_say_which_commit_their_source_is_of(tmp_path: Path):
+    file, root = write(tmp_path / "s.yaml", SMALL.replace("[1, 2]", "[1]")), tmp_path / "results"
+    with loopback({"PYTHONPATH": ""}) as cluster:
+        cluster.add(num_cpus=2)
+        ended(driver(file, root, address=cluster.address), code=0)
+    commit = subprocess.run(
+        ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    found = {run.info()["git_commit"] for run in run_directories(root / "runs")}
+    assert [each.removesuffix("+changes") for each in found] == [commit]
+
+
+@contextmanager
+def started(address: str, *, environment: Mapping[str, str]) -> Iterator[None]:
+    """A head node as `ray start` makes it."""
+    host, _, port = address.partition(":")
+    words = [f"--node-ip-address={host}", f"--port={port}", "--num-cpus=2", "--block"]
+    words += ["--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"]
+    ray = Path(sys.executable).with_name("ray")
+    with subprocess.Popen(
+        [ray, "start", "--head", *words],
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as node:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+                break
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            node.terminate()  # it ends the node's processes first
+
+
+def test_a_cluster_with_a_token_is_told_and_lets_in_who_has_it(tmp_path: Path):
+    file, root = write(tmp_path / "s.yaml", SMALL.replace("[1, 2]", "[1]")), tmp_path / "results"
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
+    with socket.create_server(("127.0.0.9", 0)) as free:
+        address = f"127.0.0.9:{free.getsockname()[1]}"
+    with started(address, environment=token):
+        err = ended(driver(file, root, address=address), code=2)
+        assert f"no Ray cluster at {address}" in err
+        assert "if it asks for a token, put that into RAY_AUTH_TOKEN" in err
+        ended(driver(file, root, address=address, environment=token), code=0)
+    check_all_ended(root, runs=6)
+
+
+LISTENING = """
+import json, os, psutil
+from seqtune.sweep.cluster import cluster
+with cluster(None):
+    import ray
+    @ray.remote
+    def work(): return 1
+    assert ray.get(work.remote()) == 1
+    ports = [
+        (connection.laddr.ip, connection.laddr.port)
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
+        for connection in process.net_connections(kind="inet")
+        if connection.status == "LISTEN"
+    ]
+    address = ray.get_runtime_context().gcs_address
+    mode = os.environ["RAY_AUTH_MODE"]
+    print(json.dumps({"ports": ports, "address": address, "mode": mode}), flush=True)
+    input()
+print(json.dumps([name for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN") if name in os.environ]))
+"""
+"""Prints where a local cluster listens, and waits for a line."""
+
+
+def test_a_local_cluster_listens_on_loopback_and_to_those_with_its_token(tmp_path: Path):
+    file = write(tmp_path / "s.yaml", SMALL)
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment = {**ours, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTENING],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    found = json.loads(process.stdout.readline())
+    assert len(found["ports"]) > 4
+    assert {ip.removeprefix("::ffff:") for ip, _ in found["ports"]} == {"127.0.0.1"}
+    assert found["mode"] == "token"
+    # Ray takes 127.0.0.1 for this machine's address in the network, unless it is told to have no other.
+    alone = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    stranger = driver(file, tmp_path / "results", address=found["address"], environment=alone)
+    err = ended(stranger, code=2)
+    assert f"no Ray cluster at {found['address']}" in err
+    out, _ = process.communicate("\n", timeout=60)
+    assert json.loads(out) == []
+    # No token is left in the home directory, for later clusters to ask for.
+    assert not (tmp_path / ".ray").exists()
+
+
+def test_runs_of_different_needs_share_a_cluster(tmp_path: Path):
+    needs = """resources:
+  cpu: 0.5
+  when:
+    - {model.layers: 2, cpu: 1, gpu: 1}
+"""
+    file, root = write(tmp_path / "s.yaml", SMALL + needs), tmp_path / "results"
+    with loopback() as cluster:
+        cluster.add(num_cpus=1)
+        with_gpu = cluster.add(num_cpus=1, num_gpus=1)
+        ended(driver(file, root, address=cluster.address), code=0)
+    check_all_ended(root, runs=12)
+    for run in run_directories(root / "runs"):
+        info = run.info()
+        if info["spec"]["model"]["layers"] == 2:
+            assert info["node"] == with_gpu
+
+
+def test_a_share_of_a_gpu_that_nobody_can_measure_stays_a_whole_one(tmp_path: Path):
+    text = SMALL.replace("[1, 2]", "[1]") + "resources: {cpu: 0.1, gpu: auto}\n"
+    file, root = write(tmp_path / "s.yaml", text), tmp_path / "results"
+    with loopback() as cluster:
+        cluster.add(num_cpus=2, num_gpus=1)
+        ended(driver(file, root, address=cluster.address), code=0)
+    check_all_ended(root, runs=6)
+    open_runs = most = 0
+    for line in (root / "decisions.jsonl").read_text().splitlines():
+        open_runs += {"proposed": 1, "ended": -1}.get(json.loads(line)["event"], 0)
+        most = max(most, open_runs)
+    assert most == 1
