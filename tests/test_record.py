@@ -138,7 +138,14 @@ def test_an_error_is_a_state_with_its_traceback(tmp_path: Path):
     assert "Traceback" in run.error.read_text()
 
 
-@pytest.mark.parametrize("leave", [0, 4096, 100_000])
+@pytest.mark.parametrize(
+    "leave",
+    [
+        pytest.param(0, marks=pytest.mark.slow),
+        4096,
+        pytest.param(100_000, marks=pytest.mark.slow),
+    ],
+)
 def test_on_a_full_disk_a_run_breaks_off_and_goes_on_once_there_is_room(tmp_path: Path, leave: int):
     spec = tiny(model__width=64)
     with small_disk(tmp_path / "disk", size=2_000_000) as disk:

@@ -256,6 +256,7 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(
     assert str(root / "report" / "report.md") in out
 
 
+@pytest.mark.slow
 def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_path: Path):
     file, root = (
         write(tmp_path / "s.yaml", SMALL.replace("epochs: 4", "epochs: 40")),
@@ -271,9 +272,8 @@ def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_p
     first.communicate()
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_sweep_ends_in_order_and_goes_on(
     ray_address: str, tmp_path: Path, number: signal.Signals
 ):

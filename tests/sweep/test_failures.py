@@ -19,6 +19,7 @@ BLOWN_UP = (
 """Half of its search trials diverge."""
 
 
+@pytest.mark.slow
 def test_the_first_failure_ends_the_sweep_if_asked_and_another_command_goes_on(
     ray_address: str, tmp_path: Path
 ):

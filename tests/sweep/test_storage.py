@@ -122,7 +122,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[str, Path], None]]] = {
 }
 
 
-QUICK = ("search", "retry")
+QUICK = ("search",)
 
 
 def outcome(root: Path) -> dict[str, tuple[str, list[float]]]:
@@ -150,7 +150,10 @@ def in_journal(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict
     return expected
 
 
-AT_LENGTH = (pytest.mark.slow, pytest.mark.cluster)
+def marks_of(storage: str, *, scenario: str) -> tuple[pytest.MarkDecorator, ...]:
+    if storage != "sqlite":
+        return pytest.mark.slow, pytest.mark.cluster
+    return () if scenario in QUICK else (pytest.mark.slow,)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ AT_LENGTH = (pytest.mark.slow, pytest.mark.cluster)
         pytest.param(
             storage,
             scenario,
-            marks=() if storage == "sqlite" and scenario in QUICK else AT_LENGTH,
+            marks=marks_of(storage, scenario=scenario),
         )
         for storage in ("sqlite", "grpc", "postgresql")
         for scenario in SCENARIOS
