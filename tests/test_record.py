@@ -1,5 +1,7 @@
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,31 @@ def test_on_a_full_disk_a_run_breaks_off_and_goes_on_once_there_is_room(tmp_path
         whole = recorded(spec, tmp_path / "whole")
         for one, other in zip(run.measurements(), whole.measurements(), strict=True):
             assert one.metrics["valid/loss"] == other.metrics["valid/loss"]
+
+
+ENDING = """
+import sys, threading, time
+from seqtune.record import record
+from seqtune.rundir import RunDirectory
+from tests.training.runs import tiny
+
+run = RunDirectory(sys.argv[1])
+spec = tiny(training__epochs=50, training__batches_per_epoch=100)
+threading.Thread(target=lambda: list(record(spec, directory=run))).start()
+while len(run.measurements()) < 2:
+    time.sleep(0.01)
+"""
+
+
+def test_a_run_whose_process_ends_around_it_is_not_at_fault(tmp_path: Path):
+    """As a worker of Ray's that is told to go: its main thread ends while the run is in another."""
+    process = subprocess.run(
+        [sys.executable, "-c", ENDING, str(tmp_path / "run")], timeout=60, check=False
+    )
+    assert process.returncode == 0
+    run = RunDirectory(tmp_path / "run")
+    assert run.info()["state"] == "running"
+    assert len(run.measurements()) < 50
 
 
 def test_weights_are_those_of_the_seed_and_leave_the_global_generator_alone():

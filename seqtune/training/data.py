@@ -84,9 +84,9 @@ class Batches:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
             try:
                 for _ in range(AHEAD):
-                    waiting.append(pool.submit(next, making, None))
+                    waiting.append(_begun(pool, making))
                 while (batch := self._wait(waiting.popleft())) is not None:
-                    waiting.append(pool.submit(next, making, None))
+                    waiting.append(_begun(pool, making))
                     yield batch
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -117,6 +117,21 @@ class Batches:
                 rows = generator.permutation(len(self._set))
             yield self._set.take(rows[: self._training.batch_size])
             rows = rows[self._training.batch_size :]
+
+
+def _begun(pool: ThreadPoolExecutor, making: Iterator[Prepared]) -> "Future[Prepared | None]":
+    """The next of what is being made.
+
+    Raises:
+        SystemExit: if this process is ending. That is no fault of a run, which goes on elsewhere.
+    """
+    try:
+        return pool.submit(next, making, None)
+    except RuntimeError as error:
+        # While batches are asked for, nobody but the interpreter shuts the pool down, or refuses it a thread.
+        if "shutdown" not in str(error):
+            raise
+        raise SystemExit(f"the process is ending: {error}") from error
 
 
 class _Watch:
