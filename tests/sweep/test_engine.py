@@ -132,6 +132,7 @@ def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, 
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
