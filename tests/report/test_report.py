@@ -171,6 +171,7 @@ SHAPES = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_every_shape_of_sweep_has_a_report(tmp_path: Path, shape: Callable[[Path], None]):
     shape(tmp_path)

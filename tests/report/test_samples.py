@@ -41,6 +41,7 @@ def pixels(path: Path, *, code: str) -> int:
     return int((picture == rgb(PALETTE[CELLS.index(code)])).all(axis=2).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "cells"), [(2, 1), (4, 4), (6, 9), (32, 9)])
 def test_errors_are_drawn_in_their_colours(tmp_path: Path, size: int, cells: int):
     life(tmp_path, size=size, wrong=dict.fromkeys(range(1, cells + 1), size))

@@ -113,7 +113,7 @@ def test_stopped_trials_are_told_as_pruned_with_their_curves(tmp_path: Path):
         pytest.param(1, None, marks=pytest.mark.slow),
         (3, 2),
         pytest.param(6, 1, marks=pytest.mark.slow),
-        (9, 3),
+        pytest.param(9, 3, marks=pytest.mark.slow),
     ],
 )
 def test_a_sweep_broken_off_goes_on_without_losing_or_repeating(
@@ -200,6 +200,7 @@ def test_a_cell_with_no_finished_trial_is_named_and_not_confirmed(tmp_path: Path
     assert [*studies.unconfirmed] == ["layers=1", "layers=2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "pruner"),
     [
@@ -229,6 +230,7 @@ def test_every_sampler_and_pruner_completes_a_search(tmp_path: Path, sampler: st
     assert all(3e-3 <= rate <= 1e-1 for rate in rates)
 
 
+@pytest.mark.slow
 def test_conditions_and_blocks_are_searched_and_found_again(tmp_path: Path):
     tune = """tune:
   optimizer: {choice: [{kind: sgd, lr: 0.5}, {kind: adamw, lr: 0.01}]}
@@ -247,6 +249,7 @@ def test_conditions_and_blocks_are_searched_and_found_again(tmp_path: Path):
         assert 4 <= spec["model"]["width"] <= 16
 
 
+@pytest.mark.slow
 def test_a_sweep_given_more_trials_confirms_its_winner_whichever_it_is(tmp_path: Path):
     plan = plan_of(SMALL.replace("[1, 2]", "[1]"))
     work(started(plan, tmp_path))
