@@ -1,5 +1,7 @@
 """A run, recorded: trains what a spec describes and writes its directory as it goes."""
 
+import errno
+import os
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -75,7 +77,10 @@ def record(
             directory.end("failed", reason=f"timeout: {error}")
         except Exception as error:
             if disk_is_full(error):
-                raise  # nothing is wrong with the run, and its directory cannot be told anything
+                # Nothing is wrong with the run, and its directory cannot be told anything. What the system
+                # says of a write names no file; a person has to know where room is needed.
+                place = str(directory.path)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place) from error
             # The one place where any exception is caught: here it becomes the run's result.
             cause = "oom" if out_of_memory(error) else f"error: {type(error).__name__}"
             line = (str(error).splitlines() or [""])[0]

@@ -11,14 +11,17 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from typer.testing import CliRunner
 
 from seqtune.building import build_model
+from seqtune.cli import app
 from seqtune.record import record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory, disk_is_full
 from seqtune.tasks.cfg.grammar import grammar
 from seqtune.tasks.picture import paint
 from tests.disk import fill, small_disk
+from tests.sweep.sweeps import write
 from tests.training.runs import tiny
 
 
@@ -169,6 +172,7 @@ ENDING = """
 import sys, threading, time
 from seqtune.record import record
 from seqtune.rundir import RunDirectory
+from tests.sweep.sweeps import write
 from tests.training.runs import tiny
 
 run = RunDirectory(sys.argv[1])
@@ -270,3 +274,19 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path: Path):
     assert run.info()["state"] == "failed"
     assert "the data have changed since the run began" in run.info()["reason"]
     assert [m.epoch for m in run.measurements()] == [1]
+
+
+def test_the_command_says_where_room_is_needed_and_goes_on(tmp_path: Path):
+    with small_disk(tmp_path / "disk", size=2_000_000) as disk:
+        file = write(tmp_path / "run.yaml", json.dumps(tiny(model__width=64).to_data()))
+        words = ["train", str(file), "--out", str(disk / "run")]
+        recorded(tiny(model__width=64), disk / "run", epochs=1)
+        filler = fill(disk, leave=4096)
+        full = CliRunner().invoke(app, words)
+        assert full.exit_code == 2
+        assert full.stderr.endswith(f"{disk / 'run'}: No space left on device\n")
+        assert "Traceback" not in full.stderr
+        filler.unlink()
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout == f"finished: {disk / 'run'}\n"

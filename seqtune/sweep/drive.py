@@ -157,6 +157,7 @@ def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast
         except ClusterError as error:
             raise FileError(str(error)) from None
         except Exception as error:
+            # A server that goes shows itself as whatever was being done with it; all else is raised again.
             if (told := lost(studies.plan.sweep.storage, error=error)) is not None:
                 raise told from None
             raise
