@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from seqtune.building import choose_device
+from seqtune.full_disk import disk_is_full
 from seqtune.limits import NO_LIMITS_GIVEN, Keep, Limits
 from seqtune.recording import CHANGED_DATA, OvertimeError, Recording
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory, disk_is_full
+from seqtune.rundir import RunDirectory
 from seqtune.source import FileError
 from seqtune.training import checkpoint
 from seqtune.training.measurement import DivergedError, Measurement, Progress

@@ -12,7 +12,8 @@
     events.out.tfevents.*
 
 A file is replaced whole or appended to by one write, so that a reader and a run that goes on after a
-kill find either the old or the new.
+kill find either the old or the new. A run is written on the machine where it trains; its directory may be a
+URL, and then `working_copy` brings it there and back, and others read it and end it where it is.
 """
 
 import csv
@@ -28,6 +29,7 @@ from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from seqtune.place import is_remote
 from seqtune.source import FileError
 from seqtune.training.measurement import METRICS, Measurement
 
@@ -50,7 +52,8 @@ class RunDirectory:
     """One run's directory; made by `create`, found again by its path."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        # A URL's place is neither: see `place`.
+        self.path = Path(path).absolute() if isinstance(path, str | os.PathLike) else path
 
     @property
     def name(self) -> str:
@@ -82,7 +85,7 @@ class RunDirectory:
 
     def create(self, info: Mapping[str, Any]) -> None:
         """Makes the directory of a new run and says what it is: state `running`, nothing measured."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._write_info(
             {"run": self.name, "state": "running", "reason": None, "created": now, **info}
@@ -184,16 +187,6 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 """What commands read of every run.json: what must hold, in words and as a test."""
 
 
-def disk_is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room to write; what led to it counts too."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
 def cause(info: Mapping[str, Any]) -> str:
     """How a run ended, in a word: its state, or of a failed one which of `CAUSES`."""
     if info["state"] != "failed":
@@ -262,12 +255,21 @@ def check_writable(path: Path) -> None:
     partial.unlink()
 
 
+def make_directory(path: Path) -> None:
+    """Makes a directory if it is missing; an object store has none to make."""
+    if not is_remote(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 def replace_text(path: Path, text: str) -> None:
     """Writes a file so that a reader, or a kill, finds the old text or the new, never a part.
 
     Raises:
         OSError: if it cannot be written, with its name; the old text stays.
     """
+    if is_remote(path):
+        path.write_text(text, encoding="utf-8")
+        return
     partial = path.with_name(path.name + ".partial")
     try:
         partial.write_text(text, encoding="utf-8")

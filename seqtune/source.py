@@ -5,6 +5,7 @@ Scalars follow YAML 1.2: `1e-3` is a number, `on`, `off`, `yes`, `no` and dates 
 read `1e-3` as text and `no` as false.
 """
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -23,18 +24,27 @@ class FileError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """What a file says, and where it says it."""
+    """What a file says, and where it says it.
+
+    Attributes:
+        overridden: dotted paths whose values were replaced; `settings` likewise as PATH=VALUE, in JSON.
+    """
 
     name: str
     data: dict[str, Any]
     lines: dict[Path, int] = field(repr=False)
     text: str = field(repr=False)
     overridden: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     def override(self, changes: Mapping[str, Any]) -> "Source":
         """The file with values at dotted paths replaced, as `--set` does."""
+        given = [f"{path}={json.dumps(value)}" for path, value in changes.items()]
         return replace(
-            self, data=assigned(self.data, changes), overridden=(*self.overridden, *changes)
+            self,
+            data=assigned(self.data, changes),
+            overridden=(*self.overridden, *changes),
+            settings=(*self.settings, *given),
         )
 
     def error(self, error: SpecError) -> FileError:

@@ -7,18 +7,22 @@ from seqtune.record import check_startable, record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.training import measurement as measured
+from seqtune.working_copy import WorkingCopy
 
 
 def train_with_bar(
-    spec: RunSpec, *, directory: RunDirectory, note: str, console: Console
+    spec: RunSpec, *, copy: WorkingCopy, note: str, console: Console
 ) -> tuple[str, str | None]:
     """Records a run and shows how it goes; returns its state and the reason, if any.
+
+    Its place has every measurement by the time that it is shown.
 
     Ctrl-C ends the sitting: the state is then `running`, and another sitting goes on.
 
     Raises:
         FileError: if the run cannot begin or go on here and now; nothing is changed.
     """
+    directory = RunDirectory(copy.local)
     check_startable(spec, directory=directory)
     steps = spec.training.steps
     with Progress(
@@ -45,6 +49,7 @@ def train_with_bar(
         recording = record(spec, directory=directory, note=note, heartbeat=show)
         try:
             for measurement in recording:
+                copy.put_back()
                 bar.update(
                     task,
                     completed=measurement.step,
@@ -53,6 +58,7 @@ def train_with_bar(
                 console.print(_line(measurement, epochs=spec.training.epochs), soft_wrap=True)
         except KeyboardInterrupt:
             recording.close()
+    copy.put_back()
     info = directory.info()
     return info["state"], info["reason"]
 

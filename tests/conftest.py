@@ -25,19 +25,22 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def ray_address() -> Iterator[str]:
     """Address of the session's local Ray cluster, which this process is connected to.
 
-    It has two cores, and declares one GPU that nothing here uses: enough for placing runs by fractions.
+    It has two cores, and declares one GPU that nothing here uses: enough for placing runs by fractions. As a
+    sweep's own it listens on loopback alone.
     """
+    # First, since it sets the environment that Ray reads when it is imported.
+    from seqtune.sweep.cluster import on_loopback  # isort: skip
+
     import ray
 
-    import seqtune.sweep.cluster  # noqa: F401  (sets Ray's environment before Ray is imported)
-
-    ray.init(
-        address="local",
-        num_cpus=2,
-        num_gpus=1,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    with on_loopback():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            num_gpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()

@@ -2,6 +2,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from typer.testing import CliRunner
 
 from seqtune.building import build_model
 from seqtune.cli import app
+from seqtune.full_disk import disk_is_full
 from seqtune.record import record
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory, disk_is_full
+from seqtune.rundir import RunDirectory
 from seqtune.tasks.cfg.grammar import grammar
 from seqtune.tasks.picture import paint
 from tests.disk import fill, small_disk
@@ -64,6 +66,8 @@ def test_a_finished_run_holds_all_that_is_known_of_it(tmp_path: Path):
 
 def test_tensorboard_reads_every_metric_of_every_epoch_once(tmp_path: Path):
     recorded(tiny(), tmp_path / "run", epochs=2)
+    # TensorBoard reads files in the order of their names, which hold the second that they were made in.
+    time.sleep(1)
     run = recorded(tiny(), tmp_path / "run")
     events = EventAccumulator(str(run.path))
     events.Reload()

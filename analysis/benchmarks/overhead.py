@@ -43,7 +43,7 @@ search:    {{trials: {trials}, sampler: random, pruner: none}}
 confirm:   {{seeds: 0}}
 resources: {{cpu: 1}}
 """
-SMALL = SWEEP.format(height=3, width=64, epochs=4, batches=20, trials=24)
+SMALL = SWEEP.format(height=3, width=64, epochs=4, batches=50, trials=24)
 WORKER = """
 import json, sys
 from pathlib import Path
@@ -119,11 +119,14 @@ def plain(root: Path, results: Path) -> float:
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"
-    started = time.time()
     for worker in workers:
-        worker.communicate("go\n")
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    for worker in workers:
+        worker.communicate()
         assert worker.returncode == 0
-    return time.time() - started
+    return spanned(root / "runs")
 
 
 def compare() -> None:

@@ -1,13 +1,15 @@
 """What all commands share: the application, exit statuses, errors told clearly, and `--set`."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from seqtune.place import place_of, reached
 from seqtune.source import FileError, parse_value
+from seqtune.working_copy import WorkingCopy, working_copy
 
 app = typer.Typer(
     help="Which sequence model, how deep, trained how?",
@@ -59,6 +61,23 @@ def clear_errors() -> Iterator[None]:
             raise
         typer.echo(f"{error.filename}: {error.strerror}", err=True)
         raise typer.Exit(WRONG) from None
+
+
+@contextmanager
+def opened(text: str, *, without: Collection[str] = ()) -> Iterator[WorkingCopy]:
+    """A directory or URL that a person gave, to be worked on here; errors are told as by `clear_errors`.
+
+    Args:
+        text: what was given.
+        without: names of files that need not be fetched.
+    """
+    with clear_errors():
+        place = place_of(text)
+        with reached(place), working_copy(place, without=without) as copy:
+            try:
+                yield copy
+            except FileError as error:
+                raise FileError(copy.named(str(error))) from None
 
 
 def changes_of(settings: list[str] | None) -> dict[str, object]:

@@ -16,9 +16,12 @@ from seqtune.cli.app import (
     changes_of,
     clear_errors,
     command,
+    opened,
 )
+from seqtune.place import is_remote, place_of
 from seqtune.source import FileError, read_yaml
 from seqtune.spec import SpecError
+from seqtune.working_copy import LARGE
 
 if TYPE_CHECKING:
     from seqtune.run import RunSpec
@@ -52,7 +55,11 @@ def sweep(
     *,
     set_: SetOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Directory of the results; results/NAME by default.")
+        str | None,
+        typer.Option(
+            help="Directory or URL (s3://..., gs://...) of the results; results/NAME by default.",
+            metavar="PLACE",
+        ),
     ] = None,
     address: Annotated[
         str | None,
@@ -77,7 +84,7 @@ def sweep(
         if "task" in source.data and "base" not in source.data:
             raise FileError(f"{file}: is a single run, not a sweep; write: seqtune train {file}")
         plan = read_plan(source)
-        root = (out or Path("results") / plan.sweep.name).absolute()
+        root = place_of(out or f"results/{plan.sweep.name}")
         console.print(
             f"{plan.sweep.name}: {len(plan.cells)} cells, {plan.runs} runs, in {root}",
             markup=False,
@@ -101,7 +108,10 @@ def sweep(
         _interrupted("sweep", file, set_, out=out, address=address, status=SOME_FAILED)
     if not outcome.done:
         _interrupted("sweep", file, set_, out=out, address=address)
-    _report(root)
+    if is_remote(root) or root.exists():
+        _report(str(root))
+    else:
+        typer.echo(f"the results are in {root} of the cluster; there: seqtune report {root}")
     if outcome.failed:
         typer.echo(
             f"{outcome.failed} of {outcome.runs} runs failed; the report names them, and --retry "
@@ -117,7 +127,10 @@ def train(
     file: Annotated[Path, typer.Argument(help="One run, as YAML.")],
     set_: SetOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's directory; runs/NAME-HASH by default.")
+        str | None,
+        typer.Option(
+            help="The run's directory, or its URL; runs/NAME-HASH by default.", metavar="PLACE"
+        ),
     ] = None,
     note: Annotated[str, typer.Option(help="A sentence for the model card.")] = "",
 ) -> None:
@@ -134,20 +147,21 @@ def train(
             spec = RunSpec.parse(source.data)
         except SpecError as error:
             raise source.error(error) from None
-        directory = RunDirectory(out or Path("runs") / f"{file.stem}-{spec.hash()}")
-        _check_run_directory(directory, spec=spec)
+    where = out or f"runs/{file.stem}-{spec.hash()}"
+    with opened(where) as copy:
+        _check_run_directory(RunDirectory(copy.local), spec=spec)
         for each in idle_settings(spec):
             typer.echo(f"note: {each}", err=True)
         from seqtune.training_bar import train_with_bar
 
         console = Console(stderr=True, highlight=False)
         try:
-            state, reason = train_with_bar(spec, directory=directory, note=note, console=console)
+            state, reason = train_with_bar(spec, copy=copy, note=note, console=console)
         except RunInUseError as error:
             raise FileError(str(error)) from None
-    typer.echo(f"{state}{f' ({reason})' if reason else ''}: {directory.path}")
+    typer.echo(f"{state}{f' ({reason})' if reason else ''}: {copy.place}")
     if state == "running":
-        _interrupted("train", file, set_, out=directory.path)
+        _interrupted("train", file, set_, out=str(copy.place))
     if state != "finished":
         raise typer.Exit(SOME_FAILED)
 
@@ -155,10 +169,10 @@ def train(
 @command
 def report(
     directory: Annotated[
-        Path, typer.Argument(help="A sweep's directory, or one of run directories.")
+        str, typer.Argument(help="A sweep's directory or URL, or one of run directories.")
     ],
 ) -> None:
-    """Rebuild the report from the run directories alone."""
+    """Rebuild the report from the sweep's directory alone."""
     _report(directory)
 
 
@@ -188,12 +202,13 @@ def describe(
         show(description, console=Console(highlight=False))
 
 
-def _report(root: Path) -> None:
+def _report(where: str) -> None:
     from seqtune.report import build
 
-    with clear_errors():
-        path = build(root)
-    typer.echo(f"report: {path}")
+    with opened(where, without=LARGE) as copy:
+        path = build(copy.local)
+        copy.put_back()
+    typer.echo(f"report: {copy.named(str(path))}")
 
 
 def _interrupted(
@@ -201,14 +216,14 @@ def _interrupted(
     file: Path,
     settings: list[str] | None,
     *,
-    out: Path | None,
+    out: str | None,
     address: str | None = None,
     status: int = INTERRUPTED,
 ) -> NoReturn:
     """Says which command goes on, and exits."""
     words = ["seqtune", command, str(file)]
     words += [word for setting in settings or [] for word in ("--set", setting)]
-    words += ["--out", str(out)] if out else []
+    words += ["--out", out] if out else []
     words += ["--address", address] if address else []
     typer.echo(f"interrupted; to go on where it stopped: {shlex.join(words)}", err=True)
     raise typer.Exit(status)

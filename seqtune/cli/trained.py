@@ -2,16 +2,17 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import changes_of, clear_errors, command
+from seqtune.cli.app import changes_of, command, opened
 from seqtune.source import FileError
 
-RunArgument = Annotated[Path, typer.Argument(help="The directory of a trained run.")]
+RunArgument = Annotated[str, typer.Argument(help="The directory or URL of a trained run.")]
+UNREAD = ("checkpoint.pt", "events.out.tfevents.*")
+"""What of a run only its training reads."""
 ChangeOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,22 +43,22 @@ def evaluate(
     from seqtune import evaluated, printed_scores
     from seqtune.trained import load
 
-    with clear_errors():
-        trained = load(run, changes=changes_of(set_))
+    with opened(run, without=UNREAD) as copy:
+        trained = load(copy.local, changes=changes_of(set_))
         evaluated.check(trained)
-        _warn(trained.warning)
+        _warn(copy.named(trained.warning))
         count = trained.spec.evaluation.strings
         typer.echo(f"{run}: weights of epoch {trained.epoch}, on {count:,} strings ...", err=True)
         found = evaluated.evaluate(trained)
-    entry = found.to_data()
-    if as_json:
-        typer.echo(json.dumps(entry, indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        width = None if sys.stdout.isatty() else printed_scores.WIDTH
-        printed_scores.show(found, console=Console(highlight=False, width=width))
-    # Last, so that what was found is not lost where it cannot be kept.
-    with clear_errors():
+        entry = found.to_data()
+        if as_json:
+            typer.echo(json.dumps(entry, indent=2, ensure_ascii=False, allow_nan=False))
+        else:
+            width = None if sys.stdout.isatty() else printed_scores.WIDTH
+            printed_scores.show(found, console=Console(highlight=False, width=width))
+        # Last, so that what was found is not lost where it cannot be kept.
         evaluated.keep(trained.directory, entry)
+        copy.put_back()
 
 
 @command
@@ -106,15 +107,15 @@ def generate(
     from seqtune import generated
     from seqtune.trained import load
 
-    with clear_errors():
+    with opened(run, without=UNREAD) as copy:
         text = _only(prompt)
         request = generated.Request(
             text, count, temperature=temperature, longest=longest, seed=seed
         )
         changeable, unused = generated.CHANGEABLE, generated.UNUSED
-        trained = load(run, changes=changes_of(set_), changeable=changeable, unused=unused)
+        trained = load(copy.local, changes=changes_of(set_), changeable=changeable, unused=unused)
         generation = generated.Generation(trained, request=request)
-    _warn(trained.warning)
+    _warn(copy.named(trained.warning))
     _warn(generation.note)
     if as_json:
         typer.echo(json.dumps(generated.to_data(generation), ensure_ascii=False))
@@ -124,7 +125,7 @@ def generate(
 
 @command
 def probe(
-    run: Annotated[Path, typer.Argument(help="The directory of a trained run on a grammar.")],
+    run: Annotated[str, typer.Argument(help="The directory or URL of a trained run on a grammar.")],
     strings: Annotated[
         int, typer.Option(help="Strings to fit probes to; they are scored on as many others.")
     ] = 512,
@@ -148,20 +149,19 @@ def probe(
     from seqtune.rundir import check_writable
     from seqtune.trained import load
 
-    with clear_errors():
+    with opened(run, without=UNREAD) as copy:
         changeable, unused = probed.CHANGEABLE, probed.UNUSED
-        trained = load(run, changes=changes_of(set_), changeable=changeable, unused=unused)
+        trained = load(copy.local, changes=changes_of(set_), changeable=changeable, unused=unused)
         check_writable(trained.directory.path / "probes.csv")
-        _warn(trained.warning)
+        _warn(copy.named(trained.warning))
         found = probed.probe(trained, strings=strings)
-    if as_json:
-        typer.echo(json.dumps(found.to_data(), indent=2, ensure_ascii=False, allow_nan=False))
-    else:
-        width = None if sys.stdout.isatty() else printed_probes.WIDTH
-        printed_probes.show(found, console=Console(highlight=False, width=width))
-    from seqtune.report import probes
+        if as_json:
+            typer.echo(json.dumps(found.to_data(), indent=2, ensure_ascii=False, allow_nan=False))
+        else:
+            width = None if sys.stdout.isatty() else printed_probes.WIDTH
+            printed_probes.show(found, console=Console(highlight=False, width=width))
+        from seqtune.report import probes
 
-    with clear_errors():
         paths = probes.write(
             found.readings,
             rows=found.rows,
@@ -170,7 +170,9 @@ def probe(
             caption=f"{found.summary} {printed_probes.errors(found.readings)}",
             folder=trained.directory.path,
         )
-    typer.echo(f"written: {', '.join(map(str, paths))}", err=as_json)
+        copy.put_back()
+        written = ", ".join(map(str, paths))
+        typer.echo(f"written: {copy.named(written)}", err=as_json)
 
 
 def _warn(sentence: str) -> None:

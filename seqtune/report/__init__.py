@@ -1,21 +1,25 @@
-"""Many runs -> an answer: tables, figures and a report, built from the run directories alone."""
+"""Many runs -> an answer: tables, figures and a report, built from the sweep's directory alone."""
 
 from pathlib import Path
 
 from seqtune.report import folder, render
+from seqtune.report.page import page
 from seqtune.report.results import Results, load
 from seqtune.report.sections import (
     cells,
     comparison,
     curves,
+    failures,
     free,
     measured,
     provenance,
+    ranking,
     samples,
     states,
 )
 
 SECTIONS = (
+    ranking.section,
     measured.section,
     comparison.section,
     free.section,
@@ -23,6 +27,7 @@ SECTIONS = (
     samples.section,
     cells.section,
     states.section,
+    failures.section,
     provenance.section,
 )
 """What a report consists of, in order: each a function from `Results` to a `Section`, or to None."""
@@ -33,7 +38,7 @@ __all__ = ["SECTIONS", "Results", "build", "load"]
 def build(root: Path) -> Path:
     """Writes the report on the runs below `root` to `root/report` and returns the path of report.md.
 
-    Besides it: trials.csv, curves.csv, cells.csv, figures/ with a PNG, an SVG and a CSV for each, and
+    Besides it: report.html, which says the same and needs no other file, trials.csv, curves.csv, cells.csv, ranking.csv, figures/ with a PNG, an SVG and a CSV for each, and
     tables/ with the data of tables that have some of their own.
 
     Raises:
@@ -46,6 +51,7 @@ def build(root: Path) -> Path:
         render.write_csv(results.runs, path=new / "trials.csv")
         render.write_csv(results.curves, path=new / "curves.csv")
         render.write_csv(results.cells, path=new / "cells.csv")
+        render.write_csv(ranking.ranking_frame(results.ranking), path=new / "ranking.csv")
         figures, tables = new / render.FIGURES, new / render.TABLES
         figures.mkdir()
         for section in sections:
@@ -57,4 +63,5 @@ def build(root: Path) -> Path:
                     render.write_csv(table.data, path=tables / f"{table.name}.csv")
         text = render.markdown(results, sections=sections)
         (new / "report.md").write_text(text, encoding="utf-8")
+        (new / "report.html").write_text(page(results, sections=sections), encoding="utf-8")
     return root / "report" / "report.md"

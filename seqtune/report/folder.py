@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from seqtune.full_disk import disk_is_full, no_room
 from seqtune.source import FileError
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def replaced(folder: Path) -> Iterator[Path]:
     A file in `folder` that is not ours stays; if a file of ours has its name, it stays as `NAME.kept`.
 
     Raises:
-        FileError: if `folder` is no folder.
+        FileError: if `folder` is no folder, or its disk is full: then the old report stays.
     """
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
@@ -47,6 +48,10 @@ def replaced(folder: Path) -> Iterator[Path]:
             if folder.exists():
                 folder.rename(old)
             new.rename(folder)
+        except Exception as error:
+            if disk_is_full(error):
+                raise no_room(folder.parent) from None
+            raise
         finally:
             shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

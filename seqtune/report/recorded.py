@@ -1,7 +1,7 @@
 """Run directories, read once, cell by cell.
 
-Only the run directories are read, never the sweep file, the plan or the studies: what a report says can be
-checked in the folders that it names.
+All that a report counts and ranks is read from them, never from the sweep file, the plan or the studies: what
+it says can be checked in the folders that it names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -9,14 +9,16 @@ from typing import Any
 
 import pandas as pd
 
+from seqtune.replay import DECISIONS, Replay, read_replay
 from seqtune.report import frames, generated
 from seqtune.report.best import best_runs
 from seqtune.report.cells import cells_frame, ranked
 from seqtune.report.frames import RUN_COLUMNS
 from seqtune.report.generated import Generated
 from seqtune.report.naming import Naming, naming
+from seqtune.report.ranking import Ranking, ranking
 from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
-from seqtune.rundir import RunDirectory
+from seqtune.rundir import RunDirectory, read_json
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Provenance:
 
     Attributes:
         data: the beginnings of the hashes of what was learned from; empty if no run has any.
+        settings: what was given by `--set` in the sweep's last call, as PATH=VALUE; None if no plan says it.
     """
 
     sweeps: Mapping[str, int]
@@ -33,6 +36,7 @@ class Provenance:
     devices: Mapping[str, int]
     commits: Mapping[str, int]
     versions: Mapping[str, int]
+    settings: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,7 @@ class Results:
         runs: a row a run; `curves` a row a measured value; `cells` a row a cell.
         best: the rows of `runs` with the best run of every cell that has a finished one.
         generated: what these generated, by name of the run; without those that generated nothing.
+        decisions: what the sweep's log comes to; None for a folder that has none.
     """
 
     name: str
@@ -59,6 +64,7 @@ class Results:
     cells: pd.DataFrame
     best: pd.DataFrame
     generated: Mapping[str, Generated]
+    decisions: Replay | None
     provenance: Provenance
 
     @cached_property
@@ -66,12 +72,18 @@ class Results:
         """What the compared values and the cells are called."""
         return naming(self.cells, compared=self.compared)
 
+    @cached_property
+    def ranking(self) -> Ranking:
+        """The cells in the order of the sweep's metric, as far as they can be told apart."""
+        return ranking(self.runs, self.cells, compared=self.compared, metric=self.metric)
+
 
 def load(root: Path) -> Results:
-    """Reads every run below `root`.
+    """Reads every run below `root`, and what its sweep wrote down of them.
 
     Raises:
-        FileError: if there is no such directory, or no run in it.
+        FileError: if there is no such directory, or no run in it; if plan.json or decisions.jsonl is no such
+            file.
     """
     recorded = read(root)
     runs = frames.runs_frame(recorded)
@@ -94,7 +106,8 @@ def load(root: Path) -> Results:
         cells=cells,
         best=best,
         generated=_generated(best, root=root),
-        provenance=_provenance(recorded),
+        decisions=read_replay(root / DECISIONS),
+        provenance=_provenance(recorded, root=root),
     )
 
 
@@ -116,7 +129,7 @@ def _created(run: RecordedRun) -> str:
     return run.info.get("created") or ""
 
 
-def _provenance(recorded: Sequence[RecordedRun]) -> Provenance:
+def _provenance(recorded: Sequence[RecordedRun], *, root: Path) -> Provenance:
     def counted(text: Callable[[Mapping[str, Any]], str | None]) -> dict[str, int]:
         return dict(Counter(text(run.info) or "not recorded" for run in recorded).most_common())
 
@@ -129,7 +142,13 @@ def _provenance(recorded: Sequence[RecordedRun]) -> Provenance:
         devices=counted(lambda info: info.get("device")),
         commits=counted(lambda info: info.get("git_commit")),
         versions=counted(lambda info: _versions(info.get("versions") or {})),
+        settings=_settings(root / "plan.json"),
     )
+
+
+def _settings(plan_file: Path) -> tuple[str, ...] | None:
+    found = read_json(plan_file).get("set") if plan_file.exists() else None
+    return None if found is None else tuple(found)
 
 
 def _versions(versions: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ class Chart:
         title: what it is, for a reader who cannot see it.
         caption: what is shown, and what n is.
         data: the numbers that are drawn.
+        interactive: the same for a page with a script: a figure of plotly's as JSON; None if there is none.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Chart:
     caption: str
     figure: Figure
     data: pd.DataFrame
+    interactive: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # A run that fails at once reports nothing; that must not end the sweep.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -54,7 +55,7 @@ if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules and _has_token
     os.environ["RAY_AUTH_MODE"] = "token"
 
 import ray  # noqa: E402
-from ray._private import ray_constants  # noqa: E402
+from ray._private import ray_constants, services  # noqa: E402
 from ray.exceptions import AuthenticationError  # noqa: E402
 
 CONNECT_SECONDS = 10.0
@@ -64,6 +65,8 @@ _OWN_TOKEN = secrets.token_hex(32)
 
 HEAD_SECONDS = 20.0
 """How long the head node may take to answer."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
+"""What Ray takes for this machine's address in the network."""
 
 
 class ClusterError(ValueError):
@@ -91,16 +94,19 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
         return
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
-    _check_reachable(chosen)
+    place = _found() if chosen == "auto" else chosen
+    check_reachable(place)
     with ExitStack() as stack:
         if chosen == "local":
             stack.enter_context(_to_ourselves())
+        elif _is_on_loopback(place):
+            stack.enter_context(on_loopback())
         try:
             ray.init(
                 address=chosen,
                 include_dashboard=False if chosen == "local" else None,
                 # The workers of a local cluster inherit our environment; those of another do not.
-                runtime_env=None if chosen == "local" else _environment(),
+                runtime_env=None if chosen == "local" else environment(),
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
@@ -132,10 +138,27 @@ def nodes() -> Sequence[Mapping[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """What workers of a cluster that is not our own are given: this very package, and its settings."""
     package = Path(provenance.__file__).parent
     return {"env_vars": {**QUIET, **provenance.told()}, "py_modules": [str(package)]}
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Settings under which Ray takes loopback for this machine's address: to begin a cluster, or to find it.
+
+    They are what makes Ray use loopback on systems where a cluster has one machine. Ray reads them when it
+    is imported, and the processes that it starts read the environment.
+    """
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    several = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with _set({name: "0"}):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = several
 
 
 @contextmanager
@@ -145,43 +168,69 @@ def _to_ourselves() -> Iterator[None]:
     Where there is no token yet, it is this process's own: Ray would write one into the home directory,
     and from then on every `ray start` of this person would ask for it.
     """
-    own = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    if os.environ.get("RAY_AUTH_MODE") != "disabled" and not _has_token():
-        own["RAY_AUTH_TOKEN"] = _OWN_TOKEN
-    before = {name: os.environ.get(name) for name in (*own, "RAY_AUTH_MODE")}
-    several = ray_constants.ENABLE_RAY_CLUSTER
-    os.environ.update(own)
-    # What makes Ray use loopback on systems where a cluster has one machine; read when Ray is imported,
-    # and, by the processes that it starts, from the environment.
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    needs_token = os.environ.get("RAY_AUTH_MODE") != "disabled" and not _has_token()
+    own = {"RAY_AUTH_TOKEN": _OWN_TOKEN} if needs_token else {}
+    with on_loopback(), _set(own, kept=("RAY_AUTH_MODE",)):
+        yield
+
+
+@contextmanager
+def _set(variables: Mapping[str, str], *, kept: Sequence[str] = ()) -> Iterator[None]:
+    """Environment variables for a while; they and those in `kept` are afterwards as they were."""
+    before = {name: os.environ.get(name) for name in (*variables, *kept)}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = several
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
 
 
-def _check_reachable(address: str) -> None:
+def _found() -> str:
+    """The address that Ray finds for `auto`.
+
+    Raises:
+        ClusterError: if there is none.
+    """
+    try:
+        return str(services.get_ray_address_from_environment("auto", None))
+    except ConnectionError:
+        raise ClusterError(
+            "no Ray cluster at auto: none is running on this machine; write HOST:PORT"
+        ) from None
+
+
+def check_reachable(address: str) -> None:
     """Ray itself tries for minutes, and says nothing that helps.
 
     Raises:
         ClusterError: if the address is none, or nobody listens there.
     """
-    if address in ("local", "auto"):
+    if address == "local":
         return
-    if address.startswith("ray://"):
-        # Tune moves a driver that is such a client into the cluster, and with it the sweep's directory.
-        raise ClusterError(
-            f"no Ray cluster at {address}: ray:// is for drivers elsewhere, and a sweep is driven from a machine "
-            "of the cluster; write HOST:PORT there, or start it with ray job submit"
-        )
-    host, colon, port = address.rpartition(":")
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
-        raise ClusterError(f"no Ray cluster at {address}: write auto or HOST:PORT")
+        raise ClusterError(
+            f"no Ray cluster at {address}: write auto, HOST:PORT, or ray://HOST:PORT from outside of it"
+        )
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
         raise ClusterError(f"no Ray cluster at {address}: {error}") from None
+
+
+def _is_on_loopback(address: str) -> bool:
+    """Whether a cluster at a loopback address of this machine is not at its address in the network as well.
+
+    Ray takes 127.0.0.1 for the latter, and there it would try for minutes to reach a cluster of loopback.
+    """
+    host, _, port = address.rpartition(":")
+    if host not in LOOPBACK:
+        return False
+    try:
+        socket.create_connection((ray.util.get_node_ip_address(), int(port)), timeout=1).close()
+    except OSError:
+        return True
+    return False

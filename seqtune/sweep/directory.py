@@ -1,7 +1,7 @@
 """The sweep's directory: whose it is, who is using it, and whether the file still fits its runs.
 
 sweep.yaml       the file as given
-plan.json        its cells, spelt out
+plan.json        its cells, spelt out, and the `--set` of the last call
 studies.journal  Optuna's studies, unless the file keeps them elsewhere
 decisions.jsonl  what was proposed, stopped and ended, and why
 runs/            a directory a run
@@ -19,11 +19,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seqtune.rundir import RunDirectory, read_json, replace_text, run_directories
+from seqtune.place import is_remote
+from seqtune.replay import DECISIONS
+from seqtune.rundir import (
+    RunDirectory,
+    make_directory,
+    read_json,
+    replace_text,
+    run_directories,
+)
 from seqtune.source import FileError, Source
 from seqtune.spec import SpecError
+from seqtune.sweep.lease import Lease, leased
 from seqtune.sweep.plan import Cell, Plan
-from seqtune.sweep.storage_place import FILES, place_of, public_text
+from seqtune.sweep.storage_place import FILES, place_of, public_text, without_passwords
 
 
 def check_owner(root: Path, *, plan: Plan) -> None:
@@ -54,12 +63,18 @@ def check_owner(root: Path, *, plan: Plan) -> None:
 
 
 @contextmanager
-def held(root: Path) -> Iterator[None]:
-    """Keeps a second driver off the directory; the system lets go when this process dies.
+def held(root: Path) -> Iterator[Lease | None]:
+    """Keeps a second driver off the directory; gives the lease where that is a URL's.
+
+    Of a directory the system lets go when this process dies.
 
     Raises:
         FileError: if another driver is running there.
     """
+    if is_remote(root):
+        with leased(root) as lease:
+            yield lease
+        return
     root.mkdir(parents=True, exist_ok=True)
     owner = root / ".owner"
     lock = FileLock(root / ".lock")
@@ -72,7 +87,7 @@ def held(root: Path) -> Iterator[None]:
         ) from None
     owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
     try:
-        yield
+        yield None
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
@@ -91,8 +106,14 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
         raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
     text = public_text(source)
     name = studies_name(root, plan=plan) if begun else _named_anew(root, plan=plan)
-    data = {**plan.to_data(), "storage": place_of(plan.sweep.storage).public, "studies": name}
-    (root / "runs").mkdir(exist_ok=True)
+    data = {
+        **plan.to_data(),
+        "storage": place_of(plan.sweep.storage).public,
+        "studies": name,
+        # sweep.yaml is the file as given, so what was given beside it has to be somewhere too.
+        "set": [without_passwords(each) for each in source.settings],
+    }
+    make_directory(root / "runs")
     replace_text(root / "sweep.yaml", text)
     replace_text(root / "plan.json", json.dumps(data, indent=2) + "\n")
 
@@ -109,7 +130,7 @@ def studies_name(root: Path, *, plan: Plan) -> str:
 
 def _named_anew(root: Path, *, plan: Plan) -> str:
     """A name for the studies of a sweep in which no run began: what was proposed before binds nobody."""
-    for file in FILES:
+    for file in (*FILES, DECISIONS):
         (root / file).unlink(missing_ok=True)
     place = place_of(plan.sweep.storage)
     if not place.shared:

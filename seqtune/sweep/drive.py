@@ -1,5 +1,6 @@
 """One sitting of a sweep, from its file to its run directories."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from seqtune.full_disk import told_if_full
 from seqtune.idle import idle_settings
+from seqtune.place import reached
 from seqtune.source import FileError, Source
 from seqtune.spec import Problem, SpecError
 from seqtune.sweep.needs import idle_cases
@@ -115,7 +118,8 @@ def drive(
         plan: the sweep, spelt out.
         source: its file.
         root: the directory of its results.
-        address: of a Ray cluster; None for `RAY_ADDRESS`, or else a local one.
+        address: of a Ray cluster; None for `RAY_ADDRESS`, or else a local one. At `ray://...` the driver runs
+            in the cluster, and `root` is there.
         console: where it is told how it goes.
         retry: runs that ended so are done again: words of `rundir.cause`.
         fail_fast: whether the first run that fails or diverges in this sitting ends the sitting.
@@ -124,22 +128,53 @@ def drive(
         FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
             of its studies cannot be used.
     """
+    if holds_password(plan.sweep.storage):
+        line = f"note: {source.name} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
+        console.print(line, markup=False, soft_wrap=True)
+    sitting = {"source": source, "root": root, "retry": retry, "fail_fast": fail_fast}
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address is None or not address.startswith("ray://"):
+        return _drive_here(plan, address=address, console=console, **sitting)
+    from seqtune.sweep.client import ClusterError, drive_there
+
+    try:
+        return drive_there(_driven, address=address, plan=plan, **sitting)
+    except ClusterError as error:
+        raise FileError(str(error)) from None
+
+
+def _driven(plan: Plan, **sitting: Any) -> Outcome:
+    """A sitting in a cluster that this process is a part of; what it says goes to standard error."""
+    console = Console(stderr=True, highlight=False, force_terminal=False)
+    return _drive_here(plan, address=None, console=console, **sitting)
+
+
+def _drive_here(
+    plan: Plan,
+    *,
+    source: Source,
+    root: Path,
+    address: str | None,
+    console: Console,
+    retry: Collection[str],
+    fail_fast: bool,
+) -> Outcome:
+    from seqtune.sweep.desk import desk
     from seqtune.sweep.directory import check_owner, claim, held
     from seqtune.sweep.storage import check_server
     from seqtune.sweep.studies import Studies
 
-    check_owner(root, plan=plan)
-    if holds_password(plan.sweep.storage):
-        line = f"note: {source.name} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
-        console.print(line, markup=False, soft_wrap=True)
-    check_server(plan.sweep.storage)
-    with held(root):
-        claim(root, plan=plan, source=source)
-        studies = Studies(plan, root=root, retry=retry)
-        try:
-            return _run(studies, address=address, console=console, fail_fast=fail_fast)
-        except NoRoomError as error:
-            raise source.error(SpecError([error.problem])) from None
+    with reached(root), told_if_full(root):
+        check_owner(root, plan=plan)
+        check_server(plan.sweep.storage)
+        with held(root) as lease:
+            claim(root, plan=plan, source=source)
+            with desk(root, lease=lease) as at:
+                studies = Studies(plan, root=root, desk=at, retry=retry)
+                try:
+                    return _run(studies, address=address, console=console, fail_fast=fail_fast)
+                except NoRoomError as error:
+                    raise source.error(SpecError([error.problem])) from None
 
 
 def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast: bool) -> Outcome:

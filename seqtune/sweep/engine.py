@@ -9,18 +9,20 @@ was lost goes on as a new trial, and every Tune experiment is a fresh one.
 import json
 import logging
 import tempfile
+from pathlib import Path
 from typing import Any
 
 # First, since it sets the environment that Ray reads when it is imported.
 from seqtune.sweep.cluster import ClusterError, HeadLostError, nodes  # isort: skip
 
-from ray import tune
-from ray.exceptions import RayError
+from ray import cloudpickle, tune
+from ray.exceptions import RayError, RayTaskError
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.util import get_node_ip_address
 
 from seqtune.limits import Limits
+from seqtune.place import place_of
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.sweep.needs import kinds
@@ -28,6 +30,7 @@ from seqtune.sweep.room import Room
 from seqtune.sweep.sitting import Events, Sitting, Work
 from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import METRICS, Measurement
+from seqtune.working_copy import WorkingCopy, working_copy
 
 # A worker that is lost is told in a line of ours; Tune tells it with tracebacks.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -41,6 +44,8 @@ def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> boo
 
     Raises:
         NoRoomError: if no node can hold a run of some kind, now or for too long.
+        FileError: if nothing more can be written down, for a full disk or another driver; what was under way
+            can be gone on with.
         ClusterError: if the cluster is lost.
     """
     resources = studies.plan.sweep.resources
@@ -62,6 +67,8 @@ def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> boo
                 sitting.broke(watch.named(str(error)))
     if sitting.stuck is not None:
         raise sitting.stuck
+    if sitting.wrong is not None:
+        raise sitting.wrong
     return sitting.halted
 
 
@@ -71,7 +78,7 @@ def _fit(watch: "_Watch") -> None:
         tune.Tuner(
             tune.with_resources(_train, _placement),
             tune_config=tune.TuneConfig(
-                search_alg=_Searcher(watch.sitting),
+                search_alg=_Searcher(watch),
                 scheduler=_Scheduler(watch),
                 num_samples=-1,
                 reuse_actors=True,
@@ -95,10 +102,18 @@ def _train(config: dict[str, Any]) -> None:
     """The work of one run, in a worker. How it ends is written to its directory."""
     import torch
 
+    torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
+    with working_copy(place_of(config["directory"]), fenced=True) as copy:
+        _record(config, copy=copy)
+
+
+def _record(config: dict[str, Any], *, copy: WorkingCopy) -> None:
+    """Trains, and reports every measurement once the run's own place has it."""
+    import torch
+
     from seqtune.record import record
 
-    torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
-    directory = RunDirectory(config["directory"])
+    directory = RunDirectory(copy.local)
     measurements = record(
         RunSpec.parse(json.loads(config["spec"])),
         directory=directory,
@@ -115,6 +130,7 @@ def _train(config: dict[str, Any]) -> None:
                 free, total = torch.cuda.mem_get_info()
                 memory = {"held_bytes": total - free, "total_bytes": total}
                 directory.update({"gpu_memory": memory})
+            copy.put_back()
             # Stopping raises SystemExit inside report.
             tune.report(
                 {
@@ -125,6 +141,7 @@ def _train(config: dict[str, Any]) -> None:
                     **measurement.metrics,
                 }
             )
+        copy.put_back()
     finally:
         measurements.close()
         if torch.cuda.is_available():
@@ -147,9 +164,10 @@ def _config(work: Work, *, studies: Studies) -> dict[str, Any]:
 
 
 class _Searcher(Searcher):
-    def __init__(self, sitting: Sitting) -> None:
+    def __init__(self, watch: "_Watch") -> None:
         super().__init__()
-        self._sitting = sitting
+        self._watch = watch
+        self._sitting = watch.sitting
 
     def suggest(self, trial_id: str) -> Any:
         work = self._sitting.begin(trial_id)
@@ -160,7 +178,8 @@ class _Searcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._sitting.ended(trial_id, error=error)
+        raised = self._watch.raised(trial_id) if error else None
+        self._sitting.ended(trial_id, error=error, raised=raised)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the studies and the run directories are the memory."""
@@ -225,9 +244,19 @@ class _Watch(tune.Callback):
         for name, trial in self.trials.items():
             # Where a worker could not be used again, Tune marks the next run in it as failed and tells nobody.
             if trial.status == "ERROR":
-                self.sitting.ended(name, error=True)
+                self.sitting.ended(name, error=True, raised=self.raised(name))
         self.sitting.check()
         self.sitting.events.tick()
+
+    def raised(self, name: str) -> BaseException | None:
+        """What a trial's worker raised; None if that is not known, as when it died."""
+        trial = self.trials.get(name)
+        # Where Tune writes it at once; what `get_pickled_error` reads is a copy that is made later.
+        path = trial.pickled_error_file if trial is not None else None
+        if path is None:
+            return None
+        error = cloudpickle.loads(Path(path).read_bytes())
+        return error.cause if isinstance(error, RayTaskError) else error
 
     def named(self, text: str) -> set[str]:
         """The open trials whose workers an error of Ray's names."""

@@ -21,6 +21,31 @@ def rungs(*, grace: int, reduction_factor: int, epochs: int) -> list[int]:
     return [epoch for epoch in found if epoch < epochs]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Which place a run's value takes among all that were measured after the same epoch.
+
+    Attributes:
+        rank: 1 is the best.
+        among: how many there are, the run itself included.
+        rung: the number of the last rung that it has come to, the first being 0; None where there are none.
+    """
+
+    epoch: int
+    value: float
+    rank: int
+    among: int
+    rung: int | None
+
+    def __str__(self) -> str:
+        at = (
+            f"after epoch {self.epoch}"
+            if self.rung is None
+            else f"at rung {self.rung} (epoch {self.epoch})"
+        )
+        return f"rank {self.rank} of {self.among} {at}"
+
+
 @dataclass
 class Ladder:
     """How far the runs of a cell have come.
@@ -74,6 +99,17 @@ class Ladder:
     def leave(self, number: int) -> None:
         """Notes that a run goes on, or has ended; what it reached still counts."""
         self.resting.pop(number, None)
+
+    def standing(self, number: int, *, rung: int) -> Standing:
+        """Which place a run takes among all that reached a rung, as it did."""
+        ranked = self._ranked(rung)
+        return Standing(
+            epoch=rung,
+            value=self.reached[rung][number],
+            rank=ranked.index(number) + 1,
+            among=len(ranked),
+            rung=self.rungs.index(rung),
+        )
 
     def next_promoted(self, *, last_call: bool) -> int | None:
         """The run that goes on now, of the highest rung where there is one; None if all have to wait.

@@ -1,5 +1,6 @@
 """Runs that are laid aside at a rung of their cell's ladder."""
 
+from seqtune.sweep.promotion import Standing
 from seqtune.sweep.search import CellSearch, Proposal
 
 
@@ -13,8 +14,8 @@ class Resting:
         """Takes a run whose worker has let go of it."""
         self._proposals[proposal.cell.name, proposal.number] = proposal
 
-    def promoted(self, search: CellSearch, *, last_call: bool) -> tuple[Proposal, int] | None:
-        """Gives out the cell's run that goes on now, with the rung that it rested at; None if all wait.
+    def promoted(self, search: CellSearch, *, last_call: bool) -> tuple[Proposal, Standing] | None:
+        """Gives out the cell's run that goes on now, and how it stands at its rung; None if all wait.
 
         Args:
             search: of the cell.
@@ -25,9 +26,9 @@ class Resting:
         # One that was just told to rest is still with its worker.
         if ladder is None or number is None or (search.cell.name, number) not in self._proposals:
             return None
-        rung = ladder.resting[number]
+        standing = ladder.standing(number, rung=ladder.resting[number])
         ladder.leave(number)
-        return self._proposals.pop((search.cell.name, number)), rung
+        return self._proposals.pop((search.cell.name, number)), standing
 
     def dismissed(self, search: CellSearch) -> list[Proposal]:
         """Gives out all that rest in a cell: none of them will go on."""

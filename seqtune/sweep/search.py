@@ -14,10 +14,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtune import seeding
+from seqtune.decided import Chosen
 from seqtune.run import RunSpec
 from seqtune.sweep.distributions import Choice, Distribution
 from seqtune.sweep.plan import Cell, Plan
-from seqtune.sweep.promotion import Ladder
+from seqtune.sweep.promotion import Ladder, Standing
 from seqtune.sweep.samplers import build_pruner, build_sampler
 from seqtune.sweep.spec import Asha, Grid
 from seqtune.sweep.tuned import active, first_point, grid_points
@@ -61,6 +62,7 @@ class CellSearch:
 
     Attributes:
         asked: trials begun.
+        rungs: epochs after which trials are compared; empty where the pruner is not successive halving.
         ladder: which of the trials rest and which go on, where they are promoted; else None.
     """
 
@@ -75,6 +77,7 @@ class CellSearch:
         """
         self.cell = cell
         self.asked = 0
+        self.rungs: list[int] = []
         self.ladder: Ladder | None = None
         search = plan.sweep.search
         if search is None or cell.trials == 0:
@@ -82,8 +85,10 @@ class CellSearch:
             return
         higher = plan.sweep.metric in HIGHER_IS_BETTER
         epochs = cell.run(tuned=first_point(cell.tune), seed=0).training.epochs
-        if isinstance(search.pruner, Asha) and search.pruner.type == "promotion":
-            self.ladder = Ladder.of(search.pruner, epochs=epochs, higher=higher)
+        if isinstance(search.pruner, Asha):
+            ladder = Ladder.of(search.pruner, epochs=epochs, higher=higher)
+            self.rungs = ladder.rungs
+            self.ladder = ladder if search.pruner.type == "promotion" else None
         self._study = optuna.create_study(
             study_name=_study_name(cell, name=name),
             storage=storage,
@@ -129,6 +134,12 @@ class CellSearch:
         Raises:
             SpecError: if its values cannot be combined.
         """
+        tuned, number = self.tuned(trial), self.number(trial)
+        spec = self.cell.run(tuned=tuned, seed=number)
+        return Proposal(self.cell, "search", number, tuned, spec)
+
+    def tuned(self, trial: Trial) -> dict[str, Any]:
+        """The values that a trial proposes, by path, whether they can be combined or not."""
         tuned: dict[str, Any] = {}
         frozen = _frozen(trial)
         # A condition may hang on a value that is itself conditional, hence the repetition.
@@ -139,9 +150,11 @@ class CellSearch:
                 known = path in frozen.params
                 value = frozen.params[path] if known else _suggest(trial, path, distribution)
                 tuned[path] = _from_optuna(value, distribution)
-        number = _number(frozen)
-        spec = self.cell.run(tuned=tuned, seed=number)
-        return Proposal(self.cell, "search", number, tuned, spec)
+        return tuned
+
+    def number(self, trial: Trial) -> int:
+        """A trial's number in the cell."""
+        return _number(_frozen(trial))
 
     def trials(self) -> list[Trial]:
         """Every trial that an earlier sitting asked for, as an open one; of one tried again, the last."""
@@ -205,33 +218,46 @@ class CellSearch:
         else:
             self._study.tell(trial, state=TrialState.FAIL)
 
-    def standing(self, trial: Trial, *, epoch: int) -> tuple[int, int]:
-        """Which place an open trial's value takes among all of the cell at an epoch, and among how many."""
+    def standing(self, trial: Trial, *, epoch: int) -> Standing:
+        """Which place an open trial's value takes among all of the cell at an epoch."""
         assert self._study is not None
         known = [each.intermediate_values for each in self._study.get_trials(deepcopy=False)]
         values = [each[epoch] for each in known if epoch in each]
         own = _frozen(trial).intermediate_values[epoch]
         higher = self._study.direction == StudyDirection.MAXIMIZE
         better = [value for value in values if (value > own if higher else value < own)]
-        return len(better) + 1, len(values)
+        passed = [rung for rung in self.rungs if rung <= epoch]
+        return Standing(
+            epoch=epoch,
+            value=own,
+            rank=len(better) + 1,
+            among=len(values),
+            rung=len(passed) - 1 if passed else None,
+        )
 
-    def confirmations(self, seeds: int) -> list[Proposal] | None:
-        """The best values again, on so many fresh seeds; None if no trial ran to its end."""
-        tuned = self._best() if self.cell.trials else {}
-        if tuned is None:
-            return None
-        specs = [self.cell.run(tuned=tuned, seed=CONFIRM_SEED + number) for number in range(seeds)]
-        return [
-            Proposal(self.cell, "confirm", number, tuned, spec) for number, spec in enumerate(specs)
-        ]
-
-    def _best(self) -> dict[str, Any] | None:
+    def chosen(self, seeds: int) -> Chosen | None:
+        """What the cell confirms on so many fresh seeds: the best values; None if no trial ran to its end."""
+        if not self.cell.trials:
+            return Chosen(trial=None, tuned={}, value=None, seeds=seeds, reason="nothing is tuned")
         assert self._study is not None
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             return None
-        best = Trial(self._study, self._study.best_trial._trial_id)
-        return dict(self.proposal(best).tuned)
+        best = self._study.best_trial
+        proposal = self.proposal(Trial(self._study, best._trial_id))
+        return Chosen(
+            trial=proposal.number,
+            tuned=dict(proposal.tuned),
+            value=best.value,
+            seeds=seeds,
+            reason=f"best of {len(complete)} that finished",
+        )
+
+    def confirmations(self, chosen: Chosen) -> list[Proposal]:
+        """The runs of the values that the cell confirms."""
+        tuned = chosen.tuned
+        specs = [self.cell.run(tuned=tuned, seed=CONFIRM_SEED + k) for k in range(chosen.seeds)]
+        return [Proposal(self.cell, "confirm", k, tuned, spec) for k, spec in enumerate(specs)]
 
 
 def _study_name(cell: Cell, *, name: str) -> str:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from seqtune.full_disk import full_disk
 from seqtune.rundir import RunDirectory, run_directories
+from seqtune.source import FileError
 from seqtune.spec import Path
 from seqtune.sweep.request import Request, gpu_share
 from seqtune.sweep.resources import AMOUNTS, values_of
@@ -55,6 +57,7 @@ class Sitting:
         interrupted: whether no more runs are begun, and those under way are left to another sitting.
         halted: whether that is for the first run that failed.
         stuck: why there is no room for a run, if that is why no more are begun.
+        wrong: why nothing more can be written down, if that is why: a full disk, or another driver.
     """
 
     def __init__(self, studies: Studies, *, events: Events, room: Room, fail_fast: bool) -> None:
@@ -62,6 +65,7 @@ class Sitting:
         self.events = events
         self.interrupted = self.halted = False
         self.stuck: NoRoomError | None = None
+        self.wrong: FileError | None = None
         self._room = room
         self._fail_fast = fail_fast
         self._open: dict[str, Work] = {}
@@ -108,12 +112,14 @@ class Sitting:
         self.check()
         if self.over or not self._room.left([work.request for work in self._open.values()]):
             return None
-        proposal = self._again.popleft() if self._again else self.studies.next()
-        if proposal is None:
-            return None
-        work = self._open[trial_id] = self._work(proposal)
-        self._room.add(work.request, origins=work.origins)
-        return work
+        with self._in_order():
+            proposal = self._again.popleft() if self._again else self.studies.next()
+            if proposal is None:
+                return None
+            work = self._open[trial_id] = self._work(proposal)
+            self._room.add(work.request, origins=work.origins)
+            return work
+        return None
 
     def check(self) -> None:
         """Ends the sitting if there is no node any more for a run that is open."""
@@ -126,19 +132,38 @@ class Sitting:
     def judge(self, trial_id: str, measurement: Measurement) -> bool:
         """Takes a measurement of a run; returns whether its worker is to stop."""
         proposal = self._open[trial_id].proposal
-        self._shares.look(proposal)
-        match self.studies.judge(proposal.name, measurement):
-            case "go on":
-                return False
-            case "stop":
-                self._stopped.add(trial_id)
-            case "rest":
-                self._resting.add(trial_id)
+        if self.wrong is not None:
+            return True
+        with self._in_order():
+            self._shares.look(proposal)
+            match self.studies.judge(proposal.name, measurement):
+                case "go on":
+                    return False
+                case "stop":
+                    self._stopped.add(trial_id)
+                case "rest":
+                    self._resting.add(trial_id)
         return True
 
-    def ended(self, trial_id: str, *, error: bool) -> None:
-        """Settles a run whose worker is through with it, or is lost."""
+    def ended(self, trial_id: str, *, error: bool, raised: BaseException | None = None) -> None:
+        """Settles a run whose worker is through with it, or is lost.
+
+        Args:
+            trial_id: the trial in which it was done.
+            error: whether that failed.
+            raised: what the worker raised, as far as that is known. A disk that is full there is no loss of
+                the run: it ends the sitting.
+        """
         proposal = self._open.pop(trial_id).proposal
+        if self.wrong is not None:
+            return  # another sitting takes up what its directory says
+        with self._in_order():
+            told = None if raised is None else full_disk(raised, root=self.studies.root)
+            if told is not None:
+                raise told
+            self._settle(trial_id, proposal=proposal, error=error)
+
+    def _settle(self, trial_id: str, *, proposal: Proposal, error: bool) -> None:
         directory = self.studies.directory(proposal)
         running = _is_running(directory)
         if running and self.interrupted:
@@ -172,6 +197,22 @@ class Sitting:
                 self._again.append(proposal)
             else:
                 self.ended(trial_id, error=True)
+
+    @contextmanager
+    def _in_order(self) -> Iterator[None]:
+        """Ends the sitting if something cannot be written down; another one goes on from what is there.
+
+        An exception would end it too, but with Tune's own words for it.
+        """
+        try:
+            yield
+        except FileError as error:
+            self.wrong = error
+        except Exception as error:
+            self.wrong = full_disk(error, root=self.studies.root)
+            if self.wrong is None:
+                raise
+        self.interrupted = self.interrupted or self.wrong is not None
 
     def _work(self, proposal: Proposal) -> Work:
         resources = self.studies.plan.sweep.resources

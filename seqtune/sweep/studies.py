@@ -14,16 +14,20 @@ from typing import Any, Literal, TypeAlias
 import optuna
 from optuna.trial import Trial
 
-from seqtune.rundir import RunDirectory, cause, run_directories
+from seqtune.replay import DECISIONS
+from seqtune.rundir import RunDirectory
 from seqtune.spec import SpecError
 from seqtune.sweep.decisions import Decisions
+from seqtune.sweep.desk import Desk
 from seqtune.sweep.directory import studies_name
+from seqtune.sweep.earlier import drop_unbegun, epoch_left, last_of, reopen, values_of
 from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.resting import Resting
 from seqtune.sweep.search import CellSearch, Proposal
 from seqtune.sweep.storage import open_storage
 from seqtune.sweep.tally import CellProgress
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
+from seqtune.working_copy import WorkingCopy
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +38,31 @@ Verdict: TypeAlias = Literal["go on", "stop", "rest"]
 class Studies:
     """Every cell's study, and the runs that follow from them."""
 
-    def __init__(self, plan: Plan, *, root: Path, retry: Collection[str] = ()) -> None:
-        """Opens or makes the studies below `root` and takes up what an earlier sitting left.
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        root: Path,
+        desk: Desk | None = None,
+        retry: Collection[str] = (),
+    ) -> None:
+        """Opens or makes the studies of a sweep and takes up what an earlier sitting left.
 
         The caller holds the sweep's lock.
 
         Args:
             plan: the cells.
-            root: the sweep's directory.
+            root: the sweep's directory, with the runs.
+            desk: where studies and decisions are written; in `root` by default.
             retry: runs that ended so are done again: words of `rundir.cause`.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.plan = plan
         self.root = root
         self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
-        self._decisions = Decisions(root / "decisions.jsonl")
-        storage = open_storage(plan.sweep.storage, root=root)
+        self._desk = desk if desk is not None else Desk(WorkingCopy(root, local=root), lease=None)
+        self._decisions = Decisions(self._desk.path / DECISIONS)
+        storage = open_storage(plan.sweep.storage, root=self._desk.path)
         name = studies_name(root, plan=plan)
         self._searches = [
             CellSearch(cell, plan=plan, storage=storage, name=name) for cell in plan.cells
@@ -61,10 +74,16 @@ class Studies:
         self._trials: dict[str, Trial] = {}
         self._unconfirmed = {cell.name for cell in plan.cells}
         self.unconfirmed: dict[str, str] = {}
-        self._reopen(retry)
+        self._left: dict[str, int] = {}
+        for cell in plan.cells:
+            self._decisions.planned(cell, seeds=plan.sweep.confirm.seeds)
+        metric = plan.sweep.metric
+        reopen(root / "runs", decisions=self._decisions, metric=metric, retry=retry)
         for search in self._searches:
             self._take_up(search)
         self._confirm_ready()
+        queued = {each.name for each in self._queue}
+        drop_unbegun(root / "runs", decisions=self._decisions, queued=queued)
 
     @property
     def done(self) -> bool:
@@ -121,7 +140,15 @@ class Studies:
         proposal = self._queue.popleft()
         self._open[proposal.name] = proposal
         self.progress[proposal.cell.name].running += 1
-        self._note("proposed", proposal, tuned=dict(proposal.tuned), seed=proposal.spec.seed)
+        if proposal.name in self._left:
+            self._decisions.resumed(proposal, epoch=self._left.pop(proposal.name))
+        else:
+            search_spec = self.plan.sweep.search
+            self._decisions.proposed(
+                proposal, sampler=search_spec.sampler.kind if search_spec else None
+            )
+        # A run must not exist anywhere before what proposed it does.
+        self._desk.put_back()
         return proposal
 
     def judge(self, run: str, measurement: Measurement) -> Verdict:
@@ -144,15 +171,13 @@ class Studies:
         if search.ladder is not None:
             rests = search.ladder.rests(proposal.number, epoch=epoch, value=value)
             if not rests and epoch in search.ladder.rungs:
-                self._note("promoted", proposal, epoch=epoch, value=value)
+                standing = search.ladder.standing(proposal.number, rung=epoch)
+                self._decisions.promoted(proposal, standing, last_call=False)
             return "rest" if rests else "go on"
         if not trial.should_prune():
             return "go on"
         kind = self.plan.sweep.search.pruner.kind if self.plan.sweep.search else "none"
-        rank, others = search.standing(trial, epoch=epoch)
-        self._note(
-            "stopped", proposal, epoch=epoch, value=value, by=kind, rank=rank, measured=others
-        )
+        self._decisions.stopped(proposal, search.standing(trial, epoch=epoch), by=kind)
         return "stop"
 
     def rest(self, run: str) -> None:
@@ -189,11 +214,8 @@ class Studies:
         except SpecError as error:
             search.tell(trial, state="failed", final=None, measured=False)
             self.progress[search.cell.name].refuse()
-            cell, number = search.cell.name, trial.number
-            log.warning("%s: trial %d cannot be run: %s", cell, number, error)
-            self._decisions.add(
-                "refused", cell=cell, trial=number, tuned=trial.params, reason=str(error)
-            )
+            tuned, number = search.tuned(trial), search.number(trial)
+            self._decisions.refused(search.cell, trial=number, tuned=tuned, why=error)
             return None
 
     def _take_up(self, search: CellSearch) -> None:
@@ -208,7 +230,7 @@ class Studies:
                 self._close(proposal)
             else:
                 self._trials[proposal.name] = again = search.again(trial)
-                values = self._values(directory)
+                values = values_of(directory, metric=self.plan.sweep.metric)
                 search.backfill(again, measured=values)
                 self._resume(proposal, values=values)
         self._give_up(search.cell)
@@ -223,8 +245,15 @@ class Studies:
             ladder.rest(proposal.number, rung=last)
             self._lay_aside(proposal)
         else:
-            self._queue.append(proposal)
-            self._note("resumed", proposal)
+            self._go_on(proposal)
+
+    def _go_on(self, proposal: Proposal) -> None:
+        """Queues a run that has not ended, be it begun or not."""
+        directory = self.directory(proposal)
+        self._decisions.moved_on(proposal)
+        if directory.exists():
+            self._left[proposal.name] = epoch_left(directory)
+        self._queue.append(proposal)
 
     def _close(self, proposal: Proposal) -> str:
         """Counts an ended run and tells its trial, if that is still open."""
@@ -233,7 +262,7 @@ class Studies:
         state: str = info["state"]
         progress = self.progress[proposal.cell.name]
         progress.end(info, phase=proposal.phase)
-        values = self._values(directory)
+        values = values_of(directory, metric=self.plan.sweep.metric)
         final = values.get(proposal.spec.training.epochs)
         if proposal.phase == "confirm":
             progress.confirmed += [final] if state == "finished" and final is not None else []
@@ -245,24 +274,25 @@ class Studies:
                 search.ladder.arrive(proposal.number, values=values)
             search.backfill(trial, measured=values)
             search.tell(trial, state=state, final=final, measured=bool(values))
-        if proposal.name not in self._decisions.ended:
-            last = next(reversed(values.values()), None)
-            self._note("ended", proposal, state=state, reason=info["reason"], value=last)
+        self._decisions.ended(proposal, info, value=last_of(values))
         return state
 
     def _lay_aside(self, proposal: Proposal) -> None:
         self._resting.lay_aside(proposal)
         self.progress[proposal.cell.name].resting += 1
-        self._note("rests", proposal)
+        ladder = self._search_of[proposal.cell.name].ladder
+        assert ladder is not None, "a run rests only where others are promoted"
+        standing = ladder.standing(proposal.number, rung=ladder.resting[proposal.number])
+        self._decisions.rests(proposal, standing)
 
     def _promote(self, search: CellSearch, *, last_call: bool) -> bool:
         """Queues the cell's run that rests and goes on now; false if there is none."""
         found = self._resting.promoted(search, last_call=last_call)
         if found is None:
             return False
-        proposal, rung = found
+        proposal, standing = found
         self.progress[search.cell.name].resting -= 1
-        self._note("promoted", proposal, epoch=rung)
+        self._decisions.promoted(proposal, standing, last_call=last_call)
         self._queue.append(proposal)
         return True
 
@@ -273,30 +303,28 @@ class Studies:
             self.directory(proposal).end("stopped", reason="not promoted")
             self._close(proposal)
 
-    def _reopen(self, retry: Collection[str]) -> None:
-        """Opens the runs again that are to be done again."""
-        for directory in run_directories(self.root / "runs"):
-            info = directory.info()
-            if cause(info) in retry:
-                self._decisions.add(
-                    "retried", run=directory.name, state=info["state"], reason=info["reason"]
-                )
-                directory.reopen()
-
     def _give_up(self, cell: Cell) -> None:
-        """Begins no more runs of a cell whose first ones all failed in the same way."""
+        """Begins no more runs of a cell whose first ones all failed in the same way.
+
+        Those that have begun go on. What was given up stays so until some of it is done again.
+        """
         progress = self.progress[cell.name]
-        reason = progress.hopeless()
+        reason = self._decisions.given_up_for(cell) or progress.hopeless()
         if reason is None or progress.given_up is not None:
             return
         progress.given_up = self.unconfirmed[cell.name] = reason
         search = self._search_of[cell.name]
         search.asked = max(search.asked, cell.trials)
-        dropped = [each for each in self._queue if each.cell is cell]
-        self._queue = deque(each for each in self._queue if each.cell is not cell)
-        for proposal in dropped:
-            self._trials.pop(proposal.name, None)
-        self._decisions.add("given up", cell=cell.name, reason=reason)
+        self._decisions.given_up(cell, reason=reason)
+        unbegun = {
+            each.name
+            for each in self._queue
+            if each.cell is cell and not self.directory(each).exists()
+        }
+        self._queue = deque(each for each in self._queue if each.name not in unbegun)
+        for name in unbegun:
+            self._trials.pop(name, None)
+            self._decisions.dropped(name, reason="its cell is given up")
 
     def _confirm_ready(self) -> None:
         """Queues the confirm runs of every cell whose search has just ended."""
@@ -311,36 +339,28 @@ class Studies:
                 continue
             self._end_resting(search)
             self._unconfirmed.discard(cell.name)
-            if given_up:
-                continue
-            self._confirm(search)
+            if not (given_up and cell.trials):
+                self._confirm(search)
 
     def _confirm(self, search: CellSearch) -> None:
         """Queues the confirm runs of a cell; those that have ended already are counted."""
-        proposals = search.confirmations(self.plan.sweep.confirm.seeds)
-        if proposals is None:
-            reason = "no search trial finished"
-            self.unconfirmed[search.cell.name] = reason
-            self._decisions.add("unconfirmed", cell=search.cell.name, reason=reason)
-        for proposal in proposals or ():
+        cell = search.cell
+        chosen = search.chosen(self.plan.sweep.confirm.seeds)
+        if chosen is None:
+            reason = self.unconfirmed[cell.name] = "no search trial finished"
+            self._decisions.unconfirmed(cell, reason=reason)
+            return
+        self._decisions.confirmed(cell, chosen)
+        for proposal in search.confirmations(chosen):
             directory = self.directory(proposal)
-            if directory.exists() and directory.info()["state"] != "running":
+            begun = directory.exists()
+            if begun and directory.info()["state"] != "running":
                 self._close(proposal)
-            else:
-                self._queue.append(proposal)
-
-    def _values(self, directory: RunDirectory) -> dict[int, float]:
-        """The sweep's metric by epoch, as far as it was measured."""
-        metric = self.plan.sweep.metric
-        measured = directory.measurements()
-        return {each.epoch: each.metrics[metric] for each in measured if metric in each.metrics}
+            elif begun or self.progress[cell.name].given_up is None:
+                self._go_on(proposal)
+        self._give_up(cell)
 
     def _better(self, *values: float | None) -> float | None:
         known = [value for value in values if value is not None]
         best = max if self.plan.sweep.metric in HIGHER_IS_BETTER else min
         return best(known) if known else None
-
-    def _note(self, event: str, proposal: Proposal, **facts: Any) -> None:
-        self._decisions.add(
-            event, cell=proposal.cell.name, run=proposal.name, phase=proposal.phase, **facts
-        )

@@ -8,7 +8,7 @@ from seqtune.rundir import cause
 from seqtune.sweep.plan import Cell
 
 ALIKE = 3
-"""A cell whose first so many runs fail in the same way is given up."""
+"""A cell whose first so many runs all fail in the same way is given up."""
 
 
 @dataclass(eq=False)
@@ -49,11 +49,11 @@ class CellProgress:
         self.search["failed"] = self.search.get("failed", 0) + 1
 
     def hopeless(self) -> str | None:
-        """Why the cell is to be given up, if its first runs all failed in the same way."""
-        first = self._ways[:ALIKE]
-        if len(first) < ALIKE or len(set(first)) > 1 or not first[0]:
+        """Why the cell is to be given up, if its runs so far all failed in the same way."""
+        # All of them, not the first: in which order they ended is not known any more to another sitting.
+        if len(self._ways) < ALIKE or len(set(self._ways)) > 1 or not self._ways[0]:
             return None
-        return f"its first {ALIKE} runs ended alike ({first[0]})"
+        return f"its first {ALIKE} runs ended alike ({self._ways[0]})"
 
 
 def _way(info: Mapping[str, Any]) -> str:

@@ -120,8 +120,11 @@ def test_cells_look_different_in_heat_maps(tmp_path: Path, beside: dict[str, tup
 
 def test_cells_look_different_in_every_table(made: Made):
     tables = [table.frame for section in made.sections for table in section.tables]
-    named = [frame for frame in tables if {"forcing", "cell"} & set(frame)]
-    assert len(named) == 4  # forced and free, cells, states, failed
+    [pairs] = [frame for frame in tables if "against" in frame]
+    both = {str(name).removeprefix("forcing=") for name in (*pairs["cell"], *pairs["against"])}
+    assert both == NAMES
+    named = [frame for frame in tables if {"forcing", "cell"} & set(frame) and frame is not pairs]
+    assert len(named) == 5  # ranking, forced and free, cells, states, failed
     for frame in named:
         column = frame["forcing" if "forcing" in frame else "cell"]
         names = [str(name).removeprefix("forcing=") for name in column if name != "total"]

@@ -35,10 +35,10 @@ class Loopback:
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def add(self, *, num_cpus: int, num_gpus: int = 0) -> str:
-        """Starts a node that declares so much, the head first; returns its address."""
+    def add(self, *, num_cpus: int, num_gpus: int = 0, host: str | None = None) -> str:
+        """Starts a node that declares so much, the head first; returns its address, of its own if none is given."""
         self._last += 1
-        where = f"127.0.0.{self._last}"
+        where = host or f"127.0.0.{self._last}"
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._environment.items():
                 patch.setenv(name, value)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from seqtune.rundir import run_directories
 from seqtune.training.measurement import Measurement
 from tests.sweep.loopback import ROOT, await_, driver, ended, loopback, ran_on
+from tests.sweep.servers import free_port
 from tests.sweep.sweeps import SMALL, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -158,11 +160,21 @@ def test_workers_say_which_commit_their_source_is_of(tmp_path: Path):
 
 
 @contextmanager
-def started(address: str, *, environment: Mapping[str, str]) -> Iterator[None]:
-    """A head node as `ray start` makes it."""
+def started(
+    address: str, *, environment: Mapping[str, str], client: str | None = None
+) -> Iterator[None]:
+    """A head node as `ray start` makes it.
+
+    Args:
+        address: of the node.
+        environment: of its processes, beside this one's.
+        client: where it lets drivers in that are outside of the cluster: `ray://127.0.0.1:PORT`.
+    """
     host, _, port = address.partition(":")
     words = [f"--node-ip-address={host}", f"--port={port}", "--num-cpus=2", "--block"]
     words += ["--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"]
+    if client is not None:
+        words.append(f"--ray-client-server-port={client.rpartition(':')[2]}")
     ray = Path(sys.executable).with_name("ray")
     with subprocess.Popen(
         [ray, "start", "--head", *words],
@@ -172,7 +184,11 @@ def started(address: str, *, environment: Mapping[str, str]) -> Iterator[None]:
     ) as node:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+            there = [(host, int(port))]
+            there += [("127.0.0.1", int(client.rpartition(":")[2]))] if client is not None else []
+            with suppress(OSError):
+                for each in there:
+                    socket.create_connection(each, timeout=1).close()
                 break
             time.sleep(0.2)
         try:
@@ -192,6 +208,21 @@ def test_a_cluster_with_a_token_is_told_and_lets_in_who_has_it(tmp_path: Path):
         assert "if it asks for a token, put that into RAY_AUTH_TOKEN" in err
         ended(driver(file, root, address=address, environment=token), code=0)
     check_all_ended(root, runs=6)
+
+
+def test_a_cluster_on_127_0_0_1_is_found_there(tmp_path: Path):
+    """Ray itself looks for it at this machine's address in the network, for minutes."""
+    text = SMALL.replace("[1, 2]", "[1]").replace("trials: 4", "trials: 1")
+    file = write(tmp_path / "s.yaml", text.replace("seeds: 2", "seeds: 0"))
+    with loopback() as cluster:
+        assert cluster.add(num_cpus=1, host="127.0.0.1") == "127.0.0.1"
+        port = cluster.address.rpartition(":")[2]
+        for place in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            root = tmp_path / place.partition(":")[0]
+            ended(driver(file, root, address=place), code=0, seconds=60)
+            check_all_ended(root, runs=1)
+            assert set(ran_on(root).values()) == {"127.0.0.1"}
+    ended(driver(file, tmp_path / "none", address=f"127.0.0.1:{port}"), code=2, seconds=20)
 
 
 LISTENING = """
@@ -233,9 +264,7 @@ def test_a_local_cluster_listens_on_loopback_and_to_those_with_its_token(tmp_pat
     assert len(found["ports"]) > 4
     assert {ip.removeprefix("::ffff:") for ip, _ in found["ports"]} == {"127.0.0.1"}
     assert found["mode"] == "token"
-    # Ray takes 127.0.0.1 for this machine's address in the network, unless it is told to have no other.
-    alone = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    stranger = driver(file, tmp_path / "results", address=found["address"], environment=alone)
+    stranger = driver(file, tmp_path / "results", address=found["address"])
     err = ended(stranger, code=2)
     assert f"no Ray cluster at {found['address']}" in err
     out, _ = process.communicate("\n", timeout=60)
@@ -274,3 +303,25 @@ def test_a_share_of_a_gpu_that_nobody_can_measure_stays_a_whole_one(tmp_path: Pa
         open_runs += {"proposed": 1, "ended": -1}.get(json.loads(line)["event"], 0)
         most = max(most, open_runs)
     assert most == 1
+
+
+def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
+    """By ray://: interrupted once, and gone on with by the same command."""
+    file, root = write(tmp_path / "s.yaml", LONG), tmp_path / "results"
+    outside = f"ray://127.0.0.1:{free_port()}"
+    tokenless = {"RAY_AUTH_MODE": "disabled"}
+    with started(f"127.0.0.9:{free_port()}", environment=tokenless, client=outside):
+        process = driver(file, root, address=outside)
+        await_(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
+        process.send_signal(signal.SIGINT)
+        err = ended(process, code=130)
+        assert f"--address {outside}" in err.splitlines()[-1]
+        before = measured(root)
+        assert "12/12" in ended(driver(file, root, address=outside), code=0)
+        other = write(tmp_path / "other.yaml", LONG.replace("name: small", "name: other"))
+        err = ended(driver(other, root, address=outside), code=2)
+        assert err.splitlines()[-1].startswith(f"{root}: belongs to the sweep small")
+    check_all_ended(root, runs=12)
+    after = measured(root)
+    assert {name: after[name][: len(rows)] for name, rows in before.items()} == before
+    assert (root / "report" / "report.md").exists()

@@ -8,6 +8,7 @@ import pytest
 
 from seqtune.rundir import run_directories
 from tests.sweep.sweeps import SMALL, write
+from tests.sweep.test_decisions import check_runs
 from tests.sweep.test_engine import command, ended, wait_for
 
 BLOWN_UP = (
@@ -73,6 +74,7 @@ def test_a_killed_driver_of_a_search_by_promotion_repeats_no_epoch(
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert len(ended(root)) == len(run_directories(root / "runs")) == 12
+    check_runs(root)
     for run in ended(root).values():
         epochs = [each.epoch for each in run.measurements()]
         assert epochs == list(range(1, len(epochs) + 1))

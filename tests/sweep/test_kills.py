@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def scores(run: RunDirectory) -> list[dict[str, float]]:
     ]
 
 
+def check_same(found: Mapping[str, RunDirectory], expected: Mapping[str, RunDirectory]) -> None:
+    """Holds the runs of a sweep that was disturbed against those of one that was not."""
+    assert sorted(found) == sorted(expected)
+    for name, run in found.items():
+        assert run.info()["state"] == "finished"
+        assert [each.epoch for each in run.measurements()] == [1, 2, 3, 4]
+        assert scores(run) == scores(expected[name])
+
+
 @pytest.mark.slow
 def test_a_driver_killed_at_random_moments_ends_with_the_runs_of_one_left_alone(
     ray_address: str, tmp_path: Path
@@ -48,10 +58,5 @@ def test_a_driver_killed_at_random_moments_ends_with_the_runs_of_one_left_alone(
     process = command("sweep", file, "--out", killed, address=ray_address)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
-    expected, found = ended(alone), ended(killed)
-    assert sorted(found) == sorted(expected)
-    assert len(found) == 2 * (6 + 2)
-    for name, run in found.items():
-        assert run.info()["state"] == "finished"
-        assert [each.epoch for each in run.measurements()] == [1, 2, 3, 4]
-        assert scores(run) == scores(expected[name])
+    assert len(ended(killed)) == 2 * (6 + 2)
+    check_same(ended(killed), ended(alone))

@@ -14,11 +14,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from rich.console import Console
 
+from seqtune.cli.app import changes_of
 from seqtune.record import record
 from seqtune.report import load
 from seqtune.rundir import run_directories
 from seqtune.source import parse_yaml
 from seqtune.sweep.directory import claim
+from seqtune.sweep.drive import read_plan
 from seqtune.sweep.plan import Plan
 from seqtune.sweep.progress import LiveTable
 from seqtune.sweep.search import CONFIRM_SEED, Proposal
@@ -438,3 +440,21 @@ def test_a_search_in_which_no_run_began_may_be_changed(tmp_path: Path):
     proposal = Studies(plan_of(text), root=tmp_path).next()
     assert proposal is not None
     assert proposal.tuned["optimizer.lr"] in (0.01, 0.02)
+
+
+def test_what_was_set_on_the_command_line_is_kept_with_the_plan(tmp_path: Path):
+    settings = ["base.training.epochs=8", "base.optimizer={kind: sgd, lr: 0.5}", "question=Why?"]
+    source = parse_yaml(SMALL, name="s.yaml").override(changes_of(settings))
+    (tmp_path / "runs").mkdir()
+    claim(tmp_path, plan=read_plan(source), source=source)
+    kept = json.loads((tmp_path / "plan.json").read_text())["set"]
+    assert kept == [
+        "base.training.epochs=8",
+        'base.optimizer={"kind": "sgd", "lr": 0.5}',
+        'question="Why?"',
+    ]
+    # What is kept can be given again.
+    assert changes_of(kept) == changes_of(settings)
+    assert "epochs: 4" in (tmp_path / "sweep.yaml").read_text()
+    claim(tmp_path, plan=plan_of(SMALL), source=parse_yaml(SMALL, name="s.yaml"))
+    assert json.loads((tmp_path / "plan.json").read_text())["set"] == []

@@ -15,11 +15,12 @@ REFERENCES = (
 
 
 def section(results: Results) -> Section:
-    """Sweep, runs, dates, data, devices, commits and versions, counted where they differ; references."""
+    """Sweep, settings, runs, dates, data, devices, commits, versions, counted where they differ; references."""
     source = results.provenance
     first, last = source.created
     lines = {
         "sweep": _counted(source.sweeps),
+        **({} if source.settings is None else {"--set": _set(source.settings)}),
         "runs": f"{len(results.runs):,}",
         "created": first if first == last else f"{first} to {last}",
         **({"data (SHA-256)": _counted(source.data)} if source.data else {}),
@@ -29,7 +30,10 @@ def section(results: Results) -> Section:
         "training time": f"{labels.number(results.cells['seconds'].sum() / 3600)} hours in all runs",
     }
     frame = pd.DataFrame({"what": lines.keys(), "value": lines.values()})
-    note = "Built from the run directories alone; every number is in trials.csv, curves.csv and cells.csv."
+    note = (
+        "Every number is from the run directories, and in trials.csv, curves.csv and cells.csv; from "
+        "decisions.jsonl are trials refused, runs done again and cells given up, from plan.json what was --set."
+    )
     tables = (Table("", frame), *_references(results))
     return Section(title="Provenance", paragraphs=(note,), tables=tables)
 
@@ -50,6 +54,11 @@ def _references(results: Results) -> list[Table]:
         whose = f", {_few(named[group])}" if len(named) > 1 else ""
         frame[f"nats a token{whose}"] = frame["reference"].map(scores.get)
     return [Table(REFERENCES, frame)]
+
+
+def _set(settings: tuple[str, ...]) -> str:
+    """What was given on the command line beside the sweep's file."""
+    return "; ".join(settings) or "nothing"
 
 
 def _few(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What became of every run: counts by state, and each run that did not end well."""
+"""What became of every run: counts by state, and each run that is not over."""
 
 import pandas as pd
 
@@ -10,7 +10,7 @@ from seqtune.rundir import STATES
 
 
 def section(results: Results) -> Section:
-    """Every state counted in every cell; runs that failed, diverged or still run by name."""
+    """Every state counted in every cell; runs that still run by name."""
     runs = results.runs
     tables = [Table("Runs by state. Only finished runs are ranked.", _counts(results))]
     paragraphs: list[str] = []
@@ -23,19 +23,9 @@ def section(results: Results) -> Section:
         tables.append(
             Table(
                 "Running, or interrupted.",
-                _named(running, columns=["epoch"], naming=results.naming),
+                _named(running, naming=results.naming),
             )
         )
-    ill = runs[runs["state"].isin(["failed", "diverged"])]
-    if len(ill):
-        tables.append(
-            Table(
-                "Failed and diverged.",
-                _named(ill, columns=["state", "reason", "epoch"], naming=results.naming),
-            )
-        )
-    else:
-        paragraphs.append("No run failed or diverged.")
     return Section(title="States", paragraphs=tuple(paragraphs), tables=tuple(tables))
 
 
@@ -47,7 +37,8 @@ def _counts(results: Results) -> pd.DataFrame:
     return pd.concat([counts, pd.DataFrame([total])], ignore_index=True)[counts.columns]
 
 
-def _named(runs: pd.DataFrame, *, columns: list[str], naming: Naming) -> pd.DataFrame:
-    named = runs[["cell", "phase", "trial", "seed", *columns, "directory"]].reset_index(drop=True)
+def _named(runs: pd.DataFrame, *, naming: Naming) -> pd.DataFrame:
+    columns = ["cell", "phase", "trial", "seed", "epoch", "directory"]
+    named = runs[columns].reset_index(drop=True)
     # A seed is a name, not a quantity: no commas.
     return named.assign(cell=named["cell"].map(naming.cells), seed=named["seed"].map(labels.value))

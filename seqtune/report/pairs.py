@@ -1,0 +1,143 @@
+"""Which cells differ: every two of them, seed by seed, with one account of how often chance would say so.
+
+The confirm runs of all cells have the same seeds, and a seed fixes the order of the data and, for one task,
+the validation strings. So two cells are compared by the differences of their runs with the same seed.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from seqtune.report.statistics import Estimate, t_interval
+
+ALPHA = 0.05
+EXACT = 14
+"""Up to so many differences every choice of signs is tried; above, `DRAWS` of them."""
+DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells, compared.
+
+    Attributes:
+        left: one cell's name; `right` the other's.
+        n: seeds that both have.
+        difference: of left minus right over these seeds, with its 95 % interval.
+        improvement: probability that a run of left beats one of right: the share of all pairs of their runs,
+            ties half (Agarwal et al. 2021).
+        p: how often differences of these sizes would have a mean as far from 0 if their signs were chance.
+        adjusted: p after Holm, over all pairs that are compared.
+    """
+
+    left: str
+    right: str
+    n: int
+    difference: Estimate
+    improvement: float
+    p: float
+    adjusted: float
+
+    @property
+    def decided(self) -> bool:
+        """Whether chance is ruled out."""
+        return self.adjusted < ALPHA
+
+
+def compare(
+    values: Mapping[str, Mapping[int, float]],
+    *,
+    families: Mapping[str, Hashable],
+    higher_is_better: bool,
+) -> tuple[Pair, ...]:
+    """Every two cells of one family.
+
+    Args:
+        values: by cell, what its runs scored, by seed.
+        families: by cell; only cells of one family are compared.
+        higher_is_better: whether a larger score is the better one.
+    """
+    names = [
+        (left, right)
+        for left, right in combinations(values, 2)
+        if families[left] == families[right]
+    ]
+    found = [_differences(values[left], values[right]) for left, right in names]
+    ps = [sign_flip(differences) for differences in found]
+    return tuple(
+        Pair(
+            left=left,
+            right=right,
+            n=len(differences),
+            difference=t_interval(differences),
+            improvement=improvement(
+                [*values[left].values()],
+                [*values[right].values()],
+                higher_is_better=higher_is_better,
+            ),
+            p=p,
+            adjusted=adjusted,
+        )
+        for (left, right), differences, p, adjusted in zip(names, found, ps, holm(ps), strict=True)
+    )
+
+
+def sign_flip(differences: Sequence[float]) -> float:
+    """Two-sided p of paired differences: the share of choices of signs whose mean is as far from 0.
+
+    It asks only that a difference is as likely to have either sign where nothing differs. Exact up to
+    `EXACT` differences; source: Fisher 1935, The Design of Experiments, section 21.
+    """
+    n = len(differences)
+    if n == 0 or not np.isfinite(differences).all():
+        return math.nan
+    numbers = np.asarray(differences, dtype=np.float64)
+    if n <= EXACT:
+        flips = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    else:
+        flips = np.random.default_rng(0).integers(0, 2, size=(DRAWS, n))
+    sums = np.abs((1 - 2 * flips) @ numbers)
+    # Equal sums may differ by how they were rounded.
+    as_far = int((sums >= abs(numbers.sum()) * (1 - 1e-12)).sum())
+    return as_far / len(sums) if n <= EXACT else (as_far + 1) / (len(sums) + 1)
+
+
+def smallest_p(n: int) -> float:
+    """The least p that `sign_flip` can give for so many differences: all of one sign."""
+    if n == 0:
+        return 1.0
+    return 2.0 ** (1 - n) if n <= EXACT else 1 / (DRAWS + 1)
+
+
+def seeds_needed(pairs: int) -> int:
+    """How many paired seeds can decide the clearest of so many pairs."""
+    return next(n for n in range(1, 64) if 2.0 ** (1 - n) * max(pairs, 1) < ALPHA)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjusts p values for being several, so that any wrong decision has probability below alpha.
+
+    A NaN stays one and counts as no comparison. Source: Holm 1979.
+    """
+    known = sorted((p, index) for index, p in enumerate(ps) if not math.isnan(p))
+    adjusted = [math.nan] * len(ps)
+    largest = 0.0
+    for rank, (p, index) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        adjusted[index] = largest
+    return adjusted
+
+
+def improvement(left: Sequence[float], right: Sequence[float], *, higher_is_better: bool) -> float:
+    """Share of the pairs of runs in which left is better, ties half; NaN if one side has none."""
+    if not left or not right:
+        return math.nan
+    gap = np.subtract.outer(np.asarray(left), np.asarray(right)) * (1 if higher_is_better else -1)
+    return float((gap > 0).mean() + (gap == 0).mean() / 2)
+
+
+def _differences(left: Mapping[int, float], right: Mapping[int, float]) -> list[float]:
+    return [left[seed] - right[seed] for seed in left if seed in right]

@@ -1,0 +1,155 @@
+"""The order of the cells, as far as their runs can tell them apart."""
+
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from seqtune.report.pairs import ALPHA, Pair, compare, seeds_needed, smallest_p
+from seqtune.report.statistics import Estimate, t_interval
+from seqtune.report.values import plain
+from seqtune.training.measurement import HIGHER_IS_BETTER
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A cell in its place.
+
+    Attributes:
+        cell: its name.
+        family: what it is compared within: its task.
+        rank: 1 for the best and for all that cannot be told from it, and so on; None without a value.
+        estimate: over its runs.
+        middle: interquartile mean of its runs' scores.
+    """
+
+    cell: str
+    family: str
+    rank: int | None
+    estimate: Estimate
+    middle: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """All cells in order, family by family, and what the order rests on."""
+
+    metric: str
+    rows: tuple[Ranked, ...]
+    pairs: tuple[Pair, ...]
+
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        """What cells are compared within, in the order of the sweep."""
+        return tuple(dict.fromkeys(row.family for row in self.rows))
+
+    def best(self, family: str) -> tuple[Ranked, ...]:
+        """The cells of rank 1."""
+        return tuple(row for row in self.rows if row.family == family and row.rank == 1)
+
+    @property
+    def underpowered(self) -> str:
+        """Why no two cells can be told apart, however they differ; empty if some can."""
+        paired = [pair.n for pair in self.pairs]
+        if not paired or smallest_p(max(paired)) * len(paired) < ALPHA:
+            return ""
+        n, count = max(paired), len(paired)
+        seeds = f"{n} paired seed{'s' if n != 1 else ''}"
+        over = f" over {count} pairs" if count > 1 else ""
+        return (
+            f"{seeds} cannot reach p < {ALPHA:g}{over}, whatever they measure; "
+            f"confirm: {{seeds: {seeds_needed(count)}}} can"
+        )
+
+
+def ranking(
+    runs: pd.DataFrame, cells: pd.DataFrame, *, compared: tuple[str, ...], metric: str
+) -> Ranking:
+    """Ranks cells by the mean over those runs that stand for them.
+
+    Within a family, the cells are taken from the best mean to the worst; one that cannot be told from the
+    first of a rank shares it, and the next begins a rank of its own.
+
+    Args:
+        runs: as `Results.runs`.
+        cells: as `Results.cells`.
+        compared: paths whose every combination is a cell.
+        metric: to rank by.
+    """
+    higher = metric in HIGHER_IS_BETTER
+    names = [str(name) for name in cells["cell"]]
+    values = _values(runs, cells=names, metric=metric)
+    families = _families(cells, compared=compared)
+    pairs = compare(
+        {name: each for name, each in values.items() if each},
+        families=families,
+        higher_is_better=higher,
+    )
+    decided = {frozenset((pair.left, pair.right)) for pair in pairs if pair.decided}
+    rows: list[Ranked] = []
+    for family in dict.fromkeys(families.values()):
+        members = [name for name in names if families[name] == family]
+        rows += _placed(members, values=values, decided=decided, family=str(family), higher=higher)
+    return Ranking(metric=metric, rows=tuple(rows), pairs=pairs)
+
+
+def _placed(
+    members: list[str],
+    *,
+    values: Mapping[str, Mapping[int, float]],
+    decided: set[frozenset[str]],
+    family: str,
+    higher: bool,
+) -> list[Ranked]:
+    estimates = {name: t_interval([*values[name].values()]) for name in members}
+    known = [name for name in members if not math.isnan(estimates[name].mean)]
+    ordered = sorted(known, key=lambda name: estimates[name].mean, reverse=higher)
+    ranks: dict[str, int] = {}
+    leader, rank = "", 0
+    for place, name in enumerate(ordered, start=1):
+        if not leader or frozenset((leader, name)) in decided:
+            leader, rank = name, place
+        ranks[name] = rank
+    return [
+        Ranked(
+            cell=name,
+            family=family,
+            rank=ranks.get(name),
+            estimate=estimates[name],
+            middle=interquartile_mean([*values[name].values()]),
+        )
+        for name in (*ordered, *(name for name in members if name not in ranks))
+    ]
+
+
+def interquartile_mean(values: list[float]) -> float:
+    """Mean of the middle half; NaN of fewer than four values. Source: Agarwal et al. 2021."""
+    if len(values) < 4:
+        return math.nan
+    cut = len(values) // 4
+    return float(np.mean(sorted(values)[cut : len(values) - cut]))
+
+
+def _values(runs: pd.DataFrame, *, cells: list[str], metric: str) -> dict[str, dict[int, float]]:
+    """By cell and seed, what the runs that stand for it scored last."""
+    column = f"{metric}.last"
+    found: dict[str, dict[int, float]] = {name: {} for name in cells}
+    if column not in runs:
+        return found
+    for _, run in runs[runs["ranked"] & runs[column].notna()].iterrows():
+        found[str(run["cell"])][int(run["seed"])] = float(run[column])
+    return found
+
+
+def _families(cells: pd.DataFrame, *, compared: tuple[str, ...]) -> dict[str, Hashable]:
+    """By cell, the compared values of its task; one family where no task has two cells."""
+    paths = [path for path in compared if path.split(".")[0] == "task"]
+    of = {
+        str(row["cell"]): ", ".join(f"{path}={plain(row[path])}" for path in paths)
+        for _, row in cells.iterrows()
+    }
+    alone = len(set(of.values())) == len(of)
+    return dict.fromkeys(of, "") if alone else dict(of)

@@ -1,0 +1,137 @@
+"""The answer: which cell is best, as far as the seeds can tell, and what every difference is."""
+
+import math
+
+import pandas as pd
+
+from seqtune.report import labels
+from seqtune.report.ranking import Ranked, Ranking
+from seqtune.report.results import Results
+from seqtune.report.section import Section, Table
+
+
+def section(results: Results) -> Section | None:
+    """A sentence a family, the ranking, and all pairs; None where no cell has a value."""
+    found = results.ranking
+    if all(row.rank is None for row in found.rows):
+        return None
+    paragraphs = [_answer(family, results=results) for family in found.families]
+    if found.underpowered:
+        paragraphs.append(f"This design is too small to decide: {found.underpowered}.")
+    tables = [_ranks(results)]
+    if found.pairs:
+        tables.append(_pairs(results))
+    return Section(title="Ranking", paragraphs=tuple(paragraphs), tables=tuple(tables))
+
+
+def _answer(family: str, *, results: Results) -> str:
+    """The best cell of a family in a sentence, or why there is none."""
+    found, names = results.ranking, results.naming.cells
+    within = f"At {family}: " if family else ""
+    rows = [row for row in found.rows if row.family == family and row.rank is not None]
+    if not rows:
+        return f"{within}undecided, because no cell has a finished confirm run."
+    best = found.best(family)
+    first = names[best[0].cell]
+    value = f"{results.metric} {labels.number(best[0].estimate.mean)}{_interval(best[0])}"
+    if len(rows) == 1:
+        return f"{within}{first} has {value}; there is no other cell to compare it with."
+    if len(best) == 1:
+        return f"{within}{first} is best, with {value}; every other cell is worse beyond chance."
+    if len(best) == len(rows):
+        return f"{within}undecided, because no cell can be told from the one with the best mean, {first} ({value})."
+    others = "; ".join(names[row.cell] for row in best[1:])
+    worse = len(rows) - len(best)
+    return (
+        f"{within}undecided among {labels.plural(len(best), 'cell')}: {first} has the best mean ({value}), and "
+        f"cannot be told from {others}; {labels.plural(worse, 'other')} "
+        f"{'is' if worse == 1 else 'are'} worse beyond chance."
+    )
+
+
+def _interval(row: Ranked) -> str:
+    return f" {text}" if (text := labels.interval(row.estimate.low, high=row.estimate.high)) else ""
+
+
+def _ranks(results: Results) -> Table:
+    found, names = results.ranking, results.naming.cells
+    data = ranking_frame(found)
+    columns: dict[str, object] = {"rank": [_rank(row) for row in found.rows]}
+    if len(found.families) > 1:
+        columns["task"] = [row.family for row in found.rows]
+    columns |= {
+        "cell": [names[row.cell] for row in found.rows],
+        "n": data["n"],
+        f"mean {results.metric}": data["mean"],
+        "95 % interval": [
+            labels.interval(row.estimate.low, high=row.estimate.high) for row in found.rows
+        ],
+    }
+    if data["interquartile_mean"].notna().any():
+        columns["interquartile mean"] = data["interquartile_mean"]
+    caption = (
+        f"Ranking by the mean of {results.metric} over a cell's finished confirm runs, with its 95 % t interval; "
+        f"{labels.direction(results.metric)}. A cell shares the rank of a better one that it cannot be told from (ranking.csv has every digit)."
+    )
+    return Table(caption, pd.DataFrame(columns))
+
+
+def _rank(row: Ranked) -> str:
+    return "" if row.rank is None else str(row.rank)
+
+
+def ranking_frame(found: Ranking) -> pd.DataFrame:
+    """What ranking.csv holds: a row a cell."""
+    return pd.DataFrame(
+        {
+            "rank": pd.array([row.rank for row in found.rows], dtype="Int64"),
+            "family": [row.family for row in found.rows],
+            "cell": [row.cell for row in found.rows],
+            "n": [row.estimate.n for row in found.rows],
+            "mean": [row.estimate.mean for row in found.rows],
+            "ci_low": [row.estimate.low for row in found.rows],
+            "ci_high": [row.estimate.high for row in found.rows],
+            "std": [row.estimate.std for row in found.rows],
+            "interquartile_mean": [row.middle for row in found.rows],
+        }
+    )
+
+
+def _pairs(results: Results) -> Table:
+    found, names = results.ranking.pairs, results.naming.cells
+    data = pd.DataFrame(
+        {
+            "left": [pair.left for pair in found],
+            "right": [pair.right for pair in found],
+            "n": [pair.n for pair in found],
+            "difference": [pair.difference.mean for pair in found],
+            "ci_low": [pair.difference.low for pair in found],
+            "ci_high": [pair.difference.high for pair in found],
+            "improvement": [pair.improvement for pair in found],
+            "p": [pair.p for pair in found],
+            "p_holm": [pair.adjusted for pair in found],
+        }
+    )
+    shown = pd.DataFrame(
+        {
+            "cell": [names[pair.left] for pair in found],
+            "against": [names[pair.right] for pair in found],
+            "n": data["n"],
+            "difference": data["difference"],
+            "95 % interval": [
+                labels.interval(pair.difference.low, high=pair.difference.high) for pair in found
+            ],
+            "better in": [_share(pair.improvement) for pair in found],
+            "p (Holm)": data["p_holm"],
+        }
+    )
+    caption = (
+        f"Differences of {results.metric}, cell minus the one against it, over runs with the same seed: mean and 95 % t "
+        "interval; in what share of all pairs of their runs the cell is better; p of a sign-flip test, after Holm over "
+        f"all {labels.plural(len(found), 'pair')}."
+    )
+    return Table(caption, shown, name="pairs", data=data)
+
+
+def _share(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.0%}"

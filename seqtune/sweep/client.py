@@ -1,0 +1,89 @@
+"""A sweep on a cluster that is reached by `ray://`: its driver is an actor there, and this process watches.
+
+Such a process is no part of the cluster. What drives a sweep places runs and reads their directories, so it
+is sent to the head's side, with this package; what it says comes back as lines. The results are where the
+cluster can write: a URL, or a directory that both sides mount.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+# First, since it sets the environment that Ray reads when it is imported.
+from seqtune.sweep.cluster import ClusterError, check_reachable, environment  # isort: skip
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+
+def drive_there(drive: Callable[..., Any], *, address: str, **arguments: Any) -> Any:
+    """Calls a driver in the cluster and returns what it returns; Ctrl-C is passed on to it.
+
+    Args:
+        drive: takes the arguments, and runs in the cluster.
+        address: `ray://HOST:PORT`.
+        arguments: plain data.
+
+    Raises:
+        ClusterError: if there is no cluster at the address, or it is lost.
+        Exception: what the driver raises.
+    """
+    check_reachable(address)
+    try:
+        ray.init(
+            address, runtime_env=environment(), log_to_driver=True, logging_level=logging.ERROR
+        )
+    except (ConnectionError, ValueError, RayError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
+    try:
+        # It waits for workers most of its time, and takes no core from them.
+        driver: Any = (
+            ray.remote(num_cpus=0, max_restarts=0)(_Driver).options(name="seqtune").remote()
+        )
+        node, process = ray.get(driver.where.remote())
+        return _result(driver.drive.remote(drive, **arguments), where=(str(node), int(process)))
+    except ConnectionError as error:
+        raise ClusterError(f"the Ray cluster at {address} is gone: {error}") from None
+    finally:
+        ray.shutdown()
+
+
+class _Driver:
+    """A process of the cluster, whose main thread drives."""
+
+    def where(self) -> tuple[str, int]:
+        """Its node, and its number there."""
+        return ray.get_runtime_context().get_node_id(), os.getpid()
+
+    def drive(self, drive: Callable[..., Any], **arguments: Any) -> Any:
+        # Ray begins its workers deaf to it.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return drive(**arguments)
+
+
+def _result(driving: Any, *, where: tuple[str, int]) -> Any:
+    try:
+        try:
+            return ray.get(driving)
+        except KeyboardInterrupt:
+            # To cancel a call would take its answer away; as a signal of its own the driver ends in order.
+            _interrupt(*where)
+            return ray.get(driving)
+    except RayTaskError as error:
+        if isinstance(error.cause, Exception):
+            raise error.cause from None
+        raise
+
+
+def _interrupt(node: str, process: int) -> None:
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    task = ray.remote(num_cpus=0)(_send_interrupt).options(scheduling_strategy=there)
+    ray.get(task.remote(process))
+
+
+def _send_interrupt(process: int) -> None:
+    os.kill(process, signal.SIGINT)

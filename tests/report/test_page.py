@@ -1,0 +1,108 @@
+"""The page as a browser shows it: Debian's chromium and chromium-driver, without a network."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from seqtune.report import build
+from tests.report.made import make_cell, make_run
+
+NASTY = '<script>alert("x")</script> & <b>"quoted"</b>'
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of four cells, one without a finished run, whose texts would break a page."""
+    root = tmp_path_factory.mktemp("page") / "results"
+    for layers, scores in ((1, (0.3, 0.31, 0.29)), (2, (0.1, 0.12, 0.11)), (3, (12.0, 11.0, 13.0))):
+        make_cell(root, compared={"model.layers": layers}, values=scores, question=NASTY)
+    make_run(root, "broken", compared={"model.layers": 4}, state="failed", question=NASTY)
+    return build(root).with_name("report.html")
+
+
+def test_the_page_holds_what_people_wrote_as_text(built: Path):
+    text = built.read_text(encoding="utf-8")
+    assert NASTY not in text
+    assert "&lt;script&gt;alert(" in text
+    assert "http://" not in text.replace("http://www.w3.org/", "")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    driver = shutil.which("chromedriver")
+    assert driver is not None, "the slow tests of pages need Debian's chromium and chromium-driver"
+    options = ChromeOptions()
+    for word in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
+        options.add_argument(f"--{word}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with Chrome(options=options, service=Service(driver)) as chrome:
+        yield chrome
+
+
+def opened(browser: Chrome, page: Path, *, width: int, dark: bool = False) -> None:
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get_log("browser")
+    browser.get_log("performance")
+    browser.get(page.as_uri())
+
+
+def requested(browser: Chrome) -> set[str]:
+    """What the page asked for: the beginnings of the addresses."""
+    events = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]
+    asked = [
+        each["params"]["request"]["url"]
+        for each in events
+        if each["method"] == "Network.requestWillBeSent"
+    ]
+    return {url.partition(":")[0] for url in asked}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), [(1300, False), (1300, True), (390, False)])
+def test_every_figure_is_drawn_and_nothing_is_fetched(
+    browser: Chrome, built: Path, width: int, dark: bool, tmp_path: Path
+):
+    opened(browser, built, width=width, dark=dark)
+    pictures: list[Any] = browser.execute_script(
+        "return [...document.images].map(each => each.naturalWidth)"
+    )
+    assert len(pictures) == len(list(built.parent.glob("figures/*.png"))) > 1
+    assert all(pictures)
+    assert requested(browser) <= {"file", "data"}
+    assert browser.get_log("browser") == []
+    # Wide tables scroll by themselves; the page does not.
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert (ground == "rgb(255, 255, 255)") is not dark
+    picture = tmp_path / "page.png"
+    browser.save_screenshot(str(picture))
+    assert picture.stat().st_size > 20_000
+
+
+@pytest.mark.slow
+def test_a_click_sorts_a_table_and_another_turns_it_round(browser: Chrome, built: Path):
+    opened(browser, built, width=1300)
+    table = browser.find_element(By.CSS_SELECTOR, "table")
+    names = [each.text.split("\n")[0] for each in table.find_elements(By.CSS_SELECTOR, "th")]
+    column = next(index for index, name in enumerate(names) if name.startswith("mean"))
+
+    def means() -> list[str]:
+        rows = table.find_elements(By.CSS_SELECTOR, "tbody tr")
+        return [row.find_elements(By.CSS_SELECTOR, "td")[column].text for row in rows]
+
+    assert means() == ["0.1100", "0.3000", "12.00", ""]
+    button = table.find_elements(By.CSS_SELECTOR, "th button")[column]
+    button.click()
+    assert means() == ["0.1100", "0.3000", "12.00", ""]
+    button.click()
+    assert means() == ["12.00", "0.3000", "0.1100", ""]

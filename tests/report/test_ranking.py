@@ -1,0 +1,104 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqtune.report.ranking import Ranking, interquartile_mean, ranking
+from seqtune.report.statistics import t_interval
+
+METRIC = "valid/excess"
+
+
+def ranked(
+    scores: dict[str, list[float]], *, heights: dict[str, int] | None = None, metric: str = METRIC
+) -> Ranking:
+    """The ranking of cells whose k-th confirm run has seed k."""
+    runs = [
+        {"cell": cell, "seed": seed, "ranked": True, f"{metric}.last": score}
+        for cell, values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+    cells = [{"cell": cell, "task.height": (heights or {}).get(cell, 1)} for cell in scores]
+    frame = pd.DataFrame(runs, columns=["cell", "seed", "ranked", f"{metric}.last"])
+    return ranking(frame, pd.DataFrame(cells), compared=("task.height",), metric=metric)
+
+
+def ranks(found: Ranking) -> dict[str, int | None]:
+    return {row.cell: row.rank for row in found.rows}
+
+
+def test_cells_that_cannot_be_told_apart_share_a_rank():
+    noise = [0.0, 0.1, -0.1, 0.05, -0.05, 0.02, -0.02, 0.01, -0.03]
+    scores = {
+        "slow": [3 + each for each in noise],
+        "one": [1 + each for each in noise],
+        "two": [1.0 - each for each in noise],
+    }
+    assert ranks(ranked(scores)) == {"one": 1, "two": 1, "slow": 3}
+    assert [row.cell for row in ranked(scores).best("task.height=1")] == ["one", "two"]
+    higher = ranked(scores, metric="valid/accuracy")
+    assert ranks(higher) == {"slow": 1, "one": 2, "two": 2}
+
+
+def test_a_design_that_is_too_small_says_so_and_how_large_it_must_be():
+    found = ranked({"a": [1.0, 1.1, 1.2, 1.0, 1.3], "b": [9.0, 9.1, 9.2, 9.0, 9.4]})
+    assert ranks(found) == {"a": 1, "b": 1}
+    assert found.underpowered.startswith("5 paired seeds cannot reach p < 0.05")
+    assert "confirm: {seeds: 6} can" in found.underpowered
+    assert not ranked({"a": [1.0 + i for i in range(6)], "b": [9.0] * 6}).underpowered
+
+
+def test_cells_of_different_tasks_are_not_compared():
+    scores = {
+        "a": [1.0] * 8,
+        "b": [2.0 + 0.1 * i for i in range(8)],
+        "c": [9.0] * 8,
+        "d": [8.0] * 8,
+    }
+    found = ranked(scores, heights={"a": 1, "b": 1, "c": 2, "d": 2})
+    assert found.families == ("task.height=1", "task.height=2")
+    assert ranks(found) == {"a": 1, "b": 2, "c": 2, "d": 1}
+    assert len(found.pairs) == 2
+    # Where nothing but the task differs, its values are what is asked about.
+    only = ranked(scores, heights={"a": 1, "b": 2, "c": 3, "d": 4})
+    assert only.families == ("",)
+    assert len(only.pairs) == 6
+
+
+def test_cells_without_a_value_come_last_and_have_no_rank():
+    found = ranked({"none": [], "one": [1.0]})
+    assert ranks(found) == {"one": 1, "none": None}
+    assert [row.cell for row in found.rows] == ["one", "none"]
+    assert math.isnan(found.rows[1].estimate.mean)
+
+
+def test_the_interquartile_mean_leaves_out_the_best_and_the_worst_quarter():
+    assert interquartile_mean([100.0, 1.0, 2.0, 3.0]) == 2.5
+    assert math.isnan(interquartile_mean([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.slow
+def test_a_sweep_of_identical_cells_names_no_winner_but_rarely():
+    """The probability of any wrong decision is below .05: 2,000 sweeps, four standard errors."""
+    rng = np.random.default_rng(0)
+    sweeps, cells, seeds = 2000, 4, 9
+    wrong = 0
+    for _ in range(sweeps):
+        shared = rng.normal(size=seeds)  # what the seed does to every cell
+        scores = {str(cell): list(shared + rng.normal(size=seeds)) for cell in range(cells)}
+        wrong += any(pair.decided for pair in ranked(scores).pairs)
+    assert wrong / sweeps < 0.05 + 4 * math.sqrt(0.05 * 0.95 / sweeps)
+    assert wrong > 0  # it can decide
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
+def test_the_intervals_cover_the_truth_in_95_of_100_sweeps(n: int):
+    rng = np.random.default_rng(n)
+    sweeps = 2000
+    covered = 0
+    for values in rng.normal(3.0, 0.7, size=(sweeps, n)):
+        estimate = t_interval(list(values))
+        covered += estimate.low <= 3.0 <= estimate.high
+    assert 0.93 < covered / sweeps < 0.97

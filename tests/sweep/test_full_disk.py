@@ -1,0 +1,204 @@
+"""A disk without room, met by a sweep's driver or by a worker: the sitting ends, and another one goes on."""
+
+import errno
+import os
+import shutil
+import signal
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from seqtune.full_disk import full_disk, no_room, told_if_full
+from seqtune.report import folder
+from seqtune.rundir import RunDirectory
+from seqtune.source import FileError
+from seqtune.sweep.needs import kinds
+from seqtune.sweep.room import Room
+from seqtune.sweep.sitting import Events, Sitting
+from seqtune.sweep.studies import Studies
+from seqtune.training.measurement import Measurement
+from tests.disk import fill, small_disk
+from tests.sweep.sweeps import SMALL, plan_of, write
+from tests.sweep.test_engine import command, ended, wait_for
+from tests.sweep.test_kills import UNDISTURBED, check_same
+
+PLAN = plan_of(SMALL)
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def sitting(root: Path) -> Sitting:
+    events = Events(ended=lambda proposal, state: None, tick=lambda: None)
+    asked = kinds(PLAN.sweep.resources, cells=PLAN.cells)
+    room = Room(lambda: [{"CPU": 8.0}], kinds=asked, wait_seconds=None)
+    return Sitting(Studies(PLAN, root=root), events=events, room=room, fail_fast=False)
+
+
+def measurement(epoch: int) -> Measurement:
+    metrics = {"valid/excess": 0.5}
+    return Measurement(epoch=epoch, step=5, tokens=80, seconds=1.0, metrics=metrics)
+
+
+def test_a_driver_that_can_write_nothing_ends_its_sitting_and_the_next_one_goes_on(tmp_path: Path):
+    with small_disk(tmp_path / "disk", size=1_000_000) as disk:
+        (disk / "runs").mkdir()
+        first = sitting(disk)
+        begun = [work.proposal.name for work in map(first.begin, "012") if work is not None]
+        filler = fill(disk, leave=0)
+        # The last page of a file has room until it is full itself.
+        for epoch in range(1, 100):
+            first.judge("0", measurement(epoch))
+        assert str(first.wrong) == str(no_room(disk))
+        assert first.over
+        assert first.judge("1", measurement(1))
+        assert first.begin("9") is None
+        for trial in ("0", "1", "2"):
+            first.ended(trial, error=True)
+        assert first.open == ()
+        filler.unlink()
+        again = sitting(disk)
+        names = [work.proposal.name for work in map(again.begin, "012") if work is not None]
+        assert sorted(names) == sorted(begun)
+
+
+def test_a_worker_without_room_is_no_loss_of_its_run(tmp_path: Path):
+    (tmp_path / "runs").mkdir()
+    first = sitting(tmp_path)
+    work = first.begin("0")
+    assert work is not None
+    directory = first.studies.directory(work.proposal)
+    directory.create({"hash": work.proposal.spec.hash(), "spec": work.proposal.spec.to_data()})
+    raised = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(directory.path))
+    first.ended("0", error=True, raised=raised)
+    assert str(first.wrong) == (
+        f"{tmp_path}: there is no room left on its disk; the same command goes on once there is room"
+    )
+    assert first.interrupted
+    assert directory.info()["state"] == "running"
+
+
+def test_what_a_worker_raised_for_another_reason_is_a_loss(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "runs").mkdir()
+    first = sitting(tmp_path)
+    work = first.begin("0")
+    first.ended("0", error=True, raised=ValueError("no"))
+    assert first.wrong is None
+    assert "its worker failed or died; it goes on with another" in caplog.text
+    again = first.begin("1")
+    assert work is not None
+    assert again is not None
+    assert again.proposal is work.proposal
+
+
+def test_a_database_without_room_is_a_full_disk(tmp_path: Path):
+    with small_disk(tmp_path / "disk", size=100_000) as disk:
+        with closing(sqlite3.connect(disk / "studies.sqlite")) as base:
+            base.execute("create table rows (text)")
+            fill(disk, leave=8192)
+            with pytest.raises(sqlite3.OperationalError) as caught:
+                base.executemany("insert into rows values (?)", [("x" * 1000,)] * 50)
+        assert str(full_disk(caught.value, root=disk)) == str(no_room(disk))
+
+
+def test_the_directory_is_named_where_room_is_needed(tmp_path: Path):
+    def named(error: BaseException) -> str | None:
+        told = full_disk(error, root=tmp_path)
+        return None if told is None else str(told)
+
+    within = OSError(errno.ENOSPC, "", str(tmp_path / "runs" / "one" / "run.json"))
+    assert named(within) == str(no_room(tmp_path))
+    elsewhere = OSError(errno.ENOSPC, "", "/elsewhere/tune/error.pkl")
+    assert named(elsewhere) == str(no_room(Path("/elsewhere/tune")))
+    flattened = RuntimeError(f"ray::step() failed: OSError: [Errno 28] {os.strerror(errno.ENOSPC)}")
+    temporary = Path(tempfile.gettempdir())
+    assert named(flattened) in (str(no_room(tmp_path)), str(no_room(temporary)))
+    assert named(OSError(errno.EACCES, "no", str(tmp_path))) is None
+    assert named(ValueError("no")) is None
+
+
+def test_other_errors_are_raised_as_they_are(tmp_path: Path):
+    for error in (ValueError("no"), FileError("no"), OSError(errno.EACCES, "no")):
+        with pytest.raises(type(error), match="no") as caught, told_if_full(tmp_path):
+            raise error
+        assert caught.value is error
+    with pytest.raises(FileError, match="once there is room"), told_if_full(tmp_path):
+        raise FULL
+
+
+def test_without_room_for_a_new_report_the_old_one_stays(tmp_path: Path):
+    with small_disk(tmp_path / "disk", size=200_000) as disk:
+        with folder.replaced(disk / "report") as new:
+            (new / "report.md").write_text("old")
+        filler = fill(disk, leave=8192)
+        with pytest.raises(FileError) as caught, folder.replaced(disk / "report") as new:
+            (new / "report.md").write_text("new" * 10_000)
+        assert str(caught.value) == str(no_room(disk))
+        assert (disk / "report" / "report.md").read_text() == "old"
+        filler.unlink()
+        with folder.replaced(disk / "report") as new:
+            (new / "report.md").write_text("new")
+        assert (disk / "report" / "report.md").read_text() == "new"
+
+
+@pytest.fixture(scope="module")
+def alone(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDirectory]:
+    """The runs of a sweep that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("alone")
+    file, root = write(folder / "s.yaml", UNDISTURBED), folder / "results"
+    process = command("sweep", file, "--out", root, address=ray_address)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    return ended(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("small", "storage"),
+    [("all", "journal"), ("driver", "journal"), ("driver", "sqlite"), ("workers", "journal")],
+)
+def test_a_sweep_on_a_full_disk_ends_in_order_and_goes_on_once_there_is_room(
+    ray_address: str, tmp_path: Path, alone: dict[str, RunDirectory], small: str, storage: str
+):
+    """Everything is on the small disk, or what the driver writes, or the runs' directories."""
+    text = UNDISTURBED.replace("sampler: random", f"sampler: random, storage: {storage}")
+    file = write(tmp_path / "s.yaml", text)
+    with small_disk(tmp_path / "disk", size=8_000_000) as disk:
+        root = (tmp_path if small == "workers" else disk) / "results"
+        words = ("sweep", file, "--out", root)
+        process = command(*words, address=ray_address)
+        wait_for(root, runs=1, process=process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        process.communicate()
+        if small != "all":
+            runs = (disk if small == "workers" else tmp_path) / "runs"
+            shutil.move(root / "runs", runs)
+            (root / "runs").symlink_to(runs)
+
+        process = command(*words, address=ray_address)
+        wait_for(root, runs=3, process=process)
+        filler = fill(disk, leave=0)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 2, err
+        assert err.endswith(f"{no_room(root)}\n")
+        assert "Traceback" not in err
+        assert "its worker failed or died" not in err
+        assert {run.info()["state"] for run in ended(root).values()} == {"finished"}
+        assert 3 <= len(ended(root)) < len(alone)
+
+        if small != "workers":
+            process = command(*words, address=ray_address)
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == 2, err
+            assert err.endswith(f"{no_room(root)}\n")
+
+        filler.unlink()
+        process = command(*words, address=ray_address)
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        check_same(ended(root), alone)
+        assert not list(disk.rglob("*.partial"))

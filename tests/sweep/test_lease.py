@@ -1,0 +1,77 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import cast
+
+import pytest
+from upath import UPath
+
+from seqtune.source import FileError
+from seqtune.sweep import lease
+from seqtune.sweep.lease import leased
+
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place in a store that lives in this process; drivers beat faster than they do elsewhere."""
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(lease, "SILENT_SECONDS", 0.8)
+    return cast("Path", UPath(f"memory://{uuid.uuid4()}/sweep", use_listings_cache=False))
+
+
+def write(root: Path, **about: object) -> None:
+    here = {"process": os.getpid(), "machine": socket.gethostname(), "token": "other", "count": 3}
+    (root / ".owner").write_text(json.dumps({**here, **about}))
+
+
+def test_a_second_driver_is_refused_and_may_come_after_the_first(root: Path):
+    with leased(root) as first:
+        with pytest.raises(FileError, match=f"still running here .process {os.getpid()} on"):
+            leased(root).__enter__()
+        first.check()
+    assert not (root / ".owner").exists()
+    with leased(root):
+        pass
+
+
+def test_a_driver_that_is_no_process_any_more_is_not_waited_for(root: Path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    write(root, process=gone.pid)
+    began = time.monotonic()
+    with leased(root) as ours:
+        assert time.monotonic() - began < lease.SILENT_SECONDS
+        ours.check()
+
+
+def test_a_driver_elsewhere_that_is_silent_is_taken_for_dead(root: Path):
+    write(root, machine="elsewhere", process=1)
+    began = time.monotonic()
+    with leased(root) as ours:
+        assert time.monotonic() - began >= lease.SILENT_SECONDS
+        ours.check()
+
+
+def test_a_driver_elsewhere_that_counts_on_is_alive(root: Path):
+    write(root, machine="elsewhere", process=1)
+    timer = threading.Timer(0.3, write, [root], {"machine": "elsewhere", "count": 4})
+    timer.start()
+    with pytest.raises(FileError, match=r"still running here .process .* on elsewhere"):
+        leased(root).__enter__()
+    timer.join()
+    assert json.loads((root / ".owner").read_text())["token"] == "other"
+
+
+def test_a_driver_that_was_taken_for_dead_learns_of_it_and_leaves_the_lease(root: Path):
+    with leased(root) as ours:
+        write(root, machine="elsewhere")
+        time.sleep(0.4)
+        with pytest.raises(FileError, match=r"is driven by process .* on elsewhere now"):
+            ours.check()
+    assert json.loads((root / ".owner").read_text())["machine"] == "elsewhere"
