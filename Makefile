@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+TOGETHER := -n 2 --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: sweep test test-slow test-cluster check bench clean
@@ -10,10 +11,10 @@ sweep: .venv/installed
 	$(BIN)/seqtune sweep sweeps/lstm_vs_tree.yaml
 
 test: .venv/installed-dev
-	$(BIN)/pytest
+	$(BIN)/pytest $(TOGETHER)
 
 test-slow: .venv/installed-dev
-	$(BIN)/pytest -m 'slow and not cluster'
+	$(BIN)/pytest $(TOGETHER) -m 'slow and not cluster'
 
 test-cluster: .venv/installed-dev
 	$(BIN)/pytest -m cluster

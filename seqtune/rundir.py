@@ -9,7 +9,7 @@
     checkpoint.pt      where to go on; gone once the run has ended
     model.safetensors  best weights so far
     error.txt          only when it failed
-    events.out.tfevents.*
+    events.out.tfevents.*    TensorBoard's: its curves, and the two files of `session.py`
 
 A file is replaced whole or appended to by one write, so that a reader and a run that goes on after a
 kill find either the old or the new. A run is written on the machine where it trains; its directory may be a
@@ -29,6 +29,7 @@ from typing import Any, Literal, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from seqtune import session
 from seqtune.place import is_remote
 from seqtune.source import FileError
 from seqtune.training.measurement import METRICS, Measurement
@@ -87,9 +88,9 @@ class RunDirectory:
         """Makes the directory of a new run and says what it is: state `running`, nothing measured."""
         make_directory(self.path)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._write_info(
-            {"run": self.name, "state": "running", "reason": None, "created": now, **info}
-        )
+        about = {"run": self.name, "state": "running", "reason": None, "created": now, **info}
+        session.begin(self.path, info=about)
+        self._write_info(about)
 
     def info(self) -> dict[str, Any]:
         """What run.json holds: `state`, `reason`, `hash` and `spec` at least.
@@ -114,6 +115,7 @@ class RunDirectory:
         """Notes how the run ended; its checkpoint goes, unless it failed for what may pass."""
         if error is not None:
             replace_text(self.error, error)
+        session.end(self.path, info=self.info(), state=state)
         self.update({"state": state, "reason": reason})
         if state != "failed":
             self.checkpoint.unlink(missing_ok=True)
@@ -122,6 +124,7 @@ class RunDirectory:
         """Lets a run that failed go on from its checkpoint, and one that diverged begin anew."""
         info = self.info()
         self.error.unlink(missing_ok=True)
+        session.take_back_end(self.path)
         if info["state"] != "failed":
             self.checkpoint.unlink(missing_ok=True)
         self.update({"state": "running", "reason": None, "micro_batch": None})

@@ -13,7 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Discriminator, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -112,6 +120,34 @@ class ByKind:
             discriminator="kind",
         )
         return core_schema.no_info_before_validator_function(expand, union)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """A `kind` alone, or a mapping with one; the default's may leave it out."""
+        kinds = handler(schema)["discriminator"]["mapping"]
+        written: list[JsonSchemaValue] = [{"enum": list(kinds)}]
+        for kind, ref in kinds.items():
+            named = [] if kind == self.default else [{"required": ["kind"]}]
+            written.append({"allOf": [{"$ref": ref}, *named]})
+        return {"anyOf": written}
+
+
+@dataclass(frozen=True, eq=False)
+class OrInShort:
+    """Says to editors what else may be written for a value; a validator has to understand it.
+
+    Attributes:
+        schema: the JSON schema of what is written in short.
+    """
+
+    schema: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """The value's own form, or the short one."""
+        return {"anyOf": [handler(schema), dict(self.schema)]}
 
 
 def _shape(value: Any) -> str:

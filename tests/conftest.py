@@ -44,3 +44,11 @@ def ray_address() -> Iterator[str]:
         )
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes (`-n 2 --dist loadgroup`) a file's tests stay together, and all of one cluster."""
+    for item in items:
+        shares = "ray_address" in getattr(item, "fixturenames", ())
+        group = "ray" if shares else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -30,7 +30,10 @@ def call(*words: str | Path) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], prog_name="seqtune")
 
 
-COMMANDS = ["sweep", "train", "describe", "report", "evaluate", "generate", "probe"]
+COMMANDS = [
+    *("sweep", "plan", "train", "describe", "report", "evaluate", "generate", "probe"),
+    *("tensorboard", "dashboard", "schema", "compare"),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -32,6 +32,8 @@ SetOption = Annotated[
     ),
 ]
 
+JsonOption = Annotated[bool, typer.Option("--json", help="For a machine to read.")]
+
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Makes a function a command whose help is its docstring, each paragraph as wide as the terminal."""

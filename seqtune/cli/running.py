@@ -1,10 +1,13 @@
 """Commands that train, and those that need no run: sweep, train, report, describe."""
 
 import json
+import math
 import shlex
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,6 +15,7 @@ from rich.console import Console
 from seqtune.cli.app import (
     INTERRUPTED,
     SOME_FAILED,
+    JsonOption,
     SetOption,
     changes_of,
     clear_errors,
@@ -74,6 +78,7 @@ def sweep(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first run that fails or diverges.")
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a sweep, or go on with it, and write its report."""
     from seqtune.sweep.drive import drive, idle_lines, read_plan
@@ -103,15 +108,22 @@ def sweep(
         )
     for cell, reason in outcome.unconfirmed.items():
         typer.echo(f"{cell}: {reason}, so there is nothing to confirm", err=True)
+    here = is_remote(root) or root.exists()
+    ended = outcome.done and not outcome.halted
+    written = _built(str(root)) if here and ended else None
+    if as_json:
+        about = {"name": plan.sweep.name, "directory": str(root), **asdict(outcome)}
+        _print_json({**about, "report": written})
     if outcome.halted:
         typer.echo("stopped at the first run that failed (--fail-fast)", err=True)
         _interrupted("sweep", file, set_, out=out, address=address, status=SOME_FAILED)
     if not outcome.done:
         _interrupted("sweep", file, set_, out=out, address=address)
-    if is_remote(root) or root.exists():
-        _report(str(root))
-    else:
-        typer.echo(f"the results are in {root} of the cluster; there: seqtune report {root}")
+    if written is None:
+        line = f"the results are in {root} of the cluster; there: seqtune report {root}"
+        typer.echo(line, err=as_json)
+    elif not as_json:
+        typer.echo(f"report: {written['report']}")
     if outcome.failed:
         typer.echo(
             f"{outcome.failed} of {outcome.runs} runs failed; the report names them, and --retry "
@@ -133,6 +145,7 @@ def train(
         ),
     ] = None,
     note: Annotated[str, typer.Option(help="A sentence for the model card.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Train one model, or go on with it, and record it in a run directory."""
     from seqtune.idle import idle_settings
@@ -159,7 +172,12 @@ def train(
             state, reason = train_with_bar(spec, copy=copy, note=note, console=console)
         except RunInUseError as error:
             raise FileError(str(error)) from None
-    typer.echo(f"{state}{f' ({reason})' if reason else ''}: {copy.place}")
+        last = next(reversed(RunDirectory(copy.local).measurements()), None)
+    if as_json:
+        measured = {"epoch": last.epoch, "metrics": last.metrics} if last is not None else {}
+        _print_json({"state": state, "reason": reason, "directory": str(copy.place), **measured})
+    else:
+        typer.echo(f"{state}{f' ({reason})' if reason else ''}: {copy.place}")
     if state == "running":
         _interrupted("train", file, set_, out=str(copy.place))
     if state != "finished":
@@ -171,9 +189,14 @@ def report(
     directory: Annotated[
         str, typer.Argument(help="A sweep's directory or URL, or one of run directories.")
     ],
+    as_json: JsonOption = False,
 ) -> None:
     """Rebuild the report from the sweep's directory alone."""
-    _report(directory)
+    written = _built(directory)
+    if as_json:
+        _print_json(written)
+    else:
+        typer.echo(f"report: {written['report']}")
 
 
 @command
@@ -186,7 +209,7 @@ def describe(
         ),
     ],
     set_: SetOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show a language in figures: sizes, counts, lengths, floors, a few strings.
 
@@ -202,13 +225,34 @@ def describe(
         show(description, console=Console(highlight=False))
 
 
-def _report(where: str) -> None:
+def _built(where: str) -> dict[str, Any]:
+    """Writes the report; says where it is and how the cells rank."""
     from seqtune.report import build
+    from seqtune.report.outcome import outcome
 
     with opened(where, without=LARGE) as copy:
-        path = build(copy.local)
+        build(copy.local)
         copy.put_back()
-    typer.echo(f"report: {copy.named(str(path))}")
+        found = outcome(copy.local)
+    return {
+        name: copy.named(value) if isinstance(value, str) else value
+        for name, value in found.items()
+    }
+
+
+def _print_json(data: Mapping[str, Any]) -> None:
+    """Prints plain data; what is no finite number is null."""
+    typer.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _finite(each) for name, each in value.items()}
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def _interrupted(

@@ -2,29 +2,37 @@
 
 from pathlib import Path
 
-from seqtune.report import folder, render
+from seqtune.report import cell_curves, folder, render
 from seqtune.report.page import page
 from seqtune.report.results import Results, load
 from seqtune.report.sections import (
+    alarm,
     cells,
     comparison,
     curves,
     failures,
+    fairness,
     free,
     measured,
+    pareto,
     provenance,
     ranking,
     samples,
+    search,
     states,
 )
 
 SECTIONS = (
+    alarm.section,
     ranking.section,
     measured.section,
     comparison.section,
     free.section,
     curves.section,
     samples.section,
+    fairness.section,
+    pareto.section,
+    search.section,
     cells.section,
     states.section,
     failures.section,
@@ -39,7 +47,7 @@ def build(root: Path) -> Path:
     """Writes the report on the runs below `root` to `root/report` and returns the path of report.md.
 
     Besides it: report.html, which says the same and needs no other file, trials.csv, curves.csv, cells.csv, ranking.csv, figures/ with a PNG, an SVG and a CSV for each, and
-    tables/ with the data of tables that have some of their own.
+    tables/ with the data of tables that have some of their own. And `root/tensorboard`, as `cell_curves` says.
 
     Raises:
         FileError: if there is no such directory, or no run in it.
@@ -48,10 +56,11 @@ def build(root: Path) -> Path:
     found = [section(results) for section in SECTIONS]
     sections = [section for section in found if section is not None]
     with folder.replaced(root / "report") as new:
-        render.write_csv(results.runs, path=new / "trials.csv")
-        render.write_csv(results.curves, path=new / "curves.csv")
+        for name, frame in (("trials", results.runs), ("curves", results.curves)):
+            render.write_csv(frame, path=new / f"{name}.csv")
+            render.write_parquet(frame, path=new / f"{name}.parquet")
         render.write_csv(results.cells, path=new / "cells.csv")
-        render.write_csv(ranking.ranking_frame(results.ranking), path=new / "ranking.csv")
+        render.write_csv(results.ranking.frame(), path=new / "ranking.csv")
         figures, tables = new / render.FIGURES, new / render.TABLES
         figures.mkdir()
         for section in sections:
@@ -64,4 +73,5 @@ def build(root: Path) -> Path:
         text = render.markdown(results, sections=sections)
         (new / "report.md").write_text(text, encoding="utf-8")
         (new / "report.html").write_text(page(results, sections=sections), encoding="utf-8")
+    cell_curves.write(results, root=root)
     return root / "report" / "report.md"

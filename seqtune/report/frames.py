@@ -5,11 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from seqtune.report.measurements import Measured
 from seqtune.report.recorded import RecordedRun, compared_paths, tuned_paths
 from seqtune.report.values import is_missing, plain
-from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS, Measurement
+from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS
 
 FLOORS = ("loss", "loss_string", "accuracy", "share")
 REFERENCE = "reference."
@@ -26,7 +29,7 @@ def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
     settings = [_settings(run) for run in runs]
     roles = (*compared_paths(runs), *tuned_paths(runs))
     paths = [path for path in dict.fromkeys((*roles, *_varying(settings))) if path != "seed"]
-    measured = {name for run in runs for each in run.measurements for name in each.metrics}
+    measured = {name for run in runs for name in run.measured.found}
     scores = [
         f"{name}.{which}" for name in METRICS if name in measured for which in ("last", "best")
     ]
@@ -38,7 +41,7 @@ def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
         {path: _at(run.info.get("spec", {}), path) for path in roles}
         | chosen
         | _identity(run)
-        | _scores(run.measurements)
+        | _scores(run.measured)
         | _floors(run)
         | own
         for run, chosen, own in zip(runs, settings, named, strict=True)
@@ -47,22 +50,38 @@ def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
 
 
 def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
-    """A row a measured value."""
-    rows = [
-        {
-            "run": run.name,
-            "epoch": each.epoch,
-            "step": each.step,
-            "tokens": each.tokens,
-            "seconds": each.seconds,
-            "metric": metric,
-            "value": value,
-        }
-        for run in runs
-        for each in run.measurements
-        for metric, value in each.metrics.items()
+    """A row a measured value; runs and metrics as categories, of which there are few beside the rows."""
+    metrics = dict.fromkeys((*METRICS, *(name for run in runs for name in run.measured.metrics)))
+    places = {name: place for place, name in enumerate(metrics)}
+    tables = [run.measured for run in runs]
+
+    def column(number: int) -> npt.NDArray[np.float64]:
+        # A run's row of four is repeated for every metric that was measured in it.
+        return _joined([np.repeat(t.index[:, number], t.given.sum(axis=1)) for t in tables])
+
+    codes = [
+        np.broadcast_to(np.array([places[name] for name in t.metrics]), t.given.shape)[t.given]
+        for t in tables
     ]
-    return frame(rows, columns=CURVE_COLUMNS)
+    owners = np.repeat(np.arange(len(runs)), [int(t.given.sum()) for t in tables])
+    return pd.DataFrame(
+        {
+            "run": pd.Categorical.from_codes(owners, pd.Index([run.name for run in runs])),
+            "epoch": column(0).astype(np.int64),
+            "step": column(1).astype(np.int64),
+            "tokens": column(2).astype(np.int64),
+            "seconds": column(3),
+            "metric": pd.Categorical.from_codes(
+                _joined(codes).astype(np.int64), pd.Index([*metrics])
+            ),
+            "value": _joined([t.values[t.given] for t in tables]),
+        },
+        columns=list(CURVE_COLUMNS),
+    )
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def frame(rows: Sequence[Mapping[str, Any]], *, columns: Iterable[str]) -> pd.DataFrame:
@@ -72,7 +91,7 @@ def frame(rows: Sequence[Mapping[str, Any]], *, columns: Iterable[str]) -> pd.Da
 
 def _identity(run: RecordedRun) -> dict[str, Any]:
     info, place = run.info, run.place
-    last = run.measurements[-1] if run.measurements else None
+    last = run.measured.index[-1] if len(run.measured.index) else None
     flops_per_token = info.get("flops_per_token")
     return {
         "run": run.name,
@@ -83,12 +102,12 @@ def _identity(run: RecordedRun) -> dict[str, Any]:
         "state": info["state"],
         "reason": info.get("reason"),
         "seed": info.get("spec", {}).get("seed"),
-        "epoch": last.epoch if last else None,
-        "seconds": last.seconds if last else None,
+        "epoch": int(last[0]) if last is not None else None,
+        "seconds": float(last[3]) if last is not None else None,
         "parameters": info.get("parameters"),
         # A float: the work of a long run has more digits than a 64-bit integer.
-        "flops": float(flops_per_token) * last.tokens
-        if last and flops_per_token is not None
+        "flops": float(flops_per_token) * float(last[2])
+        if last is not None and flops_per_token is not None
         else None,
         "directory": run.directory,
     }
@@ -111,14 +130,15 @@ def _references(run: RecordedRun) -> dict[str, float]:
 def _settings(run: RecordedRun) -> dict[str, Any]:
     """Dotted path -> value: the leaves of the spec, and what the sweep compared and tuned as it says it."""
     roles = {**(run.place.compared or {}), **(run.place.tuned or {})}
-    return _leaves(run.info.get("spec", {})) | {path: plain(value) for path, value in roles.items()}
+    return leaves(run.info.get("spec", {})) | {path: plain(value) for path, value in roles.items()}
 
 
-def _leaves(data: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:
+def leaves(data: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:
+    """Dotted path -> value, of every leaf of plain data."""
     found: dict[str, Any] = {}
     for name, value in data.items():
         if isinstance(value, Mapping) and value:
-            found |= _leaves(value, above=f"{above}{name}.")
+            found |= leaves(value, above=f"{above}{name}.")
         else:
             found[f"{above}{name}"] = plain(value)
     return found
@@ -137,13 +157,10 @@ def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [path for path in paths if len({each.get(path) for each in settings}) > 1]
 
 
-def _scores(measurements: Sequence[Measurement]) -> dict[str, float]:
-    values: dict[str, list[float]] = {}
-    for each in measurements:
-        for name, value in each.metrics.items():
-            values.setdefault(name, []).append(value)
+def _scores(measured: Measured) -> dict[str, float]:
     scores: dict[str, float] = {}
-    for name, curve in values.items():
+    for name in measured.found:
+        curve = measured.curve(name)
         numbers = [value for value in curve if not math.isnan(value)]
         best = max if name in HIGHER_IS_BETTER else min
         scores[f"{name}.last"] = curve[-1]

@@ -33,6 +33,7 @@ class Line:
         rank: the value by which the lines are ordered, and coloured light to dark; None if by nothing.
         tokens: x, trained on.
         values: y, of the metric.
+        low: lower edge of a band around it, `high` the upper one; empty where there is none.
         floor: best possible value; None if unknown.
         references: what named predictors score, by their names.
         searched: whether a search trial stands for a cell that has no confirm run.
@@ -48,6 +49,8 @@ class Line:
     references: Mapping[str, float] = field(default_factory=dict)
     searched: bool = False
     forced: shading.Forced | None = None
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
     @property
     def label(self) -> str:
@@ -187,6 +190,7 @@ def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: b
         axes.set_yscale("log")
     for curve in curves:
         colour = colours[curve.name]
+        _draw_band(axes, curve, colour=colour, log=log)
         values = [value if value > 0 or not log else math.nan for value in curve.values]
         marker = "o" if len(values) <= 30 else ""
         axes.plot(curve.tokens, values, color=colour, lw=1.5, marker=marker, ms=3)
@@ -197,6 +201,14 @@ def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: b
     references.draw(axes, _references(curves))
     for floor, colour in _floors(curves, colours=colours, log=log).items():
         axes.axhline(floor, color=colour, lw=1.1, ls=(0, (4, 2)), zorder=1)
+
+
+def _draw_band(axes: Axes, curve: Line, *, colour: Any, log: bool) -> None:
+    """Fills between the edges; what a logarithmic scale has no place for ends at its least value."""
+    shown = [value for value in (*curve.low, *curve.values, *curve.high) if value > 0 or not log]
+    if curve.low and shown:
+        low, high = ([max(edge, min(shown)) for edge in edges] for edges in (curve.low, curve.high))
+        axes.fill_between(curve.tokens, low, high, color=colour, alpha=0.2, lw=0, zorder=1.5)
 
 
 def _floors(curves: Sequence[Line], *, colours: dict[str, Any], log: bool) -> dict[float, Any]:

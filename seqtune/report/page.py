@@ -45,6 +45,7 @@ def _sections(sections: Iterable[Section]) -> Iterator[dict[str, Any]]:
     figures, tables, listings = 0, 0, 0
     for section in sections:
         found: dict[str, Any] = {"title": section.title, "paragraphs": section.paragraphs}
+        found["alarms"] = section.alarms
         found["charts"], found["tables"], found["listings"] = [], [], []
         for chart in section.charts:
             figures += 1

@@ -11,12 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
+from seqtune.power import ALPHA, DRAWS, EXACT
 from seqtune.report.statistics import Estimate, t_interval
-
-ALPHA = 0.05
-EXACT = 14
-"""Up to so many differences every choice of signs is tried; above, `DRAWS` of them."""
-DRAWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -103,18 +99,6 @@ def sign_flip(differences: Sequence[float]) -> float:
     # Equal sums may differ by how they were rounded.
     as_far = int((sums >= abs(numbers.sum()) * (1 - 1e-12)).sum())
     return as_far / len(sums) if n <= EXACT else (as_far + 1) / (len(sums) + 1)
-
-
-def smallest_p(n: int) -> float:
-    """The least p that `sign_flip` can give for so many differences: all of one sign."""
-    if n == 0:
-        return 1.0
-    return 2.0 ** (1 - n) if n <= EXACT else 1 / (DRAWS + 1)
-
-
-def seeds_needed(pairs: int) -> int:
-    """How many paired seeds can decide the clearest of so many pairs."""
-    return next(n for n in range(1, 64) if 2.0 ** (1 - n) * max(pairs, 1) < ALPHA)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from seqtune.report.pairs import ALPHA, Pair, compare, seeds_needed, smallest_p
+from seqtune.power import underpowered
+from seqtune.report.pairs import Pair, compare
 from seqtune.report.statistics import Estimate, t_interval
 from seqtune.report.values import plain
 from seqtune.training.measurement import HIGHER_IS_BETTER
@@ -50,19 +51,26 @@ class Ranking:
         """The cells of rank 1."""
         return tuple(row for row in self.rows if row.family == family and row.rank == 1)
 
+    def frame(self) -> pd.DataFrame:
+        """What ranking.csv holds: a row a cell, in order."""
+        return pd.DataFrame(
+            {
+                "rank": pd.array([row.rank for row in self.rows], dtype="Int64"),
+                "family": [row.family for row in self.rows],
+                "cell": [row.cell for row in self.rows],
+                "n": [row.estimate.n for row in self.rows],
+                "mean": [row.estimate.mean for row in self.rows],
+                "ci_low": [row.estimate.low for row in self.rows],
+                "ci_high": [row.estimate.high for row in self.rows],
+                "std": [row.estimate.std for row in self.rows],
+                "interquartile_mean": [row.middle for row in self.rows],
+            }
+        )
+
     @property
     def underpowered(self) -> str:
         """Why no two cells can be told apart, however they differ; empty if some can."""
-        paired = [pair.n for pair in self.pairs]
-        if not paired or smallest_p(max(paired)) * len(paired) < ALPHA:
-            return ""
-        n, count = max(paired), len(paired)
-        seeds = f"{n} paired seed{'s' if n != 1 else ''}"
-        over = f" over {count} pairs" if count > 1 else ""
-        return (
-            f"{seeds} cannot reach p < {ALPHA:g}{over}, whatever they measure; "
-            f"confirm: {{seeds: {seeds_needed(count)}}} can"
-        )
+        return underpowered(max((pair.n for pair in self.pairs), default=0), pairs=len(self.pairs))
 
 
 def ranking(
@@ -81,7 +89,7 @@ def ranking(
     """
     higher = metric in HIGHER_IS_BETTER
     names = [str(name) for name in cells["cell"]]
-    values = _values(runs, cells=names, metric=metric)
+    values = scores(runs, cells=names, metric=metric)
     families = _families(cells, compared=compared)
     pairs = compare(
         {name: each for name, each in values.items() if each},
@@ -133,7 +141,7 @@ def interquartile_mean(values: list[float]) -> float:
     return float(np.mean(sorted(values)[cut : len(values) - cut]))
 
 
-def _values(runs: pd.DataFrame, *, cells: list[str], metric: str) -> dict[str, dict[int, float]]:
+def scores(runs: pd.DataFrame, *, cells: list[str], metric: str) -> dict[str, dict[int, float]]:
     """By cell and seed, what the runs that stand for it scored last."""
     column = f"{metric}.last"
     found: dict[str, dict[int, float]] = {name: {} for name in cells}

@@ -4,15 +4,16 @@ All that a report counts and ranks is read from them, never from the sweep file,
 it says can be checked in the folders that it names.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqtune.report import measurements
+from seqtune.report.measurements import Measured
 from seqtune.report.values import order, plain
 from seqtune.rundir import RunDirectory, run_directories
 from seqtune.source import FileError
-from seqtune.training.measurement import Measurement
 
 PHASES = ("search", "confirm")
 
@@ -41,7 +42,7 @@ class RecordedRun:
     name: str
     directory: str
     info: Mapping[str, Any]
-    measurements: Sequence[Measurement]
+    measured: Measured
     place: Place
 
 
@@ -80,7 +81,7 @@ def _recorded(directory: RunDirectory, *, root: Path) -> RecordedRun:
         name=directory.name,
         directory=directory.path.relative_to(root.absolute()).as_posix(),
         info=info,
-        measurements=directory.measurements(),
+        measured=measurements.read(directory.path / "measurements.csv"),
         place=Place(cell=directory.name)
         if sweep is None
         else Place(

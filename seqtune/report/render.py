@@ -22,6 +22,7 @@ def markdown(results: Results, *, sections: Iterable[Section]) -> str:
     figures, tables, listings = 0, 0, 0
     for section in sections:
         blocks.append(f"## {escaped(section.title)}")
+        blocks += [f"**{escaped(alarm)}**" for alarm in section.alarms]
         blocks += [escaped(paragraph) for paragraph in section.paragraphs]
         for chart in section.charts:
             figures += 1
@@ -50,6 +51,15 @@ def write_chart(chart: Chart, *, folder: Path) -> None:
 def write_csv(frame: pd.DataFrame, *, path: Path) -> None:
     """Writes a frame with as many digits as it takes to read the same numbers back; missing is empty."""
     frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def write_parquet(frame: pd.DataFrame, *, path: Path) -> None:
+    """Writes a frame with its types; a column of numbers and text together is written as text."""
+    written = frame.copy(deep=False)
+    for name in frame:
+        if frame[name].dtype == object:
+            written[name] = frame[name].map(str, na_action="ignore").astype("str")
+    written.to_parquet(path, index=False)
 
 
 def escaped(text: str) -> str:

@@ -18,6 +18,7 @@ from seqtune.report.generated import Generated
 from seqtune.report.naming import Naming, naming
 from seqtune.report.ranking import Ranking, ranking
 from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
+from seqtune.report.values import plain
 from seqtune.rundir import RunDirectory, read_json
 
 
@@ -50,6 +51,8 @@ class Results:
         compared: paths whose every combination is a cell; `tuned` likewise those searched in each cell.
         runs: a row a run; `curves` a row a measured value; `cells` a row a cell.
         best: the rows of `runs` with the best run of every cell that has a finished one.
+        tried: by name of the run, the tuned values that it was given, as frames have them.
+        strings: by name of the run, on how many validation strings it was scored, where its spec says so.
         generated: what these generated, by name of the run; without those that generated nothing.
         decisions: what the sweep's log comes to; None for a folder that has none.
     """
@@ -63,6 +66,8 @@ class Results:
     curves: pd.DataFrame
     cells: pd.DataFrame
     best: pd.DataFrame
+    tried: Mapping[str, Mapping[str, Any]]
+    strings: Mapping[str, int]
     generated: Mapping[str, Generated]
     decisions: Replay | None
     provenance: Provenance
@@ -76,6 +81,19 @@ class Results:
     def ranking(self) -> Ranking:
         """The cells in the order of the sweep's metric, as far as they can be told apart."""
         return ranking(self.runs, self.cells, compared=self.compared, metric=self.metric)
+
+    def rank(self, metric: str) -> pd.DataFrame:
+        """The cells in the order of any metric, a row each: rank, n, mean, interval.
+
+        Raises:
+            ValueError: if no run has the metric.
+        """
+        if f"{metric}.last" not in self.runs:
+            have = [
+                str(name).removesuffix(".last") for name in self.runs if str(name).endswith(".last")
+            ]
+            raise ValueError(f"no run has {metric}; they have {', '.join(have) or 'nothing'}")
+        return ranking(self.runs, self.cells, compared=self.compared, metric=metric).frame()
 
 
 def load(root: Path) -> Results:
@@ -105,6 +123,8 @@ def load(root: Path) -> Results:
         curves=frames.curves_frame(recorded),
         cells=cells,
         best=best,
+        tried={run.name: _plain(run.place.tuned or {}) for run in recorded},
+        strings=_strings(recorded),
         generated=_generated(best, root=root),
         decisions=read_replay(root / DECISIONS),
         provenance=_provenance(recorded, root=root),
@@ -114,6 +134,15 @@ def load(root: Path) -> Results:
 def _usual_metric(runs: pd.DataFrame) -> str:
     """The metric of runs that no sweep judges: the excess where the floor is known."""
     return "valid/excess" if "valid/excess.last" in runs else "valid/loss"
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: plain(value) for path, value in values.items()}
+
+
+def _strings(recorded: Sequence[RecordedRun]) -> dict[str, int]:
+    asked = {run.name: run.info["spec"].get("evaluation", {}) for run in recorded}
+    return {name: int(each["strings"]) for name, each in asked.items() if "strings" in each}
 
 
 def _generated(best: pd.DataFrame, *, root: Path) -> dict[str, Generated]:

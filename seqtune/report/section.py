@@ -56,10 +56,15 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading with paragraphs, then charts, then tables, then listings."""
+    """A heading with alarms, then paragraphs, then charts, then tables, then listings.
+
+    Attributes:
+        alarms: what makes the results doubtful; it cannot be overlooked.
+    """
 
     title: str
     paragraphs: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     listings: tuple[Listing, ...] = ()
+    alarms: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from seqtune.spec import Spec, listed, nearest, problem
 
@@ -45,6 +45,11 @@ class Range(Spec):
             return list(range(low, high + 1))
         return [low, low + 1, high - 1, high]
 
+    def middle(self) -> float:
+        """The middle between its bounds, on its own scale."""
+        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+        return round(middle) if self.whole else middle
+
 
 class Choice(Spec):
     """One of a list: numbers, text, truth values, null, or whole blocks."""
@@ -60,6 +65,10 @@ class Choice(Spec):
     def examples(self) -> list[Any]:
         """All of them."""
         return list(self.values)
+
+    def middle(self) -> Any:
+        """The one in the middle of the list."""
+        return self.values[len(self.values) // 2]
 
 
 _RANGES = ("uniform", "log", "int", "int_log")
@@ -107,4 +116,18 @@ def _bounds(kind: str, argument: Any) -> dict[str, float]:
     return {"low": float(low), "high": float(high)}
 
 
-Distribution: TypeAlias = Annotated[Range | Choice, BeforeValidator(_expanded)]
+_BOUNDS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_WRITTEN = {**dict.fromkeys(_RANGES, _BOUNDS), "choice": {"type": "array", "minItems": 1}}
+
+Distribution: TypeAlias = Annotated[
+    Range | Choice,
+    BeforeValidator(_expanded),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {**_WRITTEN, "when": {"type": "object"}},
+            "additionalProperties": False,
+            "oneOf": [{"required": [name]} for name in _NAMES],
+        }
+    ),
+]

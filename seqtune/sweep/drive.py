@@ -13,6 +13,7 @@ from seqtune.idle import idle_settings
 from seqtune.place import reached
 from seqtune.source import FileError, Source
 from seqtune.spec import Problem, SpecError
+from seqtune.sweep.cell import Cell
 from seqtune.sweep.needs import idle_cases
 from seqtune.sweep.plan import Plan, make_plan
 from seqtune.sweep.room import NoRoomError
@@ -75,6 +76,8 @@ def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
             lines.append(f"--set {path} has no effect: {within} is compared")
         if within and all(within in cell.tune for cell in plan.cells):
             lines.append(f"--set {path} has no effect: {within} is tuned")
+        if within and all(_solved(cell, path=within) for cell in plan.cells):
+            lines.append(f"--set {path} has no effect: {within} is solved by match")
     cells: dict[Problem, list[str]] = {}
     for cell in plan.cells:
         spec = cell.run(tuned=first_point(cell.tune), seed=0)
@@ -87,11 +90,16 @@ def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
     ]
 
 
+def _solved(cell: Cell, *, path: str) -> bool:
+    return cell.matched is not None and cell.matched.by == path
+
+
 def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
     """What is wrong with the runs themselves, so that a file wrong elsewhere too is told as a whole."""
     if "arms" in data:
         return ()
     roles = {role: data.get(role, {}) for role in ("base", "compare")}
+    roles |= {"match": data["match"]} if "match" in data else {}
     # The metric of every task: the file's own has been looked at.
     runs = {"name": "runs", "metric": "valid/loss", **roles}
     try:

@@ -113,11 +113,11 @@ def _record(config: dict[str, Any], *, copy: WorkingCopy) -> None:
 
     from seqtune.record import record
 
-    directory = RunDirectory(copy.local)
+    directory, judged = RunDirectory(copy.local), config["metric"]
     measurements = record(
         RunSpec.parse(json.loads(config["spec"])),
         directory=directory,
-        metric=config["metric"],
+        metric=judged,
         sweep=config["sweep"],
         note=config["sweep"]["question"],
         limits=Limits.parse(config["limits"]),
@@ -138,7 +138,10 @@ def _record(config: dict[str, Any], *, copy: WorkingCopy) -> None:
                     "step": measurement.step,
                     "tokens": measurement.tokens,
                     "seconds": measurement.seconds,
-                    **measurement.metrics,
+                    # Tune keeps statistics of all that it is told, of every trial; the rest is on disk.
+                    **{
+                        name: value for name, value in measurement.metrics.items() if name == judged
+                    },
                 }
             )
         copy.put_back()
@@ -240,7 +243,8 @@ class _Watch(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         is_open = set(self.sitting.open)
-        self.trials = {name: each for name, each in self.trials.items() if name in is_open}
+        for name in self.trials.keys() - is_open:
+            _forget(self.trials.pop(name))
         for name, trial in self.trials.items():
             # Where a worker could not be used again, Tune marks the next run in it as failed and tells nobody.
             if trial.status == "ERROR":
@@ -265,3 +269,9 @@ class _Watch(tune.Callback):
             for name in self.sitting.open
             if name in self._workers and self._workers[name] in text
         }
+
+
+def _forget(trial: Any) -> None:
+    """Drops the statistics that Tune keeps of every trial that it ever had; nobody reads them."""
+    trial.run_metadata.metric_analysis = {}
+    trial.run_metadata.metric_n_steps = {}

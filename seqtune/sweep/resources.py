@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from seqtune.spec import Path, Problem, Spec, nearest, paths, problem, shown
+from seqtune.spec import OrInShort, Path, Problem, Spec, nearest, paths, problem, shown
 from seqtune.sweep.request import Request
 
 AMOUNTS = ("cpu", "gpu", "memory", "accelerator")
@@ -61,6 +61,7 @@ Memory: TypeAlias = Annotated[
     float,
     Field(gt=0),
     BeforeValidator(lambda given: bytes_of(given) if isinstance(given, str) else given),
+    OrInShort({"type": "string"}),
 ]
 
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from seqtune.limits import Keep, Limits
 from seqtune.spec import ByKind, Spec, nearest, problem
 from seqtune.sweep.distributions import Distribution
+from seqtune.sweep.match import MatchSpec
 from seqtune.sweep.resources import Resources
 from seqtune.sweep.storage_place import FromEnvironment, StorageSpec, parse_place
 from seqtune.training.measurement import OBJECTIVES
@@ -151,6 +152,8 @@ class ArmSpec(Spec):
 
     compare: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Distribution] = Field(default_factory=dict)
+    match: MatchSpec | None = None
+    """In place of the sweep's own."""
 
     @property
     def blocks(self) -> dict[str, Any]:
@@ -168,6 +171,8 @@ class SweepSpec(Spec):
     arms: dict[str, ArmSpec] = Field(default_factory=dict)
     compare: dict[str, Any] = Field(default_factory=dict)
     tune: dict[str, Distribution] = Field(default_factory=dict)
+    match: MatchSpec | None = None
+    """What every cell has as much of, by a field of the model that is solved for it."""
     search: SearchSpec | None = None
     confirm: ConfirmSpec = ConfirmSpec()
     resources: Resources = Resources()

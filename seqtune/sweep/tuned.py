@@ -35,6 +35,12 @@ def first_point(tune: Tune) -> dict[str, Any]:
     return {path: values[path] for path in active(tune, values)}
 
 
+def middle_point(tune: Tune) -> dict[str, Any]:
+    """The middle of every range, on its own scale, and of every list."""
+    values = {path: each.middle() for path, each in tune.items()}
+    return {path: values[path] for path in active(tune, values)}
+
+
 def tried_points(tune: Tune) -> list[dict[str, Any]]:
     """Points that show whether all can be run: every combination of bounds, choices and whole numbers.
 

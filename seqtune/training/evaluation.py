@@ -15,7 +15,7 @@ from seqtune import seeding
 from seqtune.models.model import SequenceModel
 from seqtune.tasks.exam import Examination, Prompt, sit
 from seqtune.tasks.score import Score
-from seqtune.tasks.task import Batch, Floor, Task
+from seqtune.tasks.task import Batch, Floor, Strings, Task
 from seqtune.training.freely import own_inputs
 from seqtune.training.generation import completed
 from seqtune.training.measurement import DivergedError
@@ -65,7 +65,7 @@ class Evaluator:
         self.task = task
         generator = seeding.generator(spec.seed, "valid")
         self.strings = task.draw(spec.strings, generator=generator, split="valid")
-        self.batches = list(self._laid_out())
+        self.batches = list(laid_out(self.strings, task=task))
         self.scored = sum(int(batch.scored.sum()) for batch in self.batches)
         self.read = sum(batch.tokens.size for batch in self.batches)
         self.floor = _total([task.floor(batch) for batch in self.batches])
@@ -178,11 +178,13 @@ class Evaluator:
 
         return sit(exam, complete=complete)
 
-    def _laid_out(self) -> Iterator[Batch]:
-        size = max(1, TOKENS_A_BATCH // max(self.task.max_length, 1))
-        rows = np.arange(len(self.strings))
-        for start in range(0, len(rows), size):
-            yield self.task.batch(self.strings.take(rows[start : start + size]))
+
+def laid_out(strings: Strings, *, task: Task) -> Iterator[Batch]:
+    """Validation strings as the batches that a model reads them in."""
+    size = max(1, TOKENS_A_BATCH // max(task.max_length, 1))
+    rows = np.arange(len(strings))
+    for start in range(0, len(rows), size):
+        yield task.batch(strings.take(rows[start : start + size]))
 
 
 def _first(batches: list[Batch], *, count: int) -> Iterator[Batch]:

@@ -100,7 +100,8 @@ def written(figure: Figure) -> Iterator[str]:
 
 def test_cells_look_different_in_every_figure(made: Made):
     assert {chart.name for chart in made.charts} == {
-        *("comparison", "curves-valid-loss", "curves-valid-excess"),
+        *("comparison", "curves-valid-loss", "curves-valid-excess", "pareto"),
+        *("mean-curves-valid-loss", "mean-curves-valid-excess"),
     }
     for chart in made.charts:
         assert set(written(chart.figure)) >= NAMES, chart.name
@@ -124,7 +125,7 @@ def test_cells_look_different_in_every_table(made: Made):
     both = {str(name).removeprefix("forcing=") for name in (*pairs["cell"], *pairs["against"])}
     assert both == NAMES
     named = [frame for frame in tables if {"forcing", "cell"} & set(frame) and frame is not pairs]
-    assert len(named) == 5  # ranking, forced and free, cells, states, failed
+    assert len(named) == 7  # ranking, forced and free, costs, budgets, cells, states, failed
     for frame in named:
         column = frame["forcing" if "forcing" in frame else "cell"]
         names = [str(name).removeprefix("forcing=") for name in column if name != "total"]

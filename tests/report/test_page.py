@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plotly.offline import get_plotlyjs
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from seqtune.report import build
 from tests.report.made import make_cell, make_run
@@ -28,7 +30,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_holds_what_people_wrote_as_text(built: Path):
-    text = built.read_text(encoding="utf-8")
+    # Plotly names sites that it could ask; the page's policy lets it ask none.
+    text = built.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
     assert NASTY not in text
     assert "&lt;script&gt;alert(" in text
     assert "http://" not in text.replace("http://www.w3.org/", "")
@@ -67,6 +70,15 @@ def requested(browser: Chrome) -> set[str]:
     return {url.partition(":")[0] for url in asked}
 
 
+def drawn(browser: Chrome) -> list[bool]:
+    """Whether each moving figure has been drawn, once they have had the time."""
+    told = (
+        "return [...document.querySelectorAll('.plot')].map(each => each.dataset.drawn === 'yes')"
+    )
+    WebDriverWait(browser, timeout=30).until(lambda chrome: all(chrome.execute_script(told)))
+    return browser.execute_script(told)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "dark"), [(1300, False), (1300, True), (390, False)])
 def test_every_figure_is_drawn_and_nothing_is_fetched(
@@ -78,6 +90,7 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(
     )
     assert len(pictures) == len(list(built.parent.glob("figures/*.png"))) > 1
     assert all(pictures)
+    assert drawn(browser) == [True] * 4  # two learning curves, cost and quality, slices
     assert requested(browser) <= {"file", "data"}
     assert browser.get_log("browser") == []
     # Wide tables scroll by themselves; the page does not.
@@ -106,3 +119,37 @@ def test_a_click_sorts_a_table_and_another_turns_it_round(browser: Chrome, built
     assert means() == ["0.1100", "0.3000", "12.00", ""]
     button.click()
     assert means() == ["12.00", "0.3000", "0.1100", ""]
+
+
+def shown(browser: Chrome) -> dict[str, Any]:
+    """The first learning curve: its axis, the ends of its curves, and which of them are seen."""
+    return browser.execute_script(
+        "const plot = document.querySelector('.plot'); return {"
+        "axis: plot.layout.xaxis.title.text,"
+        "ends: plot.data.filter(each => each.showlegend !== false).map(each => each.x.at(-1)),"
+        "seen: plot.data.map(each => each.visible !== 'legendonly')}"
+    )
+
+
+@pytest.mark.slow
+def test_the_axis_of_the_learning_curves_can_be_changed_and_cells_clicked_away(
+    browser: Chrome, built: Path
+):
+    opened(browser, built, width=1300)
+    drawn(browser)
+    assert (shown(browser)["axis"], shown(browser)["ends"]) == ("tokens trained on", [200] * 3)
+    plot = browser.find_element(By.CSS_SELECTOR, ".plot")
+    browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", plot)
+    plot.find_element(By.CSS_SELECTOR, ".updatemenu-header").click()
+    [choice] = [
+        each
+        for each in plot.find_elements(By.CSS_SELECTOR, ".updatemenu-dropdown-button")
+        if each.text == "seconds"
+    ]
+    choice.click()
+    WebDriverWait(browser, timeout=10).until(lambda chrome: shown(chrome)["axis"] == "seconds")
+    assert shown(browser)["ends"] == [20] * 3
+    browser.find_element(By.CSS_SELECTOR, ".legendtoggle").click()
+    # The band's edges, the floor and the mean of one cell go together.
+    WebDriverWait(browser, timeout=10).until(lambda chrome: not all(shown(chrome)["seen"]))
+    assert shown(browser)["seen"] == [False] * 4 + [True] * 8

@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, permutation_test
 
-from seqtune.report.pairs import (
-    ALPHA,
-    EXACT,
-    compare,
-    holm,
-    improvement,
-    seeds_needed,
-    sign_flip,
-    smallest_p,
-)
+from seqtune.power import ALPHA, EXACT, seeds_needed, smallest_p
+from seqtune.report.pairs import compare, holm, improvement, sign_flip
 
 NUMBERS = st.floats(-100, 100).map(lambda value: round(value, 3))
 

@@ -1,11 +1,14 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import seqtune
 from seqtune.report.ranking import Ranking, interquartile_mean, ranking
 from seqtune.report.statistics import t_interval
+from tests.report.made import make_cell
 
 METRIC = "valid/excess"
 
@@ -102,3 +105,14 @@ def test_the_intervals_cover_the_truth_in_95_of_100_sweeps(n: int):
         estimate = t_interval(list(values))
         covered += estimate.low <= 3.0 <= estimate.high
     assert 0.93 < covered / sweeps < 0.97
+
+
+def test_a_notebook_ranks_by_any_metric(tmp_path: Path):
+    for layers, scores in ((1, (0.3, 0.4)), (2, (0.1, 0.2))):
+        make_cell(tmp_path, compared={"model.layers": layers}, values=scores)
+    results = seqtune.load(tmp_path)
+    assert results.rank("valid/excess")["cell"].tolist() == ["layers=2", "layers=1"]
+    # Accuracy is made to fall as the excess rises, so that the order is the same.
+    assert results.rank("valid/accuracy")["mean"].tolist() == pytest.approx([0.65, 0.45])
+    with pytest.raises(ValueError, match="no run has valid/kl; they have valid/loss"):
+        results.rank("valid/kl")

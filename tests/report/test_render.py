@@ -57,3 +57,21 @@ def test_no_line_of_a_listing_ends_it(tmp_path: Path):
     text = render.markdown(load(tmp_path), sections=[Section(title="One", listings=(listing,))])
     _, inside = text.split("`````text\n")
     assert inside == "```\na `b` ````\n~~~\nc ``` ```` d\n`````\n"
+
+
+def test_parquet_files_keep_types_and_write_mixtures_as_text(tmp_path: Path):
+    frame = pd.DataFrame(
+        {
+            "whole": pd.array([1, None], dtype="Int64"),
+            "number": [0.1, math.nan],
+            "mixed": pd.Series([1, "rotary"], dtype=object),
+            "run": pd.Categorical(["a", "b"]),
+        }
+    )
+    render.write_parquet(frame, path=tmp_path / "f.parquet")
+    back = pd.read_parquet(tmp_path / "f.parquet")
+    assert back["whole"].tolist()[0] == 1
+    assert back["number"].tolist()[0] == 0.1
+    assert back["number"].isna().tolist() == [False, True]
+    assert back["mixed"].tolist() == ["1", "rotary"]
+    assert back["run"].tolist() == ["a", "b"]

@@ -7,6 +7,7 @@ from seqtune.report.naming import together
 from seqtune.report.results import Results
 from seqtune.report.section import Section, Table
 from seqtune.report.shown import shown
+from seqtune.training.measurement import HIGHER_IS_BETTER
 
 
 def section(results: Results) -> Section:
@@ -26,7 +27,43 @@ def section(results: Results) -> Section:
     caption = f"Cells. The value is {values.what}; {labels.direction(results.metric)}." + (
         " Tuned values are those of the best finished search trial." if results.tuned else ""
     )
-    return Section(title="Cells", tables=(Table(caption, pd.DataFrame(columns)),))
+    tables = (Table(caption, pd.DataFrame(columns)), *_selection(results))
+    return Section(title="Cells", tables=tables)
+
+
+def _selection(results: Results) -> list[Table]:
+    """What the search promised and what fresh seeds kept of it; none where no cell has both."""
+    cells, metric = results.cells, results.metric
+    cells = cells[cells["best_trial_value"].notna() & cells["mean"].notna()]
+    if not len(cells):
+        return []
+    tuned, low, high = cells["best_trial_value"], cells["ci_low"], cells["ci_high"]
+    data = cells[["arm", "cell", *results.compared, "search_trials", "n"]].assign(
+        tuned=tuned,
+        confirmed=cells["mean"],
+        gap=tuned - cells["mean"],
+        gap_low=tuned - high,
+        gap_high=tuned - low,
+    )
+    columns = {
+        **results.naming.columns(cells),
+        "search trials": data["search_trials"],
+        "best of them": data["tuned"],
+        "n": data["n"],
+        "confirmed mean": data["confirmed"],
+        "tuned minus confirmed": data["gap"],
+        "95 % interval": [
+            labels.interval(row["gap_low"], high=row["gap_high"]) for _, row in data.iterrows()
+        ],
+    }
+    advantages = data["gap"] * (1 if metric in HIGHER_IS_BETTER else -1)
+    caption = (
+        f"Selection against report: {metric} of the search trial that was chosen, and the mean over fresh seeds "
+        f"of the values that it chose; the interval is that of the mean. The best of several trials is partly the "
+        f"luckiest: in {int((advantages > 0).sum())} of {labels.plural(len(data), 'cell')} it looks better than its "
+        f"confirm runs; on average over cells the advantage is {labels.number(float(advantages.mean()))}."
+    )
+    return [Table(caption, pd.DataFrame(columns), name="selection", data=data)]
 
 
 def _tuned(values: pd.Series) -> list[str]:

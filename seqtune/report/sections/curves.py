@@ -1,27 +1,26 @@
-"""Learning curves: the best run of every cell, against the floor, or against references."""
+"""Learning curves: the mean over a cell's seeds, and the best run, against the floor or references."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pandas as pd
 
-from seqtune.report import floors, frames, labels, lines, references, shading
-from seqtune.report.grid import task_first
-from seqtune.report.naming import Naming
+from seqtune.report import floors, frames, labels, lines, shading
+from seqtune.report.bands import Band, bands
+from seqtune.report.costs import COSTS
+from seqtune.report.curve_lines import REFERRED, best_lines
+from seqtune.report.moving_curves import moving_curves
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
-from seqtune.report.values import is_missing
-
-REFERRED = "valid/loss"
-"""The metric that references are measured in."""
 
 
 def section(results: Results) -> Section:
     """valid/loss with its floor, and the sweep's own metric where it is another."""
     best = results.best
     charts = tuple(
-        _chart(best, metric=metric, results=results)
+        chart
         for metric in dict.fromkeys(("valid/loss", results.metric))
         if f"{metric}.last" in best and best[f"{metric}.last"].notna().any()
+        for chart in _charts(results, metric=metric)
     )
     paragraphs: list[str] = [] if charts else ["No finished run has anything to draw."]
     names = results.naming.cells
@@ -31,16 +30,68 @@ def section(results: Results) -> Section:
     return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
 
 
-def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
-    arrangement = _arrangement(best, compared=results.compared)
-    curves = [
-        _line(row, metric=metric, arrangement=arrangement, results=results)
-        for _, row in best.iterrows()
-    ]
-    title = f"{metric} of the best run of each cell"
-    picture = lines.small_multiples(
-        [curve for curve in curves if curve.values], metric=metric, title=title
+def _charts(results: Results, *, metric: str) -> list[Chart]:
+    """The means where a cell has several runs, then the best runs; the first of them moves."""
+    found, best = bands(results, metric=metric), best_lines(results, metric=metric)
+    charts = [_best_chart(results, curves=best, metric=metric)]
+    if any(band.n > 1 for band in found):
+        charts.insert(0, _mean_chart(results, found=found, curves=best, metric=metric))
+    moving = moving_curves(found, metric=metric, naming=results.naming)
+    note = (
+        " In report.html the axis can be tokens, steps, FLOPs or seconds, and a click on a name hides its "
+        "curve."
     )
+    charts[0] = replace(charts[0], interactive=moving, caption=charts[0].caption + note)
+    return charts
+
+
+def _mean_chart(
+    results: Results, *, found: list[Band], curves: dict[str, lines.Line], metric: str
+) -> Chart:
+    drawn = [band for band in found if not band.searched and band.drawn]
+    title = f"{metric}: mean over the seeds of each cell"
+    picture = lines.small_multiples(
+        [_mean_line(curves[band.cell], band=band) for band in drawn], metric=metric, title=title
+    )
+    of = (
+        f"mean over a cell's finished confirm runs ({labels.counts(band.n for band in drawn)}), and in its "
+        "colour the band from the least to the greatest of them, as far as the scale has a place for them."
+    )
+    if any(len(band.drawn) < len(band.mean) for band in drawn):
+        of += " Where one of them is infinite, nothing is drawn."
+    cells = results.best[results.best["cell"].isin([band.cell for band in drawn])]
+    return Chart(
+        name="mean-curves-" + metric.replace("/", "-"),
+        title=title,
+        caption=_caption(cells, metric=metric, picture=picture, of=of),
+        figure=picture.figure,
+        data=pd.concat([_band_data(band) for band in drawn], ignore_index=True),
+    )
+
+
+def _mean_line(line: lines.Line, *, band: Band) -> lines.Line:
+    """The line of a cell's best run with the mean of all in its place."""
+    tokens = band.places["tokens"]
+    forced = line.forced and shading.Forced(tokens=tuple(tokens), truths=tuple(band.truths))
+    rows = band.drawn
+    columns = {"tokens": tokens, "values": band.mean, "low": band.low, "high": band.high}
+    return replace(
+        line,
+        forced=forced,
+        **{name: [column[row] for row in rows] for name, column in columns.items()},
+    )
+
+
+def _band_data(band: Band) -> pd.DataFrame:
+    values = {"mean": band.mean, "low": band.low, "high": band.high, "truth": band.truths}
+    columns = {"epoch": band.epochs, **{name: band.places[name] for name in COSTS}, **values}
+    return pd.DataFrame({"cell": band.cell, "n": band.n, **columns, "floor": band.floor})
+
+
+def _best_chart(results: Results, *, curves: dict[str, lines.Line], metric: str) -> Chart:
+    best = results.best
+    title = f"{metric} of the best run of each cell"
+    picture = lines.small_multiples([*curves.values()], metric=metric, title=title)
     data = _data(best, metric=metric, results=results)
     if picture.shaded:
         truths = results.curves[results.curves["metric"] == "forcing"]
@@ -49,7 +100,7 @@ def _chart(best: pd.DataFrame, *, metric: str, results: Results) -> Chart:
     return Chart(
         name="curves-" + metric.replace("/", "-"),
         title=title,
-        caption=_caption(best, metric=metric, picture=picture, results=results),
+        caption=_caption(best, metric=metric, picture=picture, of=_chosen(best, results=results)),
         figure=picture.figure,
         data=data,
     )
@@ -68,16 +119,19 @@ def _bounds(best: pd.DataFrame, *, metric: str) -> list[str]:
     return [*floor, *(named if metric == REFERRED else [])]
 
 
-def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, results: Results) -> str:
-    searched = int((best["phase"] == "search").sum())
+def _chosen(best: pd.DataFrame, *, results: Results) -> str:
+    """Whose curves the best runs' are."""
     if best["phase"].isna().all():
-        of = "of every finished run; a line is one run (n = 1)."
-    else:
-        kind = "search trial" if searched == len(best) else "confirm run"
-        of = (
-            f"of each cell's best finished {kind} by the last value of {results.metric}; a line is one run "
-            "(n = 1), chosen for being the best."
-        )
+        return "of every finished run; a line is one run (n = 1)."
+    searched = (best["phase"] == "search").all()
+    return (
+        f"of each cell's best finished {'search trial' if searched else 'confirm run'} by the last value of "
+        f"{results.metric}; a line is one run (n = 1), chosen for being the best."
+    )
+
+
+def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, of: str) -> str:
+    searched = int((best["phase"] == "search").sum())
     sentences = [
         f"{metric} after every epoch over the tokens trained on, {of}",
         "Dashed: the exact floor of the validation strings." if picture.has_floor else "",
@@ -114,58 +168,3 @@ def _shading_note(picture: lines.Picture) -> str:
         "Grey: by how dark it is, how much of its own output a model read in an epoch (1 - forcing); white "
         f"is plain teacher forcing, and dashes in it are where that jumps.{rows}"
     )
-
-
-@dataclass(frozen=True)
-class _Arrangement:
-    """What makes a panel, and what tells its lines apart."""
-
-    panel: str | None
-    arms_apart: bool
-    inside: tuple[str, ...]
-
-
-def _arrangement(best: pd.DataFrame, *, compared: tuple[str, ...]) -> _Arrangement:
-    """A panel a value of the first path; an arm has its own if together they would crowd it."""
-    paths = task_first(compared)
-    if not paths or (len(paths) == 1 and best["arm"].isna().all()):
-        return _Arrangement(panel=None, arms_apart=False, inside=tuple(paths))
-    first, *others = paths
-    crowd = int(best.groupby(first, dropna=False).size().max()) if len(best) else 0
-    return _Arrangement(panel=first, arms_apart=crowd > lines.LINES_A_PANEL, inside=tuple(others))
-
-
-def _line(
-    row: pd.Series, *, metric: str, arrangement: _Arrangement, results: Results
-) -> lines.Line:
-    naming, curves = results.naming, results.curves
-    curve = curves[(curves["run"] == row["run"]) & (curves["metric"] == metric)]
-    curve = curve.dropna(subset="value")
-    arm = "" if is_missing(row["arm"]) else str(row["arm"])
-    inside = {path: row[path] for path in arrangement.inside}
-    settings = naming.settings(row, paths=inside)
-    panel = _panel_title(row, path=arrangement.panel, naming=naming)
-    if arrangement.arms_apart:
-        panel, arm = _joined(panel, arm), ""
-    named = bool(inside) or arrangement.panel is not None or bool(arm)
-    return lines.Line(
-        panel=panel,
-        name=_joined(arm, settings) if named else naming.brief[row["cell"]],
-        rank=next(iter(inside.values())) if len(inside) == 1 and not arm else None,
-        tokens=[float(value) for value in curve["tokens"]],
-        values=[float(value) for value in curve["value"]],
-        floor=floors.line(row, metric=metric),
-        references=references.of_run(row) if metric == REFERRED else {},
-        searched=row["phase"] == "search",
-        forced=shading.of_run(curves, run=str(row["run"])),
-    )
-
-
-def _panel_title(row: pd.Series, *, path: str | None, naming: Naming) -> str:
-    if path is None or is_missing(row[path]):
-        return ""
-    return f"{path} = {naming.value(row[path], path=path)}"
-
-
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part)

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.ranking import Ranked, Ranking
+from seqtune.report.ranking import Ranked
 from seqtune.report.results import Results
 from seqtune.report.section import Section, Table
 
@@ -55,7 +55,7 @@ def _interval(row: Ranked) -> str:
 
 def _ranks(results: Results) -> Table:
     found, names = results.ranking, results.naming.cells
-    data = ranking_frame(found)
+    data = found.frame()
     columns: dict[str, object] = {"rank": [_rank(row) for row in found.rows]}
     if len(found.families) > 1:
         columns["task"] = [row.family for row in found.rows]
@@ -78,23 +78,6 @@ def _ranks(results: Results) -> Table:
 
 def _rank(row: Ranked) -> str:
     return "" if row.rank is None else str(row.rank)
-
-
-def ranking_frame(found: Ranking) -> pd.DataFrame:
-    """What ranking.csv holds: a row a cell."""
-    return pd.DataFrame(
-        {
-            "rank": pd.array([row.rank for row in found.rows], dtype="Int64"),
-            "family": [row.family for row in found.rows],
-            "cell": [row.cell for row in found.rows],
-            "n": [row.estimate.n for row in found.rows],
-            "mean": [row.estimate.mean for row in found.rows],
-            "ci_low": [row.estimate.low for row in found.rows],
-            "ci_high": [row.estimate.high for row in found.rows],
-            "std": [row.estimate.std for row in found.rows],
-            "interquartile_mean": [row.middle for row in found.rows],
-        }
-    )
 
 
 def _pairs(results: Results) -> Table:

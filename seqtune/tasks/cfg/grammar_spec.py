@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from seqtune.spec import ByKind, ByShape, Spec, problem
+from seqtune.spec import ByKind, ByShape, OrInShort, Spec, problem
 from seqtune.tasks.cfg.dyck import dyck
 from seqtune.tasks.cfg.generated import generated
 from seqtune.tasks.cfg.grammar import Grammar
@@ -23,7 +23,7 @@ def _as_text(value: object) -> object:
     return str(value) if whole else value
 
 
-Symbol = Annotated[str, BeforeValidator(_as_text)]
+Symbol = Annotated[str, BeforeValidator(_as_text), OrInShort({"type": "integer"})]
 """Name of a terminal or nonterminal; a number stands for its digits."""
 Symbols = Annotated[tuple[Symbol, ...], Field(strict=False)]
 RightHandSide = Annotated[

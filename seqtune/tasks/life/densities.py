@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
-from seqtune.spec import ByKind, Spec
+from seqtune.spec import ByKind, OrInShort, Spec
 from seqtune.tasks.life.board import Boards
 
 Probabilities: TypeAlias = npt.NDArray[np.float64]
@@ -141,5 +141,9 @@ def _in_short(value: Any) -> Any:
 
 
 DensitySpec: TypeAlias = Annotated[
-    High | Broad | Fixed | Beta, ByKind(), BeforeValidator(_in_short)
+    High | Broad | Fixed | Beta,
+    ByKind(),
+    BeforeValidator(_in_short),
+    OrInShort({"type": "number", "minimum": 0, "maximum": 1}),
+    OrInShort({"type": "string", "pattern": r"^beta\("}),
 ]

@@ -1,0 +1,34 @@
+"""What quality costs: the cells that no cheaper one beats."""
+
+from seqtune.report import labels
+from seqtune.report.costs import COUNTED
+from seqtune.report.front_drawing import front_figure, moving_front
+from seqtune.report.fronts import PRICES, points
+from seqtune.report.results import Results
+from seqtune.report.section import Chart, Section
+
+
+def section(results: Results) -> Section | None:
+    """The front of every family; None where fewer than two cells have a value and a price."""
+    found = points(results)
+    price = next((name for name in PRICES if len(found) and found[name].notna().any()), None)
+    if price is None or int(found[price].notna().sum()) < 2:
+        return None
+    title = f"{results.metric} against the {PRICES[price]}"
+    drawn = found.dropna(subset=price)
+    chart = Chart(
+        name="pareto",
+        title=title,
+        caption=(
+            f"A point is a cell: the mean of {results.metric} over its finished confirm runs with its 95 % t "
+            f"interval ({labels.counts(drawn['n'])}), over the mean {PRICES[price]}; {labels.direction(results.metric)}. "
+            "Circles on the line are the front: no cell of the same task is both as cheap and as good, and better in "
+            "one of the two. In report.html the price can also be another. " + COUNTED
+        ),
+        figure=front_figure(
+            drawn, price=price, metric=results.metric, title=title, naming=results.naming
+        ),
+        data=found,
+        interactive=moving_front(found, metric=results.metric, naming=results.naming),
+    )
+    return Section(title="Cost and quality", charts=(chart,))

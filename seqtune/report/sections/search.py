@@ -1,0 +1,179 @@
+"""The search: which tuned values mattered, what was tried, and what it scored."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from seqtune.report import labels
+from seqtune.report.coordinates import Axis, axis
+from seqtune.report.moving_search import moving_parallel, moving_slices
+from seqtune.report.results import Results
+from seqtune.report.search_drawing import Cells, parallel, slices
+from seqtune.report.section import Chart, Section, Table
+from seqtune.report.trials import (
+    FEWEST,
+    TOP,
+    TOP_SHARE,
+    Importance,
+    Trial,
+    importance,
+    trials,
+    tried,
+)
+from seqtune.training.measurement import HIGHER_IS_BETTER
+
+MOST_PANELS = 4
+"""Cells whose parallel coordinates are drawn on paper: those with the best trials."""
+MOST_TRIALS = 2000
+"""More than a page can hold: of a larger search the cells with the best trials are drawn."""
+
+
+def section(results: Results) -> Section | None:
+    """Importance, slices, parallel coordinates; None where no trial of a search has finished."""
+    found = [trial for trial in trials(results) if trial.values]
+    if not found:
+        return None
+    names = results.naming.brief
+    cells: dict[str, list[Trial]] = {}
+    for trial in found:
+        cells.setdefault(names[trial.cell], []).append(trial)
+    paths = [path for path in results.tuned if any(path in trial.values for trial in found)]
+    axes = {path: axis(tried(results, path=path), title=path) for path in paths}
+    score = axis([trial.score for trial in found], title=results.metric)
+    drawn = best_cells(cells, metric=results.metric)
+    charts = [_slices(drawn, axes=axes, score=score, results=results)]
+    if len(axes) > 1:
+        charts.append(_parallel(drawn, axes=axes, score=score, results=results))
+    return Section(
+        title="The search",
+        paragraphs=(_what(drawn, found=found, results=results),),
+        charts=tuple(charts),
+        tables=tuple(_importance(cells, axes=axes, results=results)),
+    )
+
+
+def best_cells(cells: Cells, *, metric: str, most: int = MOST_TRIALS) -> dict[str, Sequence[Trial]]:
+    """The cells with the best trials that have at most so many together, and one at least, in their order."""
+    kept: list[str] = []
+    left = most
+    for name in _ordered(cells, metric=metric):
+        left -= len(cells[name])
+        if kept and left < 0:
+            break
+        kept.append(name)
+    return {name: trials for name, trials in cells.items() if name in kept}
+
+
+def _ordered(cells: Cells, *, metric: str) -> list[str]:
+    """Names of the cells, that with the best trial first."""
+    sign = -1 if metric in HIGHER_IS_BETTER else 1
+    return sorted(cells, key=lambda name: min(sign * trial.score for trial in cells[name]))
+
+
+def _what(drawn: Cells, *, found: list[Trial], results: Results) -> str:
+    asked = results.runs["phase"] == "search"
+    left_out = int(asked.sum()) - len(found)
+    rest = (
+        f" {labels.plural(left_out, 'search trial')} that stopped early, did not end well or have not ended, are left "
+        "out: their scores are of other epochs."
+        if left_out
+        else ""
+    )
+    count = sum(map(len, drawn.values()))
+    part = (
+        f" Drawn are the {count:,} of the {labels.plural(len(drawn), 'cell')} with the best of them."
+        if count < len(found)
+        else ""
+    )
+    return f"Shown are the {labels.plural(len(found), 'search trial')} that finished.{rest}{part}"
+
+
+def _slices(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Chart:
+    metric = results.metric
+    title = f"{metric} over each tuned value"
+    counts = labels.counts(len(each) for each in cells.values())
+    log = " The scale of the score is logarithmic." if score.log else ""
+    return Chart(
+        name="slices",
+        title=title,
+        caption=(
+            f"A point is a finished search trial: its last {metric} over a value that it was given; "
+            f"{labels.direction(metric)} ({counts} in each cell). The other tuned values vary too; an axis spans all that was tried.{log}"
+        ),
+        figure=slices(cells, axes=axes, score=score, metric=metric, title=title),
+        data=_data(cells),
+        interactive=moving_slices(cells, axes=axes, score=score, metric=metric),
+    )
+
+
+def _parallel(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Chart:
+    metric, higher = results.metric, results.metric in HIGHER_IS_BETTER
+    title = f"Tuned values and {metric} of every trial"
+    best = _ordered(cells, metric=metric)[:MOST_PANELS]
+    shown = {name: cells[name] for name in cells if name in best}
+    few = (
+        f" On paper are the {MOST_PANELS} cells with the best trials."
+        if len(cells) > MOST_PANELS
+        else ""
+    )
+    return Chart(
+        name="parallel",
+        title=title,
+        caption=(
+            f"A line is a finished search trial: it crosses every axis at the value that it was given, and the last "
+            f"at its {metric}. The darker, the better in its cell; below an axis, the trial was not given that value.{few}"
+        ),
+        figure=parallel(shown, axes=axes, score=score, title=title, higher=higher),
+        data=_data(cells),
+        interactive=moving_parallel(cells, axes=axes, score=score, metric=metric, higher=higher),
+    )
+
+
+def _data(cells: Cells) -> pd.DataFrame:
+    """A row a trial."""
+    rows = [
+        {"run": trial.run, "cell": trial.cell, "score": trial.score, **trial.values}
+        for each in cells.values()
+        for trial in each
+    ]
+    return pd.DataFrame(rows)
+
+
+def _importance(cells: Cells, *, axes: Mapping[str, Axis], results: Results) -> list[Table]:
+    """A row a cell; none where nothing is to be ordered, or no cell has enough trials."""
+    logs = {path for path, axis in axes.items() if axis.log}
+    found = [importance(each, logs=logs, metric=results.metric) for each in cells.values()]
+    known = [each for each in found if each.shares]
+    if len(results.tuned) < 2 or not known:
+        return []
+    shown = pd.DataFrame(
+        {
+            "cell": [results.naming.cells[each.cell] for each in known],
+            "n": [each.n for each in known],
+            **{path: [each.shares.get(path) for each in known] for path in results.tuned},
+        }
+    )
+    few = len(found) - len(known)
+    without = (
+        f" {labels.plural(few, 'cell')} with fewer than {FEWEST} finished trials, or with nothing that differs, "
+        f"{'is' if few == 1 else 'are'} left out."
+        if few
+        else ""
+    )
+    caption = (
+        f"Importance of the tuned values by PED-ANOVA (Optuna's, on n finished trials of the cell): how far the values "
+        f"of the best trials, {TOP} or {labels.percent(TOP_SHARE)} if that is more, are distributed otherwise than those "
+        "of all; shares of 1. A conditional value counts among the trials that have it. Trials that were stopped are no "
+        f"part of it, and with few trials it is rough.{without}"
+    )
+    return [Table(caption, shown, name="importance", data=_importance_data(known))]
+
+
+def _importance_data(known: list[Importance]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"cell": each.cell, "n": each.n, "top": each.top, "path": path, "importance": share}
+            for each in known
+            for path, share in each.shares.items()
+        ]
+    )

@@ -1,0 +1,164 @@
+"""The servers that show a sweep in a browser, started as a person starts them and asked over the network."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from seqtune.cli import app
+from seqtune.report import cell_curves, load
+from seqtune.source import parse_yaml
+from seqtune.sweep.directory import claim
+from seqtune.sweep.drive import read_plan
+from seqtune.sweep.storage import open_storage
+from tests.report.made import make_cell, make_run
+from tests.sweep.sweeps import SMALL
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def served(*words: str | Path) -> Iterator[str]:
+    """The URL that a command says it listens at; ended as Ctrl-C ends it."""
+    command = [sys.executable, "-m", "seqtune", *map(str, words), "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+
+
+def asked(url: str, *, body: Any = None, method: str | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=data, headers=headers, method=method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def until(ask: Callable[[], Any], *, holds: Callable[[Any], bool]) -> Any:
+    """What is answered once something holds; TensorBoard reads its files beside answering."""
+    end = time.monotonic() + 60
+    while not holds(answer := ask()):
+        assert time.monotonic() < end, answer
+        time.sleep(0.2)
+    return answer
+
+
+def test_tensorboard_shows_runs_cells_and_a_row_for_every_run(tmp_path: Path):
+    make_cell(tmp_path, compared={"model.layers": 1}, values=(0.1, 0.2))
+    make_run(tmp_path, "early", compared={"model.layers": 1}, tuned={}, state="failed")
+    cell_curves.write(load(tmp_path), root=tmp_path)
+    rows = {f"runs/-1-{phase}-{trial}" for phase in ("search", "confirm") for trial in (0, 1)}
+    rows |= {"runs/early"}
+    with served("tensorboard", tmp_path) as url:
+        assert url.startswith("http://127.0.0.1:")
+        wanted = rows | {"tensorboard/layers=1"}
+        until(lambda: set(asked(f"{url}data/runs")), holds=lambda runs: runs == wanted)
+        hparams = f"{url}data/plugin/hparams"
+        experiment = asked(f"{hparams}/experiment", body={"experimentName": ""})
+        names = {each["name"] for each in experiment["hparamInfos"]}
+        assert names == {"cell", "phase", "model.layers", "optimizer.lr", "seed"}
+        table = asked(
+            f"{hparams}/session_groups",
+            body={
+                "experimentName": "",
+                "allowedStatuses": ["STATUS_SUCCESS", "STATUS_FAILURE"],
+                "colParams": [{"hparam": "model.layers"}, {"hparam": "optimizer.lr"}],
+                "startIndex": 0,
+                "sliceSize": 99,
+            },
+        )
+    found = {group["sessions"][0]["name"]: group for group in table["sessionGroups"]}
+    assert set(found) == rows
+    assert found["runs/-1-search-1"]["hparams"]["optimizer.lr"] == 0.02
+    assert "optimizer.lr" not in found["runs/early"]["hparams"]
+    assert found["runs/early"]["sessions"][0]["status"] == "STATUS_FAILURE"
+
+
+@pytest.mark.parametrize("storage", ["journal", "sqlite"])
+def test_the_dashboard_lists_the_studies_of_a_sweep_and_changes_none(tmp_path: Path, storage: str):
+    make_studies(tmp_path, storage=storage)
+    with served("dashboard", tmp_path) as url:
+        assert url.startswith("http://127.0.0.1:")
+        studies = asked(f"{url}api/studies")["study_summaries"]
+        assert [study["study_name"] for study in studies] == ["small/layers=1", "small/layers=2"]
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            asked(f"{url}api/studies/{studies[0]['study_id']}", method="DELETE")
+        assert len(asked(f"{url}api/studies")["study_summaries"]) == 2
+
+
+def make_studies(root: Path, *, storage: str) -> None:
+    """A sweep of two cells whose searches have begun; where its studies are was given by --set."""
+    source = parse_yaml(SMALL, name="small.yaml").override({"search.storage": storage})
+    plan = read_plan(source)
+    root.mkdir(exist_ok=True)
+    claim(root, plan=plan, source=source)
+    kept = open_storage(storage, root=root)
+    for cell in plan.cells:
+        optuna.create_study(storage=kept, study_name=f"{plan.sweep.name}/{cell.name}")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["tensorboard", "missing"], "missing: no such directory"),
+        (["tensorboard", "."], ": holds no curves; give the directory of a sweep, of runs or of"),
+        (["dashboard", "."], ": is no sweep's directory; give one that `seqtune sweep` has made"),
+        (["dashboard", "begun"], "studies.journal: no such file: nothing was searched here yet"),
+        (
+            ["dashboard", "begun", "--set", "search.storage={env: NOT_THERE}"],
+            "the environment variable NOT_THERE is not set",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], line: str
+):
+    monkeypatch.chdir(tmp_path)
+    make_studies(tmp_path / "begun", storage="journal")
+    (tmp_path / "begun" / "studies.journal").unlink()
+    done = CliRunner().invoke(app, [*words, "--port", "0"], prog_name="seqtune")
+    assert done.exit_code == 2, done.output
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_dashboard_that_is_not_installed_is_told_with_what_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    make_studies(tmp_path, storage="journal")
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    done = CliRunner().invoke(app, ["dashboard", str(tmp_path)], prog_name="seqtune")
+    assert done.exit_code == 2
+    line = "optuna-dashboard is not installed; write: pip install 'seqtune[dashboard]'\n"
+    assert done.stderr == line
+
+
+@pytest.mark.parametrize("command", ["tensorboard", "dashboard"])
+def test_a_port_that_is_taken_is_told(tmp_path: Path, command: str):
+    make_studies(tmp_path, storage="journal")
+    make_run(tmp_path, "a", compared={"model.layers": 1})
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        # In a process of its own, where TensorBoard's own imports may warn.
+        words = [sys.executable, "-m", "seqtune", command, str(tmp_path), "--port", port]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "write --port 0 for any that is free" in done.stderr
+    assert port in done.stderr
