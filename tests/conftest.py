@@ -46,6 +46,7 @@ def ray_address() -> Iterator[str]:
     ray.shutdown()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (`-n 2 --dist loadgroup`) a file's tests stay together, and all of one cluster."""
     for item in items:
