@@ -33,20 +33,16 @@ ROOT = Path(__file__).parents[1]
 def served(*words: str | Path) -> Iterator[str]:
     """The URL that a command says it listens at; ended as Ctrl-C ends it."""
     command = [sys.executable, "-m", "seqtune", *map(str, words), "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=_listening
-    ) as process:
+    # What a shell starts in the background is deaf to Ctrl-C, and so would be what these tests start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout is not None
         try:
             yield process.stdout.readline().split()[-1]
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 0
-
-
-def _listening() -> None:
-    """What a shell starts in the background is deaf to Ctrl-C, and so would be what these tests start."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def asked(url: str, *, body: Any = None, method: str | None = None) -> Any:
