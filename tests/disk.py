@@ -1,5 +1,6 @@
 """A disk without room, as far as this process can tell."""
 
+import errno
 import resource
 import shutil
 import subprocess
@@ -37,5 +38,10 @@ def small_disk(path: Path, *, size: int) -> Iterator[Path]:
 def fill(disk: Path, *, leave: int) -> Path:
     """Takes all room but `leave` bytes, with a file that can be removed again."""
     filler = disk / "filler"
-    filler.write_bytes(bytes(shutil.disk_usage(disk).free - leave))
+    try:
+        filler.write_bytes(bytes(shutil.disk_usage(disk).free - leave))
+    except OSError as error:
+        # Somebody else wrote meanwhile; what there was has been taken.
+        if error.errno != errno.ENOSPC or leave:
+            raise
     return filler
