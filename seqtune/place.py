@@ -47,7 +47,7 @@ def place_of(text: str) -> Path:
     try:
         # Other processes write there too, so nothing that was listed before may be believed.
         opened = UPath(text.rstrip("/"), use_listings_cache=False)
-        reachable = opened.fs is not None
+        _ = opened.fs  # made when it is first asked for: whether its client is installed shows here
     except ImportError:
         extra = PACKAGES.get(scheme)
         how = (
@@ -56,7 +56,7 @@ def place_of(text: str) -> Path:
         raise FileError(f"{text}: what opens {scheme}:// is not installed: {how}") from None
     except ValueError as error:
         raise FileError(f"{text}: is no place: {error}; write a directory or s3://...") from None
-    if not reachable or (not urlsplit(text).netloc and scheme != "memory"):
+    if not urlsplit(text).netloc:
         raise FileError(f"{text}: names no bucket; write {scheme}://BUCKET/FOLDER")
     return cast("Path", opened)
 

@@ -143,5 +143,5 @@ def _is_dead(found: dict[str, Any]) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        pass  # it lives, and is somebody else's
     return False
