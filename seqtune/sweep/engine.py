@@ -17,6 +17,7 @@ from seqtune.sweep.cluster import ClusterError, HeadLostError, nodes  # isort: s
 
 from ray import cloudpickle, tune
 from ray.exceptions import RayError, RayTaskError
+from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from ray.util import get_node_ip_address
@@ -89,7 +90,7 @@ def _fit(watch: "_Watch") -> None:
                 storage_path=scratch,
                 verbose=0,
                 stop=_Stopper(watch.sitting),
-                callbacks=[watch],
+                callbacks=[watch, _Quiet()],
             ),
         ).fit()
 
@@ -197,6 +198,7 @@ class _Scheduler(FIFOScheduler):
         self._watch = watch
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._watch.controller = tune_controller
         self._watch.trials[trial.trial_id] = trial
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -227,11 +229,14 @@ class _Watch(tune.Callback):
 
     Attributes:
         trials: those under way, by number.
+        controller: Tune's, once it has a trial.
     """
 
     def __init__(self, sitting: Sitting) -> None:
         self.sitting = sitting
         self.trials: dict[str, Any] = {}
+        self.controller: Any = None
+        self._ended: dict[str, Any] = {}
         self._workers: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -242,9 +247,13 @@ class _Watch(tune.Callback):
         self._workers[trial.trial_id] = trial.temporary_state.ray_actor._actor_id.hex()
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        is_open = set(self.sitting.open)
-        for name in self.trials.keys() - is_open:
-            _forget(self.trials.pop(name))
+        for name in self.trials.keys() - set(self.sitting.open):
+            self._ended[name] = self.trials.pop(name)
+        self._ended = {
+            name: trial
+            for name, trial in self._ended.items()
+            if not _forgotten(trial, by=self.controller)
+        }
         for name, trial in self.trials.items():
             # Where a worker could not be used again, Tune marks the next run in it as failed and tells nobody.
             if trial.status == "ERROR":
@@ -271,7 +280,27 @@ class _Watch(tune.Callback):
         }
 
 
-def _forget(trial: Any) -> None:
-    """Drops the statistics that Tune keeps of every trial that it ever had; nobody reads them."""
-    trial.run_metadata.metric_analysis = {}
-    trial.run_metadata.metric_n_steps = {}
+class _Quiet(TrialProgressCallback):
+    """In the place of Tune's own, which prints nothing here and yet remembers every trial."""
+
+    def log_result(self, trial: Any, result: dict[str, Any], error: bool = False) -> None:
+        """Nothing: a sitting's events are what a person sees."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Nothing."""
+
+
+def _forgotten(trial: Any, *, by: Any) -> bool:
+    """Takes a trial out of the controller that is done with it; False while it is not.
+
+    Tune keeps every trial that it ever had, with its state as text, and looks through all of them at every
+    step; nobody reads them.
+    """
+    if not trial.is_finished() or trial in by._trial_to_actor:
+        return False
+    by._trials.remove(trial)
+    by._trials_to_cache.discard(trial)
+    by._trial_metadata.pop(trial.trial_id, None)
+    by._stopped_trials.discard(trial)
+    by._failed_trials.discard(trial)
+    return True

@@ -1,5 +1,6 @@
 """Whole sweeps on real Ray workers."""
 
+import gc
 import json
 import os
 import re
@@ -17,7 +18,10 @@ from rich.console import Console
 from seqtune.rundir import RunDirectory, run_directories
 from seqtune.source import FileError, parse_yaml
 from seqtune.sweep.drive import Outcome, drive, read_plan
-from tests.sweep.sweeps import SMALL, write
+from seqtune.sweep.search import Proposal
+from seqtune.sweep.sitting import Events
+from seqtune.sweep.studies import Studies
+from tests.sweep.sweeps import SMALL, plan_of, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,6 +84,27 @@ def test_the_smoke_sweep_ends_with_every_cell_confirmed(smoke: Path):
         "studies.journal",
         "decisions.jsonl",
     }
+
+
+def test_trials_that_ended_leave_nothing_in_the_driver(ray_address: str, tmp_path: Path):
+    """Tune keeps every trial that it ever had, 40 kB of each, were it not told to forget them."""
+    from ray.tune.experiment import Trial
+
+    from seqtune.sweep.engine import execute
+
+    trivial = SMALL.replace("epochs: 4, batches_per_epoch: 5", "epochs: 1, batches_per_epoch: 1")
+    plan = plan_of(trivial.replace("trials: 4", "trials: 8"))
+    kept: list[int] = []
+
+    def ended(proposal: Proposal, state: str) -> None:
+        kept.append(sum(type(each) is Trial for each in gc.get_objects()))
+
+    studies = Studies(plan, root=tmp_path)
+    execute(studies, events=Events(ended=ended, tick=lambda: None))
+    assert studies.done
+    assert len(kept) == 2 * (8 + 2)
+    # Two run, and two are between the end of their run and that of their trial.
+    assert max(kept) <= 5
 
 
 def test_all_runs_of_a_task_are_measured_on_the_same_strings(smoke: Path):
