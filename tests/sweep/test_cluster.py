@@ -161,7 +161,11 @@ def test_workers_say_which_commit_their_source_is_of(tmp_path: Path):
 
 @contextmanager
 def started(
-    address: str, *, environment: Mapping[str, str], client: str | None = None
+    address: str,
+    *,
+    environment: Mapping[str, str],
+    client: str | None = None,
+    dashboard: int | None = None,
 ) -> Iterator[None]:
     """A head node as `ray start` makes it.
 
@@ -169,10 +173,14 @@ def started(
         address: of the node.
         environment: of its processes, beside this one's.
         client: where it lets drivers in that are outside of the cluster: `ray://127.0.0.1:PORT`.
+        dashboard: port of loopback where it takes jobs.
     """
     host, _, port = address.partition(":")
     words = [f"--node-ip-address={host}", f"--port={port}", "--num-cpus=2", "--block"]
-    words += ["--include-dashboard=false", "--min-worker-port=0", "--max-worker-port=0"]
+    words += ["--min-worker-port=0", "--max-worker-port=0"]
+    words.append(f"--include-dashboard={'false' if dashboard is None else 'true'}")
+    if dashboard is not None:
+        words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
     if client is not None:
         words.append(f"--ray-client-server-port={client.rpartition(':')[2]}")
     ray = Path(sys.executable).with_name("ray")
@@ -185,7 +193,9 @@ def started(
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             there = [(host, int(port))]
-            there += [("127.0.0.1", int(client.rpartition(":")[2]))] if client is not None else []
+            ports = [int(client.rpartition(":")[2])] if client is not None else []
+            ports += [dashboard] if dashboard is not None else []
+            there += [("127.0.0.1", each) for each in ports]
             with suppress(OSError):
                 for each in there:
                     socket.create_connection(each, timeout=1).close()
