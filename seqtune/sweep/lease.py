@@ -71,19 +71,22 @@ class Lease:
             self._file.unlink(missing_ok=True)
 
     def _beat(self) -> None:
-        count = 0
+        """Counts on; what ends it the driver learns at its next `check`."""
+        count, heard = 0, time.monotonic()
         while not self._over.wait(BEAT_SECONDS):
             count += 1
             try:
                 self.check_now()
                 self._write(count)
+                heard = time.monotonic()
             except FileError as error:
                 self._wrong = error
                 return
-            except Exception as error:
-                # Whatever the store's client raises; the driver learns of it at its next `check`.
-                self._wrong = FileError(f"{self._root}: cannot be reached: {error}")
-                return
+            except Exception as error:  # whatever the store's client raises
+                # Tried again, but not for so long that another could think us dead.
+                if time.monotonic() - heard > SILENT_SECONDS / 2:
+                    self._wrong = FileError(f"{self._root}: cannot be reached: {error}")
+                    return
 
     def _wait_for_other(self) -> None:
         found = self._read()

@@ -18,10 +18,15 @@ from seqtune.sweep.lease import leased
 
 
 @pytest.fixture
-def root(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A place in a store that lives in this process; drivers beat faster than they do elsewhere."""
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers beat faster than they do elsewhere."""
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.1)
     monkeypatch.setattr(lease, "SILENT_SECONDS", 0.8)
+
+
+@pytest.fixture
+def root(fast: None) -> Path:
+    """A place in a store that lives in this process."""
     return cast("Path", UPath(f"memory://{uuid.uuid4()}/sweep", use_listings_cache=False))
 
 
@@ -75,3 +80,28 @@ def test_a_driver_that_was_taken_for_dead_learns_of_it_and_leaves_the_lease(root
         with pytest.raises(FileError, match=r"is driven by process .* on elsewhere now"):
             ours.check()
     assert json.loads((root / ".owner").read_text())["machine"] == "elsewhere"
+
+
+def test_a_store_that_is_gone_for_a_moment_costs_nothing_and_for_long_the_lease(
+    fast: None, tmp_path: Path
+):
+    owner, aside = tmp_path / ".owner", tmp_path / "aside"
+
+    def go() -> None:
+        """Puts a link to itself there, which can be neither read nor written."""
+        aside.symlink_to(".owner")
+        os.rename(aside, owner)
+
+    with leased(tmp_path) as ours:
+        before = owner.read_bytes()
+        go()
+        time.sleep(0.25)
+        aside.write_bytes(before)
+        os.rename(aside, owner)
+        time.sleep(0.25)
+        ours.check()
+        assert owner.read_bytes() != before
+        go()
+        time.sleep(1.2)
+        with pytest.raises(FileError, match=r"cannot be reached: .*symbolic links"):
+            ours.check()
