@@ -2,6 +2,9 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -212,8 +215,20 @@ def test_a_directory_that_cannot_be_made_is_told_in_one_line(tmp_path: Path):
     assert "Traceback" not in done.output
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "somewhere", "ray://127.0.0.1:1"])
-def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: str):
+@pytest.fixture
+def web_server() -> Iterator[str]:
+    """The address of one on loopback."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "somewhere", "ray://127.0.0.1:1", "{web}"])
+def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: str, web_server: str):
+    address = address.format(web=web_server)
     file = write(tmp_path / "sweep.yaml", SMALL)
     # In a process of its own, since this one may be connected to the tests' cluster.
     done = subprocess.run(

@@ -206,7 +206,7 @@ def check_reachable(address: str) -> None:
     """Ray itself tries for minutes, and says nothing that helps.
 
     Raises:
-        ClusterError: if the address is none, or nobody listens there.
+        ClusterError: if the address is none, nobody listens there, or what listens is no Ray.
     """
     if address == "local":
         return
@@ -216,9 +216,26 @@ def check_reachable(address: str) -> None:
             f"no Ray cluster at {address}: write auto, HOST:PORT, or ray://HOST:PORT from outside of it"
         )
     try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
+            speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_http2(connection)
     except OSError as error:
         raise ClusterError(f"no Ray cluster at {address}: {error}") from None
+    if not speaks:
+        raise ClusterError(f"no Ray cluster at {address}: something else listens there")
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether the other side answers a greeting of HTTP/2 (RFC 9113, 3.4) with one, as every gRPC server does.
+
+    Raises:
+        OSError: if it does not answer in time.
+    """
+    settings = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # an empty SETTINGS frame
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+    header = b""
+    while len(header) < 4 and (more := connection.recv(4 - len(header))):
+        header += more
+    return header[3:4] == settings[3:4]
 
 
 def _is_on_loopback(address: str) -> bool:
