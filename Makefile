@@ -5,7 +5,7 @@ BIN := .venv/bin
 TOGETHER := -n 2 --dist loadgroup
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: sweep test test-slow test-cluster check bench clean
+.PHONY: sweep test test-slow check bench clean
 
 sweep: .venv/installed
 	$(BIN)/seqtune sweep sweeps/lstm_vs_tree.yaml
@@ -14,10 +14,7 @@ test: .venv/installed-dev
 	$(BIN)/pytest $(TOGETHER)
 
 test-slow: .venv/installed-dev
-	$(BIN)/pytest $(TOGETHER) -m 'slow and not cluster'
-
-test-cluster: .venv/installed-dev
-	$(BIN)/pytest -m cluster
+	$(BIN)/pytest $(TOGETHER) -m slow
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

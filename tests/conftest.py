@@ -48,8 +48,12 @@ def ray_address() -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`-n 2 --dist loadgroup`) a file's tests stay together, and all of one cluster."""
+    """With several processes (`-n 2 --dist loadgroup`) a file's tests stay together, and all of one cluster.
+
+    Those that start clusters and servers of their own go where there is room.
+    """
     for item in items:
         shares = "ray_address" in getattr(item, "fixturenames", ())
         group = "ray" if shares else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if shares or item.get_closest_marker("cluster") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
