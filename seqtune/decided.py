@@ -26,6 +26,7 @@ class ReplayedRun:
         value: the sweep's metric after its last epoch; None if it was not measured, or not finite.
         rung: epoch of the last rung that it came to, where runs are promoted.
         stop: why it was told to stop, if it was.
+        audited: the epoch after which it was stopped, if it goes on all the same, as an audit.
         resumed: how many sittings took it up again.
         retried: its earlier ends.
     """
@@ -41,6 +42,7 @@ class ReplayedRun:
     value: float | None = None
     rung: int | None = None
     stop: str | None = None
+    audited: int | None = None
     resumed: int = 0
     retried: tuple[End, ...] = ()
 

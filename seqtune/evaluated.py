@@ -3,6 +3,7 @@
 Each is kept in the run's evaluation.json, one for every set of changes that it was asked with.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,10 @@ import torch
 from filelock import FileLock, Timeout
 
 from seqtune import provenance, seeding
-from seqtune.rundir import LOCK_SECONDS, RunDirectory, check_writable, read_json, replace_text
+from seqtune.run import RunSpec
+from seqtune.rundir import LOCK_SECONDS, RunDirectory, check_writable, replace_text
 from seqtune.source import FileError
+from seqtune.spec import SpecError, assigned
 from seqtune.tasks.exam import Sample
 from seqtune.tasks.score import Score, finite
 from seqtune.tasks.share import bound
@@ -107,6 +110,36 @@ def evaluate(trained: Trained) -> Found:
     )
 
 
+def crossed(changes: Mapping[str, Any], *, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every combination of changes of a run: of a path that takes one value, each of a list.
+
+    Args:
+        changes: new values by dotted path.
+        spec: the run's, as run.json has it. A list that can stand in it is one value.
+
+    Raises:
+        FileError: if a list holds nothing.
+    """
+    choices = [
+        value if _is_choice(path, value=value, spec=spec) else [value]
+        for path, value in changes.items()
+    ]
+    empty = [path for path, values in zip(changes, choices, strict=True) if not values]
+    if empty:
+        raise FileError(f"--set {empty[0]}: must list one value at least, such as [3, 4]")
+    return [dict(zip(changes, values, strict=True)) for values in itertools.product(*choices)]
+
+
+def _is_choice(path: str, *, value: object, spec: Mapping[str, Any]) -> bool:
+    if not isinstance(value, list):
+        return False
+    try:
+        RunSpec.parse(assigned(spec, {path: value}))
+    except SpecError:
+        return True
+    return False
+
+
 def check(trained: Trained) -> None:
     """Makes sure that an evaluation has what it needs and can be kept, before it takes its time.
 
@@ -121,32 +154,20 @@ def check(trained: Trained) -> None:
             "leave it out"
         )
     with _locked(trained.directory):
-        _entries(trained.directory)
+        trained.directory.evaluations()
         check_writable(trained.directory.evaluation)
 
 
 def keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
     """Puts an entry into evaluation.json, in the place of one with the same changes if there is one."""
     with _locked(directory):
-        entries = _entries(directory)
+        entries = directory.evaluations()
         old = [each["set"] for each in entries]
         place = old.index(entry["set"]) if entry["set"] in old else len(old)
         entries[place : place + 1] = [entry]
         replace_text(
             directory.evaluation, json.dumps({"evaluations": entries}, allow_nan=False) + "\n"
         )
-
-
-def _entries(directory: RunDirectory) -> list[dict[str, Any]]:
-    path = directory.evaluation
-    if not path.exists():
-        return []
-    entries = read_json(path).get("evaluations")
-    if not isinstance(entries, list) or not all(
-        isinstance(each, dict) and "set" in each for each in entries
-    ):
-        raise FileError(f"{path}: must hold a list of evaluations; move it away to begin another")
-    return entries
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.text import Text
 from seqtune.evaluated import Field, Found, bounded
 from seqtune.tasks.score import Score
 from seqtune.tasks.share import shown_bound
+from seqtune.trained import Trained
 from seqtune.training import breakdown
 from seqtune.training.measurement import COMPARED, METRICS
 
@@ -34,7 +35,7 @@ PLACES = 6
 def show(found: Found, *, console: Console) -> None:
     """Prints the scores with what they mean, then the tables."""
     trained = found.trained
-    changes = ", ".join(f"{path}={value}" for path, value in trained.changes.items())
+    changes = _changes(trained)
     title = f"{trained.directory.name}, after epoch {trained.epoch}{changes and f', {changes}'}"
     console.print(Text(title, style="bold"))
     console.print(_scores(found))
@@ -50,6 +51,18 @@ def show(found: Found, *, console: Console) -> None:
     fields = [field for row in rows for field in row.items()]
     if any(isinstance(value, Score) and bounded(name, value) for name, value in fields):
         console.print(Text(f"\n{BOUNDED}", style="dim"))
+
+
+def line(found: Found) -> str:
+    """An evaluation in a line: what was changed, and the scores that tell most."""
+    first = "valid/excess" if "valid/excess" in found.scores else "valid/loss"
+    names = (first, "valid/accuracy")
+    scores = ", ".join(f"{name} {written(found.scores[name], name=name)}" for name in names)
+    return f"{_changes(found.trained) or 'its own task'}: {scores}"
+
+
+def _changes(trained: Trained) -> str:
+    return ", ".join(f"{path}={value}" for path, value in trained.changes.items())
 
 
 def _scores(found: Found) -> Table:

@@ -12,6 +12,7 @@ that would change nothing of what is known is not written, so a sweep that is st
 | rests       | RUN epoch value reason ...          | it is laid aside at a rung                                |
 | promoted    | RUN epoch reason ...                | it passes a rung, at once or after a rest                 |
 | stopped     | RUN epoch value by reason ...       | the pruner tells it to stop                               |
+| audited     | RUN epoch value by reason ...       | stopped by the pruner, it goes on: see `sweep.audit`      |
 | ended       | RUN state reason value              | so its directory says; the value is the metric's last     |
 | retried     | RUN state reason                    | having ended so, it is done again                         |
 | dropped     | RUN reason                          | proposed, it never began, and will not                    |
@@ -117,7 +118,9 @@ class Replay:
             raise ReplayError(f"{event['event']}: the run {event['run']} was never proposed")
         news = _put(self.runs, run.name, _run_after(run, event))
         if event["event"] == "retried":
-            self._put_cell(run.cell, {"event": "retried", "phase": run.phase})
+            # What a cell confirms does not hang on its audits.
+            phase = run.phase if run.audited is None else "audit"
+            self._put_cell(run.cell, {"event": "retried", "phase": phase})
         return news
 
     def _put_cell(self, name: str, event: Mapping[str, Any]) -> bool:
@@ -186,7 +189,8 @@ def _proposed(event: Mapping[str, Any]) -> ReplayedRun:
 
 
 def _run_after(run: ReplayedRun, event: Mapping[str, Any]) -> ReplayedRun:
-    again = {"state": "running", "reason": None, "value": None, "stop": None}
+    stop = None if run.audited is None else run.stop
+    again = {"state": "running", "reason": None, "value": None, "stop": stop}
     changes: dict[str, Any]
     match event["event"]:
         case "resumed":
@@ -197,6 +201,9 @@ def _run_after(run: ReplayedRun, event: Mapping[str, Any]) -> ReplayedRun:
             changes = {"state": "running", "rung": event["epoch"]}
         case "stopped":
             changes = {"stop": event["reason"]}
+        case "audited":
+            state = "running" if run.state == "resting" else run.state
+            changes = {"state": state, "audited": event["epoch"], "stop": event["reason"]}
         case "ended":
             changes = {name: event[name] for name in ("state", "reason", "value")}
         case "retried":

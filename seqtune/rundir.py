@@ -155,6 +155,19 @@ class RunDirectory:
         """Replaces generated.json by what was found after an epoch."""
         replace_text(self.generated, json.dumps({"epoch": epoch, **found}) + "\n")
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The entries of evaluation.json, each with what was `set` for it; a FileError if it holds others."""
+        if not self.evaluation.exists():
+            return []
+        entries = read_json(self.evaluation).get("evaluations")
+        if not isinstance(entries, list) or not all(
+            isinstance(each, dict) and "set" in each for each in entries
+        ):
+            raise FileError(
+                f"{self.evaluation}: must hold a list of evaluations; move it away to begin another"
+            )
+        return entries
+
     def write_card(self, text: str) -> None:
         """Writes model_card.md."""
         replace_text(self.path / "model_card.md", text)

@@ -11,7 +11,17 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 Stream: TypeAlias = Literal[
-    "data", "order", "valid", "init", "dropout", "forcing", "generate", "search", "grammar", "probe"
+    "data",
+    "order",
+    "valid",
+    "init",
+    "dropout",
+    "forcing",
+    "generate",
+    "search",
+    "audit",
+    "grammar",
+    "probe",
 ]
 
 

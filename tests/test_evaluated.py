@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
+from seqtune.evaluated import crossed
 from seqtune.printed_scores import written
 from seqtune.record import record
 from seqtune.rundir import RunDirectory
@@ -338,3 +339,106 @@ def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text:
 )
 def test_only_shares_are_bounded(name: str, value: float, text: str):
     assert written(Score(value, 20, 0.0), name=name) == text
+
+
+def test_each_value_of_a_list_is_asked_in_turn(run: Path):
+    done = call(run, "--set", "task.height=[1,3]", "--set", "evaluation.strings=20", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [each["set"]["task.height"] for each in found] == [1, 3]
+    assert kept(run) == found
+    shown = call(run, "--set", "task.height=[1,3]", "--set", "evaluation.strings=20")
+    assert [line for line in shown.stdout.splitlines() if line.startswith("cfg, after")] == [
+        f"cfg, after epoch {found[0]['epoch']}, task.height={height}, evaluation.strings=20"
+        for height in (1, 3)
+    ]
+
+
+def test_a_list_that_can_stand_in_the_spec_is_one_value():
+    spec = tiny(task={"kind": "life"}).to_data()
+    changes = {"task.patterns": ["glider", "block"], "evaluation.strings": [20, 30]}
+    assert crossed(changes, spec=spec) == [
+        {"task.patterns": ["glider", "block"], "evaluation.strings": strings}
+        for strings in (20, 30)
+    ]
+
+
+@pytest.fixture
+def sweep(runs: Path, tmp_path: Path) -> Path:
+    """Two cells of one run each, a confirm run and a search trial, and a trial that nobody chose."""
+    root = tmp_path / "results"
+    for name, cell, phase, trial in (
+        ("one-search", "one", "search", 0),
+        ("one-confirm", "one", "confirm", 0),
+        ("two-search", "two", "search", 0),
+    ):
+        run = Path(shutil.copytree(runs / "cfg", root / "runs" / name))
+        place = {"arm": None, "cell": cell, "phase": phase, "trial": trial}
+        about = {"name": "s", "question": "", "metric": "valid/excess", "compared": {}, "tuned": {}}
+        RunDirectory(run).update({"run": name, "sweep": {**about, **place}})
+    return root
+
+
+def test_of_a_sweep_every_run_that_stands_for_a_cell_is_scored_in_a_line(sweep: Path):
+    done = call(sweep, "--set", "task.height=[2,3]", "--set", "evaluation.strings=20")
+    assert done.exit_code == 0, done.output
+    assert [line.partition(": valid/excess ")[0] for line in done.stdout.splitlines()] == [
+        f"{run}, task.height={height}, evaluation.strings=20"
+        for run in ("one-confirm", "two-search")
+        for height in (2, 3)
+    ]
+    assert done.stderr == f"to see them together: seqtune report {sweep}\n"
+    assert not (sweep / "runs" / "one-search" / "evaluation.json").exists()
+    assert len(kept(sweep / "runs" / "two-search")) == 2
+
+
+def test_a_sweep_is_a_list_for_machines(sweep: Path):
+    done = call(sweep, "--set", "evaluation.strings=20", "--json")
+    found = json.loads(done.stdout)
+    assert [(each["run"], each["cell"]) for each in found] == [
+        ("one-confirm", "one"),
+        ("two-search", "two"),
+    ]
+    [entry] = kept(sweep / "runs" / "one-confirm")
+    assert found[0] == {"run": "one-confirm", "cell": "one", **entry}
+
+
+def test_a_run_of_a_sweep_that_cannot_be_evaluated_does_not_keep_the_others(sweep: Path):
+    (sweep / "runs" / "one-confirm" / "model.safetensors").unlink()
+    done = call(sweep, "--set", "evaluation.strings=20")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("two-search, evaluation.strings=20: valid/excess ")
+    assert "one-confirm: has no model.safetensors" in done.stderr
+
+
+def test_what_is_wrong_for_every_run_of_a_sweep_is_told_once(sweep: Path):
+    done = call(sweep, "--set", "task.hight=[3,4]")
+    assert done.exit_code == 2
+    assert done.stderr == "--set: task.hight: no such field; did you mean task.height?\n"
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["empty", "missing"])
+def test_a_directory_of_neither_is_told_in_one_line(tmp_path: Path, made: bool):
+    place = tmp_path / "results"
+    if made:
+        place.mkdir()
+    done = call(place)
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"{place}: is no run directory: it has no run.json; nor is it a sweep's: it holds no runs\n"
+    )
+
+
+def test_a_sweep_in_which_nothing_has_finished_is_told_in_one_line(sweep: Path):
+    for run in (sweep / "runs").iterdir():
+        RunDirectory(run).update({"state": "stopped", "reason": "pruned"})
+    done = call(sweep)
+    assert done.exit_code == 2
+    assert done.stderr == f"{sweep}: holds no finished run, so there is nothing to evaluate\n"
+
+
+def test_a_list_of_nothing_is_told(run: Path):
+    done = call(run, "--set", "task.height=[]")
+    assert done.exit_code == 2
+    assert done.stderr == "--set task.height: must list one value at least, such as [3, 4]\n"

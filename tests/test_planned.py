@@ -371,6 +371,21 @@ def test_a_grace_that_ends_before_the_run_has_begun_in_earnest_is_told(
     assert [line.partition("epoch 1, ")[2] for line in found] == expected
 
 
+def test_what_audits_add_is_told_or_that_there_are_none():
+    enough = ("seeds: 2", "seeds: 9"), (LAYERS, "  model.dropout: [0.0, 0.1]")
+    [line] = notes(*enough, ("{trials: 4,", "{trials: 10, audit: 0.5,"))
+    plan = plan_of(edited(*enough, ("{trials: 4,", "{trials: 10, audit: 0.5,")))
+    rows = forecast_sweep(plan, probe=None, gpus=0)
+    audits = sum(row.audits for row in rows)
+    assert 0 < audits < 20
+    assert [row.to_data()["audits"] for row in rows] == [row.audits for row in rows]
+    # A trial is stopped after epoch 1 of 4 at the earliest.
+    told = f"search.audit: {audits} of 20 trials run on to their last epoch if they are stopped: up to {3 * audits} epochs"
+    assert line.startswith(told)
+    [line] = notes(*enough, ("{trials: 4,", "{trials: 4, audit: 0.0001,"))
+    assert line.startswith("search.audit: none of the 8 trials is drawn")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -3,7 +3,7 @@
 Exit status: 0 done, 1 some runs failed, 2 the file or the call is wrong, 130 interrupted.
 """
 
-from seqtune.cli import comparing, planning, running, schema, trained, watching
+from seqtune.cli import comparing, evaluating, planning, running, schema, trained, watching
 from seqtune.cli.app import app
 
-__all__ = ["app", "comparing", "planning", "running", "schema", "trained", "watching"]
+__all__ = ["app", "comparing", "evaluating", "planning", "running", "schema", "trained", "watching"]

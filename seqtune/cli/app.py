@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,13 +74,22 @@ def opened(text: str, *, without: Collection[str] = ()) -> Iterator[WorkingCopy]
         text: what was given.
         without: names of files that need not be fetched.
     """
-    with clear_errors():
-        place = place_of(text)
-        with reached(place), working_copy(place, without=without) as copy:
-            try:
-                yield copy
-            except FileError as error:
-                raise FileError(copy.named(str(error))) from None
+    with clear_errors(), fetched(place_of(text), without=without) as copy:
+        yield copy
+
+
+@contextmanager
+def fetched(place: Path, *, without: Collection[str] = ()) -> Iterator[WorkingCopy]:
+    """A place's files, to be worked on here; what is wrong with them is told of the place itself.
+
+    Raises:
+        FileError: what is raised of its copy, with the place's own name.
+    """
+    with reached(place), working_copy(place, without=without) as copy:
+        try:
+            yield copy
+        except FileError as error:
+            raise FileError(copy.named(str(error))) from None
 
 
 def changes_of(settings: list[str] | None) -> dict[str, object]:

@@ -19,7 +19,7 @@ def compare(
 ) -> None:
     """Set two sweeps side by side: the cells that both have, and what else differs.
 
-    A difference is A minus B, over confirm runs with the same seed, with its 95 % t interval; p is of a sign-flip test,
+    A difference is A minus B, over confirm runs with the same seed, with its 95 % interval; p is of a sign-flip test,
     after Holm over all shared cells.
     """
     from seqtune.report.side_by_side import side_by_side

@@ -1,4 +1,4 @@
-"""Commands that ask a trained run: evaluate, generate, probe."""
+"""Commands that ask a trained run: generate, probe."""
 
 import json
 import sys
@@ -21,44 +21,6 @@ ChangeOption = Annotated[
         help="Ask about something else; may be repeated, for other paths.",
     ),
 ]
-
-
-@command
-def evaluate(
-    run: RunArgument,
-    set_: ChangeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
-) -> None:
-    """Score a trained run: on its own task, or on longer or higher strings than it was trained on.
-
-    Every score comes with its standard error and the number of strings that it was taken of, then tables of
-    where the model errs. A share of exactly 0 or 1 comes with a bound in place of the error: what it is at
-    most, or at least, at 95 % confidence.
-
-    --set takes paths of the task and of the evaluation, such as task.height=5 or evaluation.strings=4096.
-
-    All of it, with samples, is kept in the run's evaluation.json, one entry for each set of changes: the same
-    call again takes the place of its own entry, and of no other.
-    """
-    from seqtune import evaluated, printed_scores
-    from seqtune.trained import load
-
-    with opened(run, without=UNREAD) as copy:
-        trained = load(copy.local, changes=changes_of(set_))
-        evaluated.check(trained)
-        _warn(copy.named(trained.warning))
-        count = trained.spec.evaluation.strings
-        typer.echo(f"{run}: weights of epoch {trained.epoch}, on {count:,} strings ...", err=True)
-        found = evaluated.evaluate(trained)
-        entry = found.to_data()
-        if as_json:
-            typer.echo(json.dumps(entry, indent=2, ensure_ascii=False, allow_nan=False))
-        else:
-            width = None if sys.stdout.isatty() else printed_scores.WIDTH
-            printed_scores.show(found, console=Console(highlight=False, width=width))
-        # Last, so that what was found is not lost where it cannot be kept.
-        evaluated.keep(trained.directory, entry)
-        copy.put_back()
 
 
 @command
@@ -115,8 +77,8 @@ def generate(
         changeable, unused = generated.CHANGEABLE, generated.UNUSED
         trained = load(copy.local, changes=changes_of(set_), changeable=changeable, unused=unused)
         generation = generated.Generation(trained, request=request)
-    _warn(copy.named(trained.warning))
-    _warn(generation.note)
+    warn(copy.named(trained.warning))
+    warn(generation.note)
     if as_json:
         typer.echo(json.dumps(generated.to_data(generation), ensure_ascii=False))
     else:
@@ -153,7 +115,7 @@ def probe(
         changeable, unused = probed.CHANGEABLE, probed.UNUSED
         trained = load(copy.local, changes=changes_of(set_), changeable=changeable, unused=unused)
         check_writable(trained.directory.path / "probes.csv")
-        _warn(copy.named(trained.warning))
+        warn(copy.named(trained.warning))
         found = probed.probe(trained, strings=strings)
         if as_json:
             typer.echo(json.dumps(found.to_data(), indent=2, ensure_ascii=False, allow_nan=False))
@@ -175,7 +137,8 @@ def probe(
         typer.echo(f"written: {copy.named(written)}", err=as_json)
 
 
-def _warn(sentence: str) -> None:
+def warn(sentence: str) -> None:
+    """Tells a person what is to be known of a run; nothing where that is nothing."""
     if sentence:
         typer.echo(sentence, err=True)
 

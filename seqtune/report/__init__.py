@@ -7,6 +7,8 @@ from seqtune.report.page import page
 from seqtune.report.results import Results, load
 from seqtune.report.sections import (
     alarm,
+    audit,
+    beyond,
     cells,
     comparison,
     curves,
@@ -29,10 +31,12 @@ SECTIONS = (
     comparison.section,
     free.section,
     curves.section,
+    beyond.section,
     samples.section,
     fairness.section,
     pareto.section,
     search.section,
+    audit.section,
     cells.section,
     states.section,
     failures.section,
@@ -56,8 +60,9 @@ def build(root: Path) -> Path:
     found = [section(results) for section in SECTIONS]
     sections = [section for section in found if section is not None]
     with folder.replaced(root / "report") as new:
+        render.write_csv(results.runs, path=new / "trials.csv")
+        render.write_long_csv(results.curves, path=new / "curves.csv")
         for name, frame in (("trials", results.runs), ("curves", results.curves)):
-            render.write_csv(frame, path=new / f"{name}.csv")
             render.write_parquet(frame, path=new / f"{name}.parquet")
         render.write_csv(results.cells, path=new / "cells.csv")
         render.write_csv(results.ranking.frame(), path=new / "ranking.csv")

@@ -1,7 +1,7 @@
 """A cell's learning curve: the mean over its runs, and how far they lie apart."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -50,9 +50,12 @@ class Band:
 
 def bands(results: Results, *, metric: str) -> list[Band]:
     """One for every cell of `Results.best` whose runs have the metric, in the order of the sweep."""
-    points = {str(run): each for run, each in costed(results, metric=metric).groupby("run")}
-    truths = _truths(results)
     runs = results.runs
+    # Of thousands of trials only a few stand for their cells.
+    names = {*runs["run"][runs["ranked"]], *results.best["run"]}
+    known = costed(results, metric=metric, names=names)
+    points = {str(run): each for run, each in known.groupby("run")}
+    truths = _truths(results, names=names)
     ranked = runs[runs["ranked"] & runs["run"].isin(list(points))].groupby("cell")["run"]
     stand = {str(cell): [str(name) for name in names] for cell, names in ranked}
     found: list[Band] = []
@@ -90,8 +93,9 @@ def _band(
     )
 
 
-def _truths(results: Results) -> dict[tuple[str, int], float]:
+def _truths(results: Results, *, names: Collection[str]) -> dict[tuple[str, int], float]:
     """By run and epoch."""
-    mine = results.curves[results.curves["metric"] == "forcing"]
+    curves = results.curves
+    mine = curves[(curves["metric"] == "forcing") & curves["run"].isin(list(names))]
     rows = zip(mine["run"], mine["epoch"], mine["value"], strict=True)
     return {(str(run), int(epoch)): float(value) for run, epoch, value in rows}

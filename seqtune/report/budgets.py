@@ -31,11 +31,9 @@ class Budget:
 
 def budgets(results: Results) -> list[Budget]:
     """One for every cost that is known of some family; families are those of the ranking."""
-    points = {
-        str(run): each
-        for run, each in costed(results, metric=results.metric).groupby("run", sort=False)
-    }
     runs = results.runs
+    known = costed(results, metric=results.metric, names=set(runs["run"][runs["ranked"]]))
+    points = {str(run): each for run, each in known.groupby("run", sort=False)}
     family = {row.cell: row.family for row in results.ranking.rows}
     standing = runs[runs["ranked"] & runs["run"].isin(list(points))]
     standing = standing.assign(family=standing["cell"].map(family))

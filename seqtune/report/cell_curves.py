@@ -16,7 +16,7 @@ import pandas as pd
 from seqtune import events
 from seqtune.report import floors, folder
 from seqtune.report.results import Results
-from seqtune.report.statistics import t_interval
+from seqtune.report.statistics import mean_of
 from seqtune.training.measurement import COMPARED
 
 FOLDER = "tensorboard"
@@ -31,13 +31,14 @@ def write(results: Results, *, root: Path) -> None:
     """Replaces `root/tensorboard/CELL`, an event file for each cell with finished confirm runs.
 
     Scores alone (`valid/loss`, not `lr`), after every epoch that some run has. Low and high are the ends of
-    the 95 % interval (Student's t) where there are two runs at least.
+    the 95 % interval where there are two runs at least (Student's t, or the bootstrap's of many runs).
     """
     confirm = results.runs[results.runs["ranked"] & (results.runs["phase"] == "confirm")]
     if not len(confirm) and not (root / FOLDER).exists():
         return
-    measured = results.curves[results.curves["metric"].str.contains("/", regex=False)]
-    measured = measured[measured["run"].isin(confirm["run"])].dropna(subset="value")
+    curves = results.curves
+    measured = curves[curves["run"].isin(confirm["run"].tolist())].dropna(subset="value")
+    measured = measured[measured["metric"].str.contains("/", regex=False)]
     measured = measured.merge(confirm[["run", "cell"]], on="run")
     began = _seconds(results.provenance.created[0])
     with folder.replaced(root / FOLDER) as new:
@@ -64,7 +65,7 @@ def _events(curves: pd.DataFrame, *, runs: pd.DataFrame, began: float) -> Iterat
         points.setdefault((metric, epoch), []).append((value, seconds))
     for (metric, epoch), measured in points.items():
         values, times = zip(*measured, strict=True)
-        found = t_interval(values)
+        found = mean_of(values)
         time = began + math.fsum(times) / len(times)
         shown = (found.mean, found.low, found.high, bounds[metric])
         for part, value in zip(("", *PARTS), shown, strict=True):

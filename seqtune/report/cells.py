@@ -8,7 +8,7 @@ import pandas as pd
 
 from seqtune.report.frames import frame
 from seqtune.report.recorded import Place, RecordedRun, compared_paths, tuned_paths
-from seqtune.report.statistics import Estimate, t_interval
+from seqtune.report.statistics import mean_of, middle_of
 from seqtune.report.values import plain
 from seqtune.rundir import STATES
 from seqtune.training.measurement import FREE, HIGHER_IS_BETTER, METRICS
@@ -17,6 +17,8 @@ ESTIMATED = tuple(
     name for name in METRICS if name in FREE or name in ("valid/loss", "generate/valid")
 )
 """Besides the sweep's own metric: what tells a model that reads the truth from one that reads itself."""
+SHARES = {state: f"share_{state}" for state in STATES}
+"""State -> the column of its share of a cell's runs."""
 
 
 def cells_frame(
@@ -28,6 +30,8 @@ def cells_frame(
     made outside any sweep was selected from nothing: it stands for its cell as a confirm run does.
     The same runs' means of other scores have the columns `free/loss.n`, `free/loss.mean`,
     `free/loss.ci_low` and `free/loss.ci_high`, and so on for every metric of `ESTIMATED` that any run has.
+    `interval` names the method of every interval of the row that has as many runs: t or bootstrap.
+    `share_finished` and so on are shares of all runs of the cell, search trials and confirm runs.
 
     Args:
         runs: the frame of `runs_frame`.
@@ -36,15 +40,17 @@ def cells_frame(
     """
     places = {run.name: run.place for run in recorded}
     compared, tuned = compared_paths(recorded), tuned_paths(recorded)
-    rows = [
-        _row(group, places=places, metric=metric) for _, group in runs.groupby("cell", sort=False)
-    ]
     measured = [name for name in ESTIMATED if f"{name}.last" in runs]
+    rows = [
+        _row(group, places=places, metric=metric, measured=measured)
+        for _, group in runs.groupby("cell", sort=False)
+    ]
     columns = (
         *("arm", "cell", *compared, "n", "mean", "ci_low", "ci_high", "std", "best_trial_value"),
         *(f"best.{path}" for path in tuned),
         *(*STATES, "search_trials", "parameters", "flops", "seconds", "floor.loss"),
         *(column for name in measured for column in estimate_columns(name)),
+        *("interval", "interquartile_mean", "iqm_low", "iqm_high", *SHARES.values()),
     )
     return frame(rows, columns=columns)
 
@@ -77,12 +83,17 @@ def estimate_columns(metric: str) -> tuple[str, str, str, str]:
     return f"{metric}.n", f"{metric}.mean", f"{metric}.ci_low", f"{metric}.ci_high"
 
 
-def _row(group: pd.DataFrame, *, places: Mapping[str, Place], metric: str) -> dict[str, Any]:
+def _row(
+    group: pd.DataFrame, *, places: Mapping[str, Place], metric: str, measured: Iterable[str]
+) -> dict[str, Any]:
     place = places[group["run"].iloc[0]]
     finished = group[group["state"] == "finished"]
     selected = _best(finished[finished["phase"] == "search"], metric=metric)
-    ranked = _scored(group[group["ranked"]], metric=metric)
-    estimate = _estimate(group, metric=metric)
+    standing = group[group["ranked"]]
+    ranked = _scored(standing, metric=metric)
+    values = ranked["score"].tolist()
+    estimate, middle = mean_of(values), middle_of(values)
+    counts = {state: int((group["state"] == state).sum()) for state in STATES}
     # Those whose value is shown: the confirm runs, else the chosen trial, else whatever there is.
     shown = next(each for each in (ranked, selected, group) if len(each))
     settings = next((each for each in (selected, ranked) if len(each)), None)
@@ -98,27 +109,26 @@ def _row(group: pd.DataFrame, *, places: Mapping[str, Place], metric: str) -> di
         "std": estimate.std,
         "best_trial_value": float(selected["score"].iloc[0]) if len(selected) else math.nan,
         **{f"best.{path}": plain(value) for path, value in tuned.items()},
-        **{state: int((group["state"] == state).sum()) for state in STATES},
+        **counts,
         "search_trials": int((group["phase"] == "search").sum()),
         "parameters": _mean(shown["parameters"]),
         "flops": _mean(shown["flops"]),
         "seconds": float(pd.to_numeric(group["seconds"]).sum()),
         "floor.loss": _mean(shown["floor.loss"]),
-        **{name: value for each in ESTIMATED for name, value in _columns(group, metric=each)},
+        **{name: value for each in measured for name, value in _columns(standing, metric=each)},
+        "interval": estimate.interval or None,
+        "interquartile_mean": middle.mean,
+        "iqm_low": middle.low,
+        "iqm_high": middle.high,
+        **{SHARES[state]: count / len(group) for state, count in counts.items()},
     }
 
 
-def _columns(group: pd.DataFrame, *, metric: str) -> Iterable[tuple[str, float]]:
-    """One metric's estimate, by the names of its columns."""
-    found = _estimate(group, metric=metric)
+def _columns(standing: pd.DataFrame, *, metric: str) -> Iterable[tuple[str, float]]:
+    """One metric's estimate over the runs that stand for a cell, by the names of its columns."""
+    found = mean_of(standing[f"{metric}.last"].dropna().tolist())
     values = (found.n, found.mean, found.low, found.high)
     return zip(estimate_columns(metric), values, strict=True)
-
-
-def _estimate(group: pd.DataFrame, *, metric: str) -> Estimate:
-    """Over those runs of a cell that stand for it."""
-    ranked = _scored(group[group["ranked"]], metric=metric)
-    return t_interval([float(value) for value in ranked["score"]])
 
 
 def _scored(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:

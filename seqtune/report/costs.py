@@ -1,5 +1,7 @@
 """What a run had cost by each of its evaluations: tokens, steps, FLOPs and seconds."""
 
+from collections.abc import Collection
+
 import pandas as pd
 
 from seqtune.report.results import Results
@@ -18,13 +20,19 @@ COUNTED = (
 )
 
 
-def costed(results: Results, *, metric: str) -> pd.DataFrame:
+def costed(results: Results, *, metric: str, names: Collection[str]) -> pd.DataFrame:
     """A row an evaluation of a run that has the metric: `run`, `epoch`, the `COSTS`, and its `value`.
 
     FLOPs are missing where the run does not say what a token costs.
+
+    Args:
+        results: with the curves.
+        metric: whose values are given.
+        names: of the runs that are asked for; others are left out.
     """
     curves = results.curves
-    mine = curves[curves["metric"] == metric].dropna(subset="value")
+    mine = curves[(curves["metric"] == metric) & curves["run"].isin(list(names))]
+    mine = mine.dropna(subset="value")
     mine = mine.assign(run=mine["run"].astype("str"))
     per_token = mine["run"].map(_flops_per_token(results)).astype("float64")
     work = mine["tokens"].astype("float64") * per_token

@@ -17,8 +17,12 @@ REFERRED = "valid/loss"
 def best_lines(results: Results, *, metric: str) -> dict[str, lines.Line]:
     """The curve of the best run of every cell that has one, by cell."""
     arrangement = _arrangement(results.best, compared=results.compared)
+    # Once, not cell by cell: there may be millions of values.
+    curves = results.curves[results.curves["run"].isin(results.best["run"].tolist())]
     found = {
-        str(row["cell"]): _line(row, metric=metric, arrangement=arrangement, results=results)
+        str(row["cell"]): _line(
+            row, curves=curves, metric=metric, arrangement=arrangement, naming=results.naming
+        )
         for _, row in results.best.iterrows()
     }
     return {cell: line for cell, line in found.items() if line.values}
@@ -44,9 +48,8 @@ def _arrangement(best: pd.DataFrame, *, compared: tuple[str, ...]) -> _Arrangeme
 
 
 def _line(
-    row: pd.Series, *, metric: str, arrangement: _Arrangement, results: Results
+    row: pd.Series, *, curves: pd.DataFrame, metric: str, arrangement: _Arrangement, naming: Naming
 ) -> lines.Line:
-    naming, curves = results.naming, results.curves
     curve = curves[(curves["run"] == row["run"]) & (curves["metric"] == metric)]
     curve = curve.dropna(subset="value")
     arm = "" if is_missing(row["arm"]) else str(row["arm"])

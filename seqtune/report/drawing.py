@@ -6,7 +6,7 @@ Figures are matplotlib objects of their own; nothing is drawn through pyplot's g
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, ScalarFormatter
+
+from seqtune.report.values import order
 
 INK = "#222222"
 MUTED = "#6b6b6b"
@@ -129,6 +131,18 @@ def ordered_colours(count: int) -> list[Any]:
 def distinct_colours(count: int) -> list[Any]:
     """Colours for values in no order; after nine they repeat."""
     return [COLOURS[index % len(COLOURS)] for index in range(count)]
+
+
+def named_colours(ranks: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> colour, the same in every panel: along a ramp where the names have an order.
+
+    Args:
+        ranks: by name, the value by which it is ordered; None if by nothing.
+    """
+    if all(isinstance(rank, int | float) for rank in ranks.values()):
+        names = sorted(ranks, key=lambda name: order(ranks[name]))
+        return dict(zip(names, ordered_colours(len(names)), strict=True))
+    return dict(zip(ranks, distinct_colours(len(ranks)), strict=True))
 
 
 def plain_ticks(axis: Any, *, log: bool) -> None:

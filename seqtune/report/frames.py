@@ -1,8 +1,8 @@
 """Recorded runs -> tidy frames: a row a run, and a row a measured value."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -55,33 +55,41 @@ def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
     places = {name: place for place, name in enumerate(metrics)}
     tables = [run.measured for run in runs]
 
-    def column(number: int) -> npt.NDArray[np.float64]:
+    counts = [t.given.sum(axis=1) for t in tables]
+
+    def column(number: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         # A run's row of four is repeated for every metric that was measured in it.
-        return _joined([np.repeat(t.index[:, number], t.given.sum(axis=1)) for t in tables])
+        parts = [np.repeat(t.index[:, number], n) for t, n in zip(tables, counts, strict=True)]
+        return _joined(parts, dtype=dtype)
 
     codes = [
-        np.broadcast_to(np.array([places[name] for name in t.metrics]), t.given.shape)[t.given]
-        for t in tables
+        np.broadcast_to(_codes(t.metrics, places=places), t.given.shape)[t.given] for t in tables
     ]
-    owners = np.repeat(np.arange(len(runs)), [int(t.given.sum()) for t in tables])
+    owners = np.repeat(np.arange(len(runs), dtype=np.int32), [int(n.sum()) for n in counts])
     return pd.DataFrame(
         {
             "run": pd.Categorical.from_codes(owners, pd.Index([run.name for run in runs])),
-            "epoch": column(0).astype(np.int64),
-            "step": column(1).astype(np.int64),
-            "tokens": column(2).astype(np.int64),
-            "seconds": column(3),
+            "epoch": column(0, np.int64),
+            "step": column(1, np.int64),
+            "tokens": column(2, np.int64),
+            "seconds": column(3, np.float64),
             "metric": pd.Categorical.from_codes(
-                _joined(codes).astype(np.int64), pd.Index([*metrics])
+                _joined(codes, dtype=np.int16), pd.Index([*metrics])
             ),
-            "value": _joined([t.values[t.given] for t in tables]),
+            "value": _joined([t.values[t.given] for t in tables], dtype=np.float64),
         },
         columns=list(CURVE_COLUMNS),
+        # Each column is ours alone, and together they may be most of what the process holds.
+        copy=False,
     )
 
 
-def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.empty(0)
+def _codes(metrics: Sequence[str], *, places: Mapping[str, int]) -> npt.NDArray[np.int16]:
+    return np.array([places[name] for name in metrics], dtype=np.int16)
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]], *, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    return np.concatenate(parts, dtype=dtype, casting="unsafe") if parts else np.empty(0, dtype)
 
 
 def frame(rows: Sequence[Mapping[str, Any]], *, columns: Iterable[str]) -> pd.DataFrame:
@@ -158,18 +166,27 @@ def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _scores(measured: Measured) -> dict[str, float]:
+    """Of every metric that was measured at all, the last value and the best number."""
+    if not len(measured.index):
+        return {}
+    given, values = measured.given, measured.values
+    rows = len(given) - 1 - given[::-1].argmax(axis=0)
+    last = values[rows, np.arange(len(measured.metrics))].tolist()
+    # Unlike min and max, these pass over what is no number.
+    least, greatest = np.fmin.reduce(values).tolist(), np.fmax.reduce(values).tolist()
     scores: dict[str, float] = {}
-    for name in measured.found:
-        curve = measured.curve(name)
-        numbers = [value for value in curve if not math.isnan(value)]
-        best = max if name in HIGHER_IS_BETTER else min
-        scores[f"{name}.last"] = curve[-1]
-        scores[f"{name}.best"] = best(numbers, default=math.nan)
+    for place in np.flatnonzero(given.any(axis=0)).tolist():
+        name = measured.metrics[place]
+        scores[f"{name}.last"] = last[place]
+        scores[f"{name}.best"] = (greatest if name in HIGHER_IS_BETTER else least)[place]
     return scores
 
 
 def _column(values: list[Any]) -> pd.Series:
     """Whole numbers, numbers, text or a mixture, each in the type that keeps them as they are."""
+    # Most columns are scores; what is below comes to the same, much later.
+    if {*map(type, values)} <= {float, NoneType}:
+        return pd.Series(values, dtype="float64")
     given = [value for value in values if not is_missing(value)]
     if not all(isinstance(value, Real) for value in given):
         texts = all(isinstance(value, str) for value in given)

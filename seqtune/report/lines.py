@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seqtune.report import drawing, grid, labels, references, shading
-from seqtune.report.values import order
 from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
 
 LINES_A_PANEL = 9
@@ -89,7 +88,7 @@ def small_multiples(curves: Sequence[Line], *, metric: str, title: str) -> Pictu
     panels = _panels(curves)
     width, height = _size([inside for _, inside in panels])
     rows, columns = grid.shape(len(panels), most_columns=int(WIDEST / width))
-    colours = _colours(curves)
+    colours = drawing.named_colours({curve.name: curve.rank for curve in curves})
     schedules = [_schedules(inside, colours=colours) for _, inside in panels]
     shaded = any(row.forced.fed_back for inside in schedules for row in inside)
     extra = shading.height(schedules) if shaded else 0.0
@@ -166,15 +165,6 @@ def _panels(curves: Sequence[Line]) -> list[tuple[str, list[Line]]]:
             title = " ".join(word for word in (name, of) if word)
             found.append((title, inside[part * size : (part + 1) * size]))
     return found
-
-
-def _colours(curves: Sequence[Line]) -> dict[str, Any]:
-    """Name -> colour, the same in every panel: along a ramp where the names have an order."""
-    ranks = {curve.name: curve.rank for curve in curves}
-    if all(isinstance(rank, int | float) for rank in ranks.values()):
-        names = sorted(ranks, key=lambda name: order(ranks[name]))
-        return dict(zip(names, drawing.ordered_colours(len(names)), strict=True))
-    return dict(zip(ranks, drawing.distinct_colours(len(ranks)), strict=True))
 
 
 def _is_log(metric: str, values: Iterable[float]) -> bool:

@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 from seqtune.report import drawing, labels
 
 GRID = "#e3e3e3"
+HEIGHT = 480
+"""Pixels of a figure that asks for no other."""
 FAINT = 0.16
 """How much of its colour a band has."""
 
@@ -67,11 +69,11 @@ def menu(buttons: Sequence[dict[str, Any]], *, at: float = 0.0) -> dict[str, Any
         "showactive": True,
         "x": at,
         "xanchor": "left",
-        "y": 1.02,
+        "y": 1,
         "yanchor": "bottom",
         "bgcolor": "#ffffff",
         "bordercolor": GRID,
-        "pad": {"b": 4},
+        "pad": {"b": 12},
     }
 
 

@@ -1,7 +1,7 @@
 """Learning curves whose axis can be changed and whose cells can be clicked away."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,24 @@ import plotly.graph_objects as go
 from seqtune.report import drawing, labels, moving
 from seqtune.report.bands import Band
 from seqtune.report.costs import COSTS
+from seqtune.report.moving_shading import Shading, in_turn, shaded
 from seqtune.report.naming import Naming
+from seqtune.spec import assigned
 from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
+
+NAME, NAMES_A_LINE = 24, 3
+"""Pixels of a line of names below the figure, and how many stand in it on a narrow page."""
+ROW, MOST_ROWS = 12, 150
+"""Pixels of a row of greys, and of all of them at most."""
 
 
 @dataclass(frozen=True)
 class _Trace:
-    """A drawn line with what its x is by every cost."""
+    """What is drawn, with what its x is by every cost, and for bars where they begin."""
 
     drawn: Any
-    places: dict[str, list[float]]
+    places: Mapping[str, Sequence[float | None]]
+    bases: Mapping[str, list[float]] | None = None
 
 
 def moving_curves(found: Sequence[Band], *, metric: str, naming: Naming) -> str:
@@ -34,20 +42,41 @@ def moving_curves(found: Sequence[Band], *, metric: str, naming: Naming) -> str:
     log = metric not in HIGHER_IS_BETTER and (
         (metric in COMPARED and any(value > 0 for value in values)) or drawing.needs_log(values)
     )
+    known = [name for name in COSTS if _is_known(found, cost=name)]
+    shading = shaded(found, names=naming.brief, colours=colours, costs=known)
+    traces = [*traces, *_shading_traces(shading, costs=known)]
     made = moving.figure(
         [trace.drawn for trace in traces],
         x=COSTS["tokens"],
         y=labels.with_unit(metric),
         log=(False, log),
     )
-    known = [name for name in COSTS if _is_known(found, cost=name)]
+    made.update_layout(_sizes(len(found), rows=len(shading.rows) if shading else 0))
+    made.update_layout(assigned({}, in_turn(shading, cost=known[0])))
     made.update_layout(
         updatemenus=[
-            moving.menu([_button(name, traces=traces) for name in known]),
+            moving.menu([_button(name, traces=traces, shading=shading) for name in known]),
             moving.menu(_scales(log=log), at=0.36),
         ]
     )
     return moving.as_json(made)
+
+
+def _sizes(cells: int, *, rows: int) -> dict[str, Any]:
+    """The figure's height with room for its rows and the names below it, which follow after the axis."""
+    names = NAME * math.ceil(cells / NAMES_A_LINE)
+    curves = moving.HEIGHT - 170 + min(ROW * rows, MOST_ROWS)
+    return {"height": curves + 170 + names, "legend": {"y": -64 / curves}}
+
+
+def _shading_traces(shading: Shading | None, *, costs: Sequence[str]) -> Iterator[_Trace]:
+    """Rows first, then what explains their greys in the legend."""
+    if shading is None:
+        return
+    for row in shading.rows:
+        yield _Trace(row.drawn, row.widths, bases=row.bases)
+    for key in shading.keys:
+        yield _Trace(key, {cost: [None] for cost in costs})
 
 
 def _traces(band: Band, *, metric: str, colour: str, name: str) -> Iterator[_Trace]:
@@ -109,13 +138,20 @@ def _is_known(found: Sequence[Band], *, cost: str) -> bool:
     return any(math.isfinite(value) for band in found for value in band.places[cost])
 
 
-def _button(cost: str, *, traces: Sequence[_Trace]) -> dict[str, Any]:
+def _button(cost: str, *, traces: Sequence[_Trace], shading: Shading | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {"x": [trace.places[cost] for trace in traces]}
+    if shading is not None:
+        changes["base"] = [trace.bases[cost] if trace.bases else None for trace in traces]
     return {
         "label": COSTS[cost],
         "method": "update",
         "args": [
-            {"x": [trace.places[cost] for trace in traces]},
-            {"xaxis.title.text": COSTS[cost], "xaxis.autorange": True},
+            changes,
+            {
+                "xaxis.title.text": COSTS[cost],
+                "xaxis.autorange": True,
+                **in_turn(shading, cost=cost),
+            },
         ],
     }
 

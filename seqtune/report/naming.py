@@ -3,7 +3,7 @@
 All values of a path are named together, so that two cells never look alike, however long their blocks are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from seqtune.report.values import is_block, is_missing
 
 LONGEST_CELL, BRIEF_CELL = 100, 28
 """Letters of a cell's name: in a sentence or a table, and in a figure."""
+BRIEF_VALUE, BRIEF_SETTINGS = 14, 44
+"""Letters of a value in a figure, and of a name there that consists of such values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +71,35 @@ def naming(cells: pd.DataFrame, *, compared: Iterable[str]) -> Naming:
     values = {path: together(cells[path]) for path in compared}
     whole = [_cell(row, values=values) for _, row in cells.iterrows()]
     keys = [str(cell) for cell in cells["cell"]]
-    names, brief = (
-        dict(zip(keys, distinct(whole, longest=longest), strict=True))
-        for longest in (LONGEST_CELL, BRIEF_CELL)
-    )
+    names = dict(zip(keys, distinct(whole, longest=LONGEST_CELL), strict=True))
+    brief = dict(zip(keys, _brief(cells, compared=[*values], whole=whole), strict=True))
     return Naming(values, cells=names, brief=brief)
+
+
+def _brief(cells: pd.DataFrame, *, compared: Sequence[str], whole: Sequence[str]) -> list[str]:
+    """Names for a figure: a long one says each value in few letters, where that keeps the cells apart."""
+    values = {path: together(cells[path], longest=BRIEF_VALUE) for path in compared}
+    short = labels.short_names(compared)
+    names = [
+        ", ".join(
+            filter(
+                None,
+                (
+                    "" if is_missing(row["arm"]) else str(row["arm"]),
+                    *(
+                        f"{name} {values[path][row[path]]}"
+                        for path, name in short.items()
+                        if not is_missing(row[path])
+                    ),
+                ),
+            )
+        )
+        for _, row in cells.iterrows()
+    ]
+    fits = all(0 < len(name) <= BRIEF_SETTINGS for name in names)
+    if max(map(len, whole), default=0) > BRIEF_CELL and fits and len(set(names)) == len(names):
+        return names
+    return distinct(whole, longest=BRIEF_CELL)
 
 
 def together(values: Iterable[Any], *, longest: int = LONGEST) -> dict[Any, str]:

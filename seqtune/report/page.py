@@ -52,7 +52,7 @@ def _sections(sections: Iterable[Section]) -> Iterator[dict[str, Any]]:
             found["charts"].append(_chart(chart, number=figures))
         for table in section.tables:
             tables += bool(table.caption)
-            found["tables"].append(_table(table, number=tables if table.caption else 0))
+            found["tables"].append(_table(table.shortened(), number=tables if table.caption else 0))
         for listing in section.listings:
             listings += 1
             found["listings"].append(_listing(listing, number=listings))

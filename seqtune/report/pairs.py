@@ -7,12 +7,14 @@ the validation strings. So two cells are compared by the differences of their ru
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from seqtune.power import ALPHA, DRAWS, EXACT
-from seqtune.report.statistics import Estimate, t_interval
+from seqtune.report.statistics import Estimate, mean_of
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def compare(
             left=left,
             right=right,
             n=len(differences),
-            difference=t_interval(differences),
+            difference=mean_of(differences),
             improvement=improvement(
                 [*values[left].values()],
                 [*values[right].values()],
@@ -91,14 +93,20 @@ def sign_flip(differences: Sequence[float]) -> float:
     if n == 0 or not np.isfinite(differences).all():
         return math.nan
     numbers = np.asarray(differences, dtype=np.float64)
+    sums = np.abs(_signs(n) @ numbers)
+    # Equal sums may differ by how they were rounded.
+    as_far = int((sums >= abs(numbers.sum()) * (1 - 1e-12)).sum())
+    return as_far / len(sums) if n <= EXACT else (as_far + 1) / (len(sums) + 1)
+
+
+@lru_cache(maxsize=8)
+def _signs(n: int) -> npt.NDArray[np.float64]:
+    """[choices, n] of 1 and -1: all, or so many draws; the same for every pair."""
     if n <= EXACT:
         flips = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     else:
         flips = np.random.default_rng(0).integers(0, 2, size=(DRAWS, n))
-    sums = np.abs((1 - 2 * flips) @ numbers)
-    # Equal sums may differ by how they were rounded.
-    as_far = int((sums >= abs(numbers.sum()) * (1 - 1e-12)).sum())
-    return as_far / len(sums) if n <= EXACT else (as_far + 1) / (len(sums) + 1)
+    return (1 - 2 * flips).astype(np.float64)
 
 
 def holm(ps: Sequence[float]) -> list[float]:

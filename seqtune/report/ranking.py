@@ -5,12 +5,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from seqtune.power import underpowered
 from seqtune.report.pairs import Pair, compare
-from seqtune.report.statistics import Estimate, t_interval
+from seqtune.report.statistics import Estimate, mean_of, middle_of
 from seqtune.report.values import plain
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
@@ -24,14 +23,14 @@ class Ranked:
         family: what it is compared within: its task.
         rank: 1 for the best and for all that cannot be told from it, and so on; None without a value.
         estimate: over its runs.
-        middle: interquartile mean of its runs' scores.
+        middle: of the same runs, their interquartile mean.
     """
 
     cell: str
     family: str
     rank: int | None
     estimate: Estimate
-    middle: float
+    middle: Estimate
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,10 @@ class Ranking:
                 "ci_low": [row.estimate.low for row in self.rows],
                 "ci_high": [row.estimate.high for row in self.rows],
                 "std": [row.estimate.std for row in self.rows],
-                "interquartile_mean": [row.middle for row in self.rows],
+                "interquartile_mean": [row.middle.mean for row in self.rows],
+                "interval": pd.array([row.estimate.interval or None for row in self.rows], "str"),
+                "iqm_low": [row.middle.low for row in self.rows],
+                "iqm_high": [row.middle.high for row in self.rows],
             }
         )
 
@@ -112,7 +114,7 @@ def _placed(
     family: str,
     higher: bool,
 ) -> list[Ranked]:
-    estimates = {name: t_interval([*values[name].values()]) for name in members}
+    estimates = {name: mean_of([*values[name].values()]) for name in members}
     known = [name for name in members if not math.isnan(estimates[name].mean)]
     ordered = sorted(known, key=lambda name: estimates[name].mean, reverse=higher)
     ranks: dict[str, int] = {}
@@ -127,18 +129,10 @@ def _placed(
             family=family,
             rank=ranks.get(name),
             estimate=estimates[name],
-            middle=interquartile_mean([*values[name].values()]),
+            middle=middle_of([*values[name].values()]),
         )
         for name in (*ordered, *(name for name in members if name not in ranks))
     ]
-
-
-def interquartile_mean(values: list[float]) -> float:
-    """Mean of the middle half; NaN of fewer than four values. Source: Agarwal et al. 2021."""
-    if len(values) < 4:
-        return math.nan
-    cut = len(values) // 4
-    return float(np.mean(sorted(values)[cut : len(values) - cut]))
 
 
 def scores(runs: pd.DataFrame, *, cells: list[str], metric: str) -> dict[str, dict[int, float]]:

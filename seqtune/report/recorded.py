@@ -59,7 +59,13 @@ def read(root: Path) -> list[RecordedRun]:
         raise FileError(
             f"{root}: holds no runs; give the directory of a sweep, or one with run directories in it"
         )
-    found = [_recorded(directory, root=root) for directory in directories]
+    # First how each run ended: one that ends meanwhile is taken to go on, and none to have ended too early.
+    infos = [directory.info() for directory in directories]
+    tables = measurements.read_all(each.path / "measurements.csv" for each in directories)
+    found = [
+        _recorded(directory, root=root, info=info, measured=measured)
+        for directory, info, measured in zip(directories, infos, tables, strict=True)
+    ]
     compared = compared_paths(found)
     return sorted(found, key=lambda run: _order(run, compared=compared))
 
@@ -74,14 +80,15 @@ def tuned_paths(runs: Iterable[RecordedRun]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(path for run in runs for path in run.place.tuned or {}))
 
 
-def _recorded(directory: RunDirectory, *, root: Path) -> RecordedRun:
-    info = directory.info()
+def _recorded(
+    directory: RunDirectory, *, root: Path, info: Mapping[str, Any], measured: Measured
+) -> RecordedRun:
     sweep = info.get("sweep")
     return RecordedRun(
         name=directory.name,
         directory=directory.path.relative_to(root.absolute()).as_posix(),
         info=info,
-        measured=measurements.read(directory.path / "measurements.csv"),
+        measured=measured,
         place=Place(cell=directory.name)
         if sweep is None
         else Place(

@@ -38,7 +38,8 @@ def alike(first: Mapping[str, float], second: Mapping[str, float]) -> bool:
 def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Cell -> the references of its first run that has any; without the cells that have none."""
     found: dict[str, dict[str, float]] = {}
-    for _, run in runs.iterrows():
+    named = [str(column) for column in runs if str(column).startswith(REFERENCE)]
+    for _, run in runs[["cell", *named]].dropna(subset=named, how="all").iterrows():
         if run["cell"] not in found and (references := of_run(run)):
             found[run["cell"]] = references
     return found

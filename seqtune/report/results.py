@@ -1,7 +1,8 @@
 """What a report is made from: the frames of a sweep, its question, and where its runs come from."""
 
+import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from seqtune.replay import DECISIONS, Replay, read_replay
-from seqtune.report import frames, generated
-from seqtune.report.best import best_runs
+from seqtune.report import audits, evaluations, frames, generated
+from seqtune.report.audits import Audit
+from seqtune.report.best import Standing, best_runs, standing
 from seqtune.report.cells import cells_frame, ranked
+from seqtune.report.evaluations import Evaluation
 from seqtune.report.frames import RUN_COLUMNS
 from seqtune.report.generated import Generated
 from seqtune.report.naming import Naming, naming
@@ -54,6 +57,10 @@ class Results:
         tried: by name of the run, the tuned values that it was given, as frames have them.
         strings: by name of the run, on how many validation strings it was scored, where its spec says so.
         generated: what these generated, by name of the run; without those that generated nothing.
+        standing: the runs that stand for the cells: those that are ranked, or else the best search trials.
+        tasks: what these were trained on, each different task once.
+        evaluations: what `seqtune evaluate` found of them.
+        audits: by name of the run, how the stopped search trials ended that ran on all the same.
         decisions: what the sweep's log comes to; None for a folder that has none.
     """
 
@@ -69,6 +76,10 @@ class Results:
     tried: Mapping[str, Mapping[str, Any]]
     strings: Mapping[str, int]
     generated: Mapping[str, Generated]
+    standing: tuple[Standing, ...]
+    tasks: Sequence[Mapping[str, Any]]
+    evaluations: tuple[Evaluation, ...]
+    audits: Mapping[str, Audit]
     decisions: Replay | None
     provenance: Provenance
 
@@ -113,6 +124,7 @@ def load(root: Path) -> Results:
     runs.insert(RUN_COLUMNS.index("seed"), "ranked", ranked(runs, recorded=recorded, metric=metric))
     cells, compared = cells_frame(runs, recorded=recorded, metric=metric), compared_paths(recorded)
     best = best_runs(runs, cells=cells, compared=compared, metric=metric)
+    stand = standing(runs, best=best)
     return Results(
         name=sweep.get("name") or root.absolute().name,
         question=sweep.get("question") or "",
@@ -126,6 +138,10 @@ def load(root: Path) -> Results:
         tried={run.name: _plain(run.place.tuned or {}) for run in recorded},
         strings=_strings(recorded),
         generated=_generated(best, root=root),
+        standing=stand,
+        tasks=_tasks(recorded, names={run.run for run in stand}),
+        evaluations=evaluations.read(stand, root=root),
+        audits=audits.read(recorded),
         decisions=read_replay(root / DECISIONS),
         provenance=_provenance(recorded, root=root),
     )
@@ -143,6 +159,12 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def _strings(recorded: Sequence[RecordedRun]) -> dict[str, int]:
     asked = {run.name: run.info["spec"].get("evaluation", {}) for run in recorded}
     return {name: int(each["strings"]) for name, each in asked.items() if "strings" in each}
+
+
+def _tasks(recorded: Sequence[RecordedRun], *, names: Collection[str]) -> list[Mapping[str, Any]]:
+    found = [run.info["spec"].get("task", {}) for run in recorded if run.name in names]
+    different = {json.dumps(task, sort_keys=True): task for task in found}
+    return list(different.values())
 
 
 def _generated(best: pd.DataFrame, *, root: Path) -> dict[str, Generated]:

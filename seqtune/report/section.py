@@ -3,10 +3,13 @@
 All text is plain: whoever renders it escapes it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 from matplotlib.figure import Figure
+
+MOST_ROWS = 1000
+"""Of a table that a reader can still leaf through, and a browser sort."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,14 @@ class Table:
     frame: pd.DataFrame
     name: str = ""
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def shortened(self) -> "Table":
+        """The same with at most `MOST_ROWS` rows, and a caption that says so."""
+        rows = len(self.frame)
+        if rows <= MOST_ROWS:
+            return self
+        note = f" Of {rows:,} rows the first {MOST_ROWS:,} are shown; the CSV file has all."
+        return replace(self, caption=self.caption + note, frame=self.frame.head(MOST_ROWS))
 
 
 @dataclass(frozen=True, eq=False)

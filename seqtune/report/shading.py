@@ -134,7 +134,7 @@ def _explain(figure: Figure) -> None:
     shares = {"own tokens read in an epoch: none": 0.0, "half": 0.5, "all": 1.0}
     figure.legend(
         handles=[
-            Patch(facecolor=_grey(share), edgecolor=drawing.MUTED, lw=0.5, label=label)
+            Patch(facecolor=grey(share), edgecolor=drawing.MUTED, lw=0.5, label=label)
             for label, share in shares.items()
         ],
         loc="outside lower left",
@@ -151,7 +151,7 @@ def _shade(axes: Axes, forced: Forced, *, between: tuple[float, float] | None = 
     starts = (0.0, *forced.tokens[:-1])
     for start, truth in zip(starts, forced.truths, strict=True):
         # To the end, under all that follow: rectangles side by side would show seams.
-        fill = {"facecolor": _grey(1 - truth), "lw": 0, "zorder": 0}
+        fill = {"facecolor": grey(1 - truth), "lw": 0, "zorder": 0}
         if between is None:
             axes.axvspan(start, end, **fill)
         else:
@@ -169,6 +169,7 @@ def _figure(axes: Axes) -> Figure:
     return figure
 
 
-def _grey(share: float) -> tuple[float, float, float]:
+def grey(share: float) -> tuple[float, float, float]:
+    """The grey of an epoch in which this share of what a model read was its own."""
     light = 1 - DARKEST * share
     return (light, light, light)

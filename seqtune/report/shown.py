@@ -7,6 +7,7 @@ import pandas as pd
 
 from seqtune.report import labels
 from seqtune.report.results import Results
+from seqtune.report.statistics import interval_name
 from seqtune.report.values import is_missing
 
 
@@ -75,4 +76,4 @@ def _what_is_confirmed(results: Results) -> str:
     runs = f"{results.metric} after the last epoch over a cell's finished confirm runs"
     if max(counts, default=0) < 2:
         return f"the mean of {runs} ({n}, too few for an interval)"
-    return f"the mean of {runs}, with its 95 % t interval ({n})"
+    return f"the mean of {runs}, with its {interval_name(counts)} ({n})"

@@ -10,7 +10,7 @@ from seqtune.report.frames import leaves
 from seqtune.report.pairs import Pair, compare
 from seqtune.report.ranking import scores
 from seqtune.report.results import Results, load
-from seqtune.report.statistics import Estimate, t_interval
+from seqtune.report.statistics import Estimate, mean_of
 from seqtune.rundir import RunDirectory
 from seqtune.source import FileError
 from seqtune.training.measurement import HIGHER_IS_BETTER
@@ -90,8 +90,8 @@ def side_by_side(left: Path, right: Path) -> SideBySide:
         cells=tuple(
             Shared(
                 cell=name,
-                left=t_interval([*found[0][name].values()]),
-                right=t_interval([*found[1][name].values()]),
+                left=mean_of([*found[0][name].values()]),
+                right=mean_of([*found[1][name].values()]),
                 pair=pairs.get(name),
             )
             for name in shared
@@ -183,6 +183,10 @@ def _cell_data(shared: Shared) -> dict[str, Any]:
     return data
 
 
-def _estimate_data(estimate: Estimate) -> dict[str, float | int | None]:
+def _estimate_data(estimate: Estimate) -> dict[str, float | int | str | None]:
     """JSON knows no NaN."""
-    return {name: None if math.isnan(value) else value for name, value in vars(estimate).items()}
+    found = {**vars(estimate), "interval": estimate.interval or None}
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in found.items()
+    }

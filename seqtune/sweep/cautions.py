@@ -9,7 +9,7 @@ from seqtune.power import underpowered
 from seqtune.run import RunSpec
 from seqtune.spec import listed
 from seqtune.sweep.cell import Cell
-from seqtune.sweep.forecast import MUCH, Forecast
+from seqtune.sweep.forecast import MUCH, Forecast, typical_run
 from seqtune.sweep.names import text_of
 from seqtune.sweep.plan import Plan
 from seqtune.sweep.tuned import tried_points
@@ -22,6 +22,7 @@ def cautions(plan: Plan, *, forecasts: Sequence[Forecast]) -> list[str]:
     return [
         *_unequal_budgets(plan, forecasts),
         *_short_grace(plan),
+        *_audits(plan, forecasts),
         *_too_few_seeds(plan),
         *_paired_paths(plan),
         *_blocks_that_differ_twice(plan),
@@ -94,6 +95,27 @@ def _phases(forcing: ForcingSpec) -> list[int]:
             return _phases(schedule)[::-1]
         case _:
             return []
+
+
+def _audits(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]:
+    """What auditing costs; or that it finds nothing out."""
+    search = plan.sweep.search
+    if search is None or search.audit == 0:
+        return
+    trials, audits = sum(row.trials for row in forecasts), sum(row.audits for row in forecasts)
+    if audits == 0:
+        yield (
+            f"search.audit: none of the {trials} trials is drawn to run on if it is stopped; a larger share, "
+            "more trials or another search.seed draws some"
+        )
+        return
+    grace = getattr(search.pruner, "grace", 0)
+    epochs = {cell.name: typical_run(cell).training.epochs for cell in plan.cells}
+    more = sum(row.audits * max(0, epochs[row.name] - grace) for row in forecasts)
+    yield (
+        f"search.audit: {audits} of {trials} trials run on to their last epoch if they are stopped: up to "
+        f"{more} epochs more than without, which the figures hold already, since they count every run whole"
+    )
 
 
 def _too_few_seeds(plan: Plan) -> Iterator[str]:

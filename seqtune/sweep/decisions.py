@@ -18,7 +18,7 @@ from seqtune.sweep.promotion import Standing
 
 if TYPE_CHECKING:
     from seqtune.sweep.plan import Cell
-    from seqtune.sweep.search import Proposal
+    from seqtune.sweep.proposal import Proposal
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,16 @@ class Decisions:
     def stopped(self, proposal: "Proposal", standing: Standing, *, by: str) -> None:
         """A run is told to stop, by a pruner of this kind."""
         self._judged("stopped", proposal, standing, by=by)
+
+    def audited(self, proposal: "Proposal", standing: Standing, *, by: str) -> None:
+        """A run is stopped by a pruner of this kind, and goes on as an audit."""
+        self._judged("audited", proposal, standing, by=by)
+
+    def audited_before(self, proposal: "Proposal", *, epoch: int) -> None:
+        """A run that an earlier sitting audits; if the log does not say so, that was lost."""
+        known = self.known.runs.get(proposal.name)
+        if known is not None and known.audited is None:
+            self._note("audited", proposal, epoch=epoch, reason="found in its study")
 
     def ended(self, proposal: "Proposal", info: Mapping[str, Any], *, value: float | None) -> None:
         """A run has ended, by its run.json, with the metric's last value."""

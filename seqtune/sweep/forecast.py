@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from seqtune.run import RunSpec
 from seqtune.sized import Ruler, Size
 from seqtune.spec import SpecError
+from seqtune.sweep.audit import is_audited
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.match import Matched
 from seqtune.sweep.plan import Plan
@@ -58,6 +59,7 @@ class Forecast:
         ranges: by the names of `RANGED`, what differs much between its runs.
         trials: of the search; `confirm` is how many runs confirm the best. Both are 0 of a run alone.
         runs: all of them.
+        audits: how many of the trials run on to their end if they are stopped.
         matched: what was solved for the cell.
         speed: of the run; None where nobody asked.
         run_seconds: to its last epoch; None where that is not known.
@@ -70,6 +72,7 @@ class Forecast:
     trials: int
     confirm: int
     runs: int
+    audits: int
     matched: Matched | None
     speed: Speed | Untimed | None
     run_seconds: float | None
@@ -101,6 +104,7 @@ class Forecast:
             "trials": self.trials,
             "confirm_runs": self.confirm,
             "runs": self.runs,
+            "audits": self.audits,
             "flops": self.flops,
             "disk_bytes": self.disk_bytes,
             "run_seconds": self.run_seconds,
@@ -171,6 +175,7 @@ def forecast_run(spec: RunSpec, *, name: str, probe: Probe | None) -> Forecast:
         trials=0,
         confirm=0,
         runs=1,
+        audits=0,
         matched=None,
         speed=speed,
         run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
@@ -202,11 +207,19 @@ def _forecast_cell(
         trials=cell.trials,
         confirm=sweep.confirm.seeds,
         runs=cell.trials + sweep.confirm.seeds,
+        audits=_audits(cell, plan=plan),
         matched=cell.matched,
         speed=speed,
         run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
         at_once=_at_once(request, gpus=gpus),
     )
+
+
+def _audits(cell: Cell, *, plan: Plan) -> int:
+    search = plan.sweep.search
+    if search is None:
+        return 0
+    return sum(is_audited(search, cell=cell.name, trial=k) for k in range(cell.trials))
 
 
 def _at_once(request: Request, *, gpus: int) -> int:

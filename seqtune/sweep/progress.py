@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 
 from seqtune.rundir import RunDirectory
-from seqtune.sweep.search import Proposal
+from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.studies import Studies
 from seqtune.sweep.tally import CellProgress
 from seqtune.training.measurement import HIGHER_IS_BETTER

@@ -4,7 +4,6 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -15,10 +14,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtune import seeding
 from seqtune.decided import Chosen
-from seqtune.run import RunSpec
 from seqtune.sweep.distributions import Choice, Distribution
 from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.promotion import Ladder, Standing
+from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.samplers import build_pruner, build_sampler
 from seqtune.sweep.spec import Asha, Grid
 from seqtune.sweep.tuned import active, first_point, grid_points
@@ -30,31 +29,11 @@ CONFIRM_SEED = 1_000_000
 NUMBER = "number"
 """Attribute of a trial whose number in its cell is not its number in the study, where trials are tried again."""
 
+AUDITED = "audited"
+"""Attribute of a trial that is stopped for the study while its run goes on: the epoch after which it was."""
 
 LONGEST_NAME = 512
 """Letters of a study's name in Optuna's tables."""
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """A run to do next.
-
-    Attributes:
-        phase: `search` or `confirm`.
-        number: the search trial's number in its cell, or the confirm run's.
-        tuned: values of the tuned paths.
-    """
-
-    cell: Cell
-    phase: str
-    number: int
-    tuned: Mapping[str, Any]
-    spec: RunSpec
-
-    @property
-    def name(self) -> str:
-        """Name of the run directory."""
-        return f"{self.cell.key}-{self.phase}{self.number:03d}-{self.spec.hash()}"
 
 
 class CellSearch:
@@ -217,6 +196,20 @@ class CellSearch:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
             self._study.tell(trial, state=TrialState.FAIL)
+
+    def audit(self, trial: Trial, *, epoch: int) -> None:
+        """Stops a trial whose run goes on; told again, for a driver that was killed meanwhile, it says no more."""
+        if self.audited(trial) is None:
+            trial.set_user_attr(AUDITED, epoch)
+        self.tell(trial, state="stopped", final=None, measured=True)
+
+    def audited(self, trial: Trial) -> int | None:
+        """The epoch after which a trial was stopped whose run goes on; None of any other."""
+        return _frozen(trial).user_attrs.get(AUDITED)
+
+    def values(self, trial: Trial) -> dict[int, float]:
+        """By epoch, what the study was told that a trial measured."""
+        return dict(_frozen(trial).intermediate_values)
 
     def standing(self, trial: Trial, *, epoch: int) -> Standing:
         """Which place an open trial's value takes among all of the cell at an epoch."""

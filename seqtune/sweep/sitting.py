@@ -18,10 +18,10 @@ from seqtune.full_disk import full_disk
 from seqtune.rundir import RunDirectory, run_directories
 from seqtune.source import FileError
 from seqtune.spec import Path
+from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.request import Request, gpu_share
 from seqtune.sweep.resources import AMOUNTS, values_of
 from seqtune.sweep.room import NoRoomError, Room
-from seqtune.sweep.search import Proposal
 from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import Measurement
 

@@ -101,6 +101,9 @@ class SearchSpec(Spec):
     """Trials a cell; left out only for the grid."""
     sampler: SamplerSpec = Tpe()
     pruner: PrunerSpec = Asha()
+    audit: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the trials, drawn by `seed`, that run on to their last epoch if they are stopped, so that the
+    report can say how often stopping was wrong. They are ranked nowhere, and change nothing in the search."""
     seed: int = Field(default=0, ge=0)
     storage: StorageSpec = Field(default="journal", repr=False)
     """Where the studies are kept: `journal` or `sqlite`, files beside the runs; `postgresql://USER@HOST/DATABASE`;
@@ -135,6 +138,11 @@ class SearchSpec(Spec):
                 if isinstance(self.sampler, Grid)
                 else "is required, and is not given",
                 at="trials",
+            )
+        if isinstance(self.pruner, NoPruner) and self.audit > 0:
+            raise problem(
+                f"must be 0 with pruner: none, which stops no trial, but got {self.audit:g}",
+                at="audit",
             )
         return self
 

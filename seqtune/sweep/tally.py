@@ -38,11 +38,20 @@ class CellProgress:
         """Runs that ended, in whatever way."""
         return sum(self.search.values()) + sum(self.confirm.values())
 
-    def end(self, info: Mapping[str, Any], *, phase: str) -> None:
+    def runs(self, seeds: int) -> int:
+        """How many the cell has in all, with so many confirm runs; if it was given up, those that began."""
+        return self.cell.trials + seeds if self.given_up is None else self.running + self.ended
+
+    def end(self, info: Mapping[str, Any], *, phase: str, audited: bool = False) -> None:
         """Counts a run that ended, by what its run.json says."""
         counts = self.search if phase == "search" else self.confirm
         counts[info["state"]] = counts.get(info["state"], 0) + 1
-        self._ways.append(_way(info))
+        if not audited:
+            self._ways.append(_way(info))
+
+    def audit(self) -> None:
+        """Notes a run that was stopped and is audited: however it ends, the cell has one that did not fail."""
+        self._ways.append("")
 
     def refuse(self) -> None:
         """Counts a search trial that could not be run at all."""

@@ -211,10 +211,13 @@ class _Sums:
         row: dict[str, int | Score] = {
             "strings": int(rows.sum()),
             "exact": Score.mean((hits == scored)[rows, group]),
+            "accuracy": Score.ratio(hits[:, group], denominators=scored[:, group]),
             "loss": Score.ratio(nats[:, group], denominators=scored[:, group]),
         }
         if "excess" in self.values:
-            row["excess_string"] = Score.mean(self.values["excess"][rows, group])
+            excess = self.values["excess"]
+            row["excess"] = Score.ratio(excess[:, group], denominators=self.compared[:, group])
+            row["excess_string"] = Score.mean(excess[rows, group])
         return row
 
 

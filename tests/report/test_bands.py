@@ -9,6 +9,7 @@ from seqtune.report import load
 from seqtune.report.bands import bands
 from seqtune.report.moving_curves import moving_curves
 from seqtune.report.sections import curves
+from seqtune.report.sections.curves import MOST_CELLS
 from tests.report.made import make_cell, make_run
 
 
@@ -93,3 +94,13 @@ def test_means_are_drawn_before_the_best_runs_and_only_where_there_are_several(t
     assert "(n = 1 to 2)" in charts[0].caption
     data = charts[2].data.set_index(["cell", "epoch"])
     assert data.loc[("height=3", 2), "mean"] == pytest.approx(0.15)
+
+
+def test_of_more_cells_than_a_reader_tells_apart_the_best_are_drawn(tmp_path: Path):
+    count = MOST_CELLS + 2
+    for number in range(count):
+        make_run(tmp_path, f"run-{number:03d}", excess=(0.1 * (count - number),))
+    section = curves.section(load(tmp_path))
+    assert f"Drawn are the 100 cells of {count}" in section.paragraphs[0]
+    drawn = section.charts[-1].data["run"].unique().tolist()
+    assert drawn == [f"run-{number:03d}" for number in range(2, count)]

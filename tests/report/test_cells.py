@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from seqtune.report import load
+from seqtune.report.statistics import bootstrap_interval, middle_of, t_interval
+from seqtune.report.values import is_missing
 from tests.report.made import make_cell, make_run
 
 
@@ -39,6 +41,9 @@ def test_only_finished_runs_are_ranked_and_every_state_is_counted(tmp_path: Path
     states = [row[state] for state in ("running", "finished", "stopped", "diverged", "failed")]
     assert states == [1, 3, 1, 1, 1]
     assert math.isnan(row["ci_low"])
+    shares = [row[f"share_{state}"] for state in ("running", "finished", "stopped", "diverged")]
+    assert shares == [1 / 7, 3 / 7, 1 / 7, 1 / 7]
+    assert row["share_failed"] == 1 / 7
 
 
 def test_the_best_trial_has_the_highest_value_where_higher_is_better(tmp_path: Path):
@@ -101,3 +106,21 @@ def test_runs_that_confirmed_an_earlier_winner_are_counted_and_not_ranked(tmp_pa
     assert (row["n"], row["mean"], row["finished"], row["best.optimizer.lr"]) == (1, 0.06, 6, 0.05)
     runs = load(tmp_path).runs.set_index("run")
     assert runs.index[runs["ranked"]].tolist() == ["again"]
+
+
+def test_a_cell_says_by_which_method_its_intervals_are(tmp_path: Path):
+    values = [0.1 + 0.01 * (seed % 7) for seed in range(20)]
+    make_cell(tmp_path, compared={"task.height": 2}, values=values)
+    make_cell(tmp_path, compared={"task.height": 3}, values=values[:5])
+    make_cell(tmp_path, compared={"task.height": 4}, values=values[:1])
+    many, few, one = cells_of(tmp_path).values()
+    assert (many["interval"], few["interval"]) == ("bootstrap", "t")
+    assert is_missing(one["interval"])
+    assert many["ci_low"] == bootstrap_interval(values).low
+    assert few["ci_low"] == t_interval(values[:5]).low
+    assert many["interquartile_mean"] == middle_of(values).mean
+    assert (few["iqm_low"], few["iqm_high"]) == (
+        middle_of(values[:5]).low,
+        middle_of(values[:5]).high,
+    )
+    assert math.isnan(one["interquartile_mean"])

@@ -125,7 +125,8 @@ def test_cells_look_different_in_every_table(made: Made):
     both = {str(name).removeprefix("forcing=") for name in (*pairs["cell"], *pairs["against"])}
     assert both == NAMES
     named = [frame for frame in tables if {"forcing", "cell"} & set(frame) and frame is not pairs]
-    assert len(named) == 7  # ranking, forced and free, costs, budgets, cells, states, failed
+    # ranking, forced and free, costs, budgets, cells, states and their shares, failed
+    assert len(named) == 8
     for frame in named:
         column = frame["forcing" if "forcing" in frame else "cell"]
         names = [str(name).removeprefix("forcing=") for name in column if name != "total"]

@@ -1,5 +1,6 @@
 """The page as a browser shows it: Debian's chromium and chromium-driver, without a network."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Iterator
@@ -153,3 +154,47 @@ def test_the_axis_of_the_learning_curves_can_be_changed_and_cells_clicked_away(
     # The band's edges, the floor and the mean of one cell go together.
     WebDriverWait(browser, timeout=10).until(lambda chrome: not all(shown(chrome)["seen"]))
     assert shown(browser)["seen"] == [False] * 4 + [True] * 8
+
+
+@pytest.fixture(scope="module")
+def shaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report over three compared paths, of runs that read more and more of their own tokens."""
+    root = tmp_path_factory.mktemp("shaded") / "results"
+    for height, layers, width in itertools.product((2, 3), (1, 2), (8, 16)):
+        for trial in range(2):
+            make_run(
+                root,
+                f"{height}-{layers}-{width}-{trial}",
+                excess=(0.5, 0.1 * height * layers),
+                compared={"task.height": height, "model.layers": layers, "model.width": width},
+                trial=trial,
+                seed=trial,
+                info={"flops_per_token": 100 * width},
+                metrics={"forcing": 0.25},
+            )
+    return build(root).with_name("report.html")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1300, 390])
+def test_the_heat_map_and_the_greys_follow_their_menus(browser: Chrome, shaded: Path, width: int):
+    opened(browser, shaded, width=width)
+    assert all(drawn(browser))
+    heat, curves = browser.find_elements(By.CSS_SELECTOR, ".plot")[:2]
+    press = (
+        "const [plot, button] = arguments;"
+        "return Plotly.update(plot, ...plot.layout.updatemenus[0].buttons[button].args)"
+    )
+    title = "return arguments[0].layout.xaxis.title.text"
+    tiles = "return arguments[0].querySelectorAll('.heatmaplayer image').length"
+    assert browser.execute_script(title, heat) == "task.height"
+    browser.execute_script(press, heat, 5)
+    assert browser.execute_script(title, heat) == "model.layers"
+    assert browser.execute_script(tiles, heat) == 1
+    shapes = "return arguments[0].querySelectorAll('.shapelayer path').length"
+    bars = "return arguments[0].querySelectorAll('.barlayer .point path').length"
+    assert (browser.execute_script(shapes, curves), browser.execute_script(bars, curves)) == (1, 0)
+    browser.execute_script(press, curves, 2)  # FLOPs, of which a wide model needs more
+    assert (browser.execute_script(shapes, curves), browser.execute_script(bars, curves)) == (0, 8)
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +7,8 @@ import pandas as pd
 import pytest
 
 import seqtune
-from seqtune.report.ranking import Ranking, interquartile_mean, ranking
-from seqtune.report.statistics import t_interval
+from seqtune.report.ranking import Ranking, ranking
+from seqtune.report.statistics import Estimate, mean_of, middle_of
 from tests.report.made import make_cell
 
 METRIC = "valid/excess"
@@ -76,11 +77,6 @@ def test_cells_without_a_value_come_last_and_have_no_rank():
     assert math.isnan(found.rows[1].estimate.mean)
 
 
-def test_the_interquartile_mean_leaves_out_the_best_and_the_worst_quarter():
-    assert interquartile_mean([100.0, 1.0, 2.0, 3.0]) == 2.5
-    assert math.isnan(interquartile_mean([1.0, 2.0, 3.0]))
-
-
 @pytest.mark.slow
 def test_a_sweep_of_identical_cells_names_no_winner_but_rarely():
     """The probability of any wrong decision is below .05: 2,000 sweeps, four standard errors."""
@@ -96,13 +92,24 @@ def test_a_sweep_of_identical_cells_names_no_winner_but_rarely():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 3, 5, 10, 30])
-def test_the_intervals_cover_the_truth_in_95_of_100_sweeps(n: int):
+@pytest.mark.parametrize(
+    ("by", "n", "interval"),
+    [
+        *((mean_of, n, "t") for n in (2, 3, 5, 10, 19)),
+        *((mean_of, n, "bootstrap") for n in (20, 30, 50)),
+        *((middle_of, n, "t") for n in (4, 5, 8, 12, 19)),
+        *((middle_of, n, "bootstrap") for n in (20, 30, 50)),
+    ],
+)
+def test_the_intervals_cover_the_truth_in_95_of_100_sweeps(
+    by: Callable[[list[float]], Estimate], n: int, interval: str
+):
     rng = np.random.default_rng(n)
     sweeps = 2000
     covered = 0
     for values in rng.normal(3.0, 0.7, size=(sweeps, n)):
-        estimate = t_interval(list(values))
+        estimate = by(list(values))
+        assert estimate.interval == interval
         covered += estimate.low <= 3.0 <= estimate.high
     assert 0.93 < covered / sweeps < 0.97
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from seqtune.report import load, render
-from seqtune.report.section import Listing, Section, Table
+from seqtune.report.page import page
+from seqtune.report.section import MOST_ROWS, Listing, Section, Table
 from tests.report.made import make_run
 
 
@@ -75,3 +76,42 @@ def test_parquet_files_keep_types_and_write_mixtures_as_text(tmp_path: Path):
     assert back["number"].isna().tolist() == [False, True]
     assert back["mixed"].tolist() == ["1", "rotary"]
     assert back["run"].tolist() == ["a", "b"]
+
+
+def test_a_long_frame_reads_back_as_it_was(tmp_path: Path):
+    frame = pd.DataFrame(
+        {
+            "run": pd.Categorical(["a", 'b, "c"', "a"]),
+            "epoch": [1, 2, 2**60],
+            "seconds": [10.0, 0.1 + 0.2, 1e-300],
+            "value": [math.nan, math.inf, -1e22],
+        }
+    )
+    render.write_long_csv(frame, path=tmp_path / "long.csv")
+    render.write_csv(frame, path=tmp_path / "slow.csv")
+    long, slow = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("long", "slow"))
+    pd.testing.assert_frame_equal(long, slow, check_exact=True)
+    assert (tmp_path / "long.csv").read_text().splitlines()[0] == "run,epoch,seconds,value"
+
+
+def test_a_long_frame_is_written_in_parts_with_one_header(tmp_path: Path):
+    count = render.ROWS_TOGETHER + 1
+    frame = pd.DataFrame({"run": pd.Categorical(["a"] * count), "value": range(count)})
+    render.write_long_csv(frame, path=tmp_path / "long.csv")
+    lines = (tmp_path / "long.csv").read_text().splitlines()
+    assert lines == ["run,value", *(f"a,{number}" for number in range(count))]
+    render.write_long_csv(frame.head(0), path=tmp_path / "none.csv")
+    assert (tmp_path / "none.csv").read_text() == "run,value\n"
+
+
+def test_a_table_of_thousands_of_rows_is_cut_and_says_so(tmp_path: Path):
+    make_run(tmp_path, "a", compared={})
+    results = load(tmp_path)
+    frame = pd.DataFrame({"number": range(10 * MOST_ROWS)})
+    section = Section(title="One", tables=(Table("Many.", frame, name="many", data=frame),))
+    text = render.markdown(results, sections=[section])
+    assert "Many. Of 10,000 rows the first 1,000 are shown; the CSV file has all." in text
+    assert text.count("\n| ") == MOST_ROWS + 2
+    assert page(results, sections=[section]).count("<tr>") == MOST_ROWS + 1
+    whole = Table("Few.", frame.head(MOST_ROWS))
+    assert whole.shortened() is whole

@@ -14,7 +14,7 @@ from seqtune.replay import DECISIONS, Replay, read_replay
 from seqtune.rundir import RunDirectory, run_directories
 from seqtune.source import FileError
 from seqtune.sweep.decisions import Decisions
-from seqtune.sweep.search import Proposal
+from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import Measurement
 from tests.sweep.sweeps import SMALL, plan_of
@@ -191,11 +191,12 @@ ACTS: tuple[Callable[[Driver, int], object], ...] = (
 WEIGHED = (0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 8, 9, 10)
 STEPS = st.lists(st.tuples(st.sampled_from(WEIGHED), st.integers(0, 9)), min_size=5, max_size=40)
 PRUNERS = ("pruner: {kind: asha,", "pruner: {kind: asha, type: promotion,")
+AUDITED = tuple(f"audit: 0.6, {pruner}" for pruner in PRUNERS)
 
 
 @pytest.mark.filterwarnings("ignore:The reported value is ignored")
 @settings(max_examples=40, deadline=None)
-@given(pruner=st.sampled_from(PRUNERS), steps=STEPS)
+@given(pruner=st.sampled_from((*PRUNERS, *AUDITED)), steps=STEPS)
 def test_the_log_replays_to_what_the_studies_know_after_any_sittings(
     pruner: str, steps: list[tuple[int, int]]
 ):
@@ -238,6 +239,20 @@ def test_every_decision_says_why(tmp_path: Path):
     assert (chosen.trial, chosen.value, chosen.seeds) == (0, 1 / EPOCHS, 2)
     stops = [run.stop for run in replay_of(tmp_path).in_state("stopped")]
     assert stops == told(tmp_path, "stopped")
+
+
+def test_an_audit_says_where_the_run_was_stopped(tmp_path: Path):
+    driver = Driver(tmp_path, AUDITED[0].replace("0.6", "0.99"))
+    driver.finish()
+    assert told(tmp_path, "stopped") == []
+    reasons = ["rank 2 of 2 at rung 0 (epoch 1)", "rank 3 of 3 at rung 0 (epoch 1)"]
+    assert told(tmp_path, "audited") == reasons
+    runs = replay_of(tmp_path).in_state("stopped")
+    assert [(run.stop, run.audited) for run in runs] == [(reason, 1) for reason in reasons]
+    assert [run.reason for run in runs] == ["audited: finished"] * 2
+    ends = [each for each in events(tmp_path) if each["event"] == "ended"]
+    values = [each["value"] for each in ends if each["state"] == "stopped"]
+    assert values == [1 / EPOCHS + 0.2, 1 / EPOCHS + 0.4]
 
 
 def test_promotions_say_why(tmp_path: Path):

@@ -6,7 +6,7 @@ import pytest
 
 from seqtune.source import FileError
 from seqtune.sweep.names import LONGEST_KEY, key_of, text_of
-from seqtune.sweep.search import Proposal
+from seqtune.sweep.proposal import Proposal
 from tests.sweep.sweeps import SMALL, plan_of
 
 ODD = (

@@ -23,7 +23,8 @@ from seqtune.sweep.directory import claim
 from seqtune.sweep.drive import read_plan
 from seqtune.sweep.plan import Plan
 from seqtune.sweep.progress import LiveTable
-from seqtune.sweep.search import CONFIRM_SEED, Proposal
+from seqtune.sweep.proposal import Proposal
+from seqtune.sweep.search import CONFIRM_SEED
 from seqtune.sweep.studies import Studies
 from tests.sweep.sweeps import SMALL, plan_of
 

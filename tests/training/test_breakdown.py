@@ -111,9 +111,16 @@ def test_lengths_are_those_of_the_strings_themselves():
         assert score(row, "exact").count == score(row, "loss").count == row["strings"]
 
 
-def test_many_lengths_share_8_rows():
+def test_many_lengths_share_8_rows_whose_scores_add_up():
     task = CfgSpec(grammar="cfg3b", height=4).build()
-    rows = tables(evaluator_of(task, strings=200), small(task))["by length"]
+    evaluator, model = evaluator_of(task, strings=200), small(task)
+    rows = tables(evaluator, model)["by length"]
+    whole = evaluator.evaluate(model, epoch=1).scores
+    for name in ("accuracy", "loss", "excess"):
+        values = [score(row, name).value for row in rows]
+        low, high = min(values), max(values)
+        assert low <= whole[f"valid/{name}"].value <= high
+        assert low < high
     assert 4 < len(rows) <= 8
     assert total(rows, "strings") == 200
 

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from seqtune.report import drawing, grid, heatmap, labels, points
+from seqtune.report.moving_heatmap import moving_heat_map
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
 from seqtune.report.shown import Shown, shown
@@ -34,11 +35,12 @@ def _chart(
     paths = [path for path in (layout.x, layout.y, *layout.panels) if path]
     metric = results.metric
     title = metric + ("" if values.confirmed else " of the best search trial")
-    title += f" by {_and(paths)}" if paths else ""
+    title += f" by {labels.listed(paths)}" if paths else ""
     data = cells[["arm", "cell", *paths, *values.columns]]
     seeds = _seeds(results, shown=values)
     several = any(len(each) > 1 for each in seeds.values())
     naming = results.naming
+    moving: str | None = None
     how = "Rings are the seeds, a line is the interval." if several else ""
     if layout.x is None:
         figure = points.one_below_another(
@@ -56,6 +58,9 @@ def _chart(
         logarithmic = drawing.needs_log(values.cells["value"])
         how = "The colour scale is logarithmic. " if logarithmic else ""
         how += "Hatched: no such run, or none that has finished."
+        moving = moving_heat_map(cells, layout=layout, metric=metric, scale=scale, naming=naming)
+        if layout.panels:
+            how += " In report.html any two of the paths can be chosen, and values of the others."
     if layout.y is None:
         # One field, so that a row stays a cell; every digit is kept.
         texts = [" ".join(map(repr, seeds.get(cell, ()))) for cell in cells["cell"]]
@@ -66,6 +71,7 @@ def _chart(
         caption=f"Each value is {values.what}; {labels.direction(metric)}. {how}".strip(),
         figure=figure,
         data=data,
+        interactive=moving,
     )
 
 
@@ -79,8 +85,3 @@ def _seeds(results: Results, *, shown: Shown) -> dict[str, list[float]]:
         str(cell): [float(value) for value in group[column].dropna()]
         for cell, group in runs[runs["ranked"]].groupby("cell")
     }
-
-
-def _and(names: list[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last

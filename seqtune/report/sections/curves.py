@@ -6,15 +6,20 @@ import pandas as pd
 
 from seqtune.report import floors, frames, labels, lines, shading
 from seqtune.report.bands import Band, bands
+from seqtune.report.best import sorted_by
 from seqtune.report.costs import COSTS
 from seqtune.report.curve_lines import REFERRED, best_lines
 from seqtune.report.moving_curves import moving_curves
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
 
+MOST_CELLS = 100
+"""Whose curves are drawn: no reader tells more apart, and each takes its time and a place on the page."""
+
 
 def section(results: Results) -> Section:
     """valid/loss with its floor, and the sweep's own metric where it is another."""
+    everything, results = results, _drawn(results)
     best = results.best
     charts = tuple(
         chart
@@ -24,10 +29,22 @@ def section(results: Results) -> Section:
     )
     paragraphs: list[str] = [] if charts else ["No finished run has anything to draw."]
     names = results.naming.cells
-    missing = [names[cell] for cell in results.cells["cell"] if cell not in set(best["cell"])]
+    with_curve = set(everything.best["cell"])
+    missing = [names[cell] for cell in results.cells["cell"] if cell not in with_curve]
+    if len(best) < len(everything.best):
+        paragraphs.append(
+            f"Drawn are the {len(best)} cells of {len(everything.best):,} whose best runs have the best last value "
+            f"of {results.metric}; curves.csv has every run."
+        )
     if missing and charts:
         paragraphs.append(f"Without a finished run, and so without a curve: {'; '.join(missing)}.")
     return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
+
+
+def _drawn(results: Results) -> Results:
+    """The same with no more best runs than are drawn, in the order of the sweep."""
+    best = sorted_by(results.best, metric=results.metric).head(MOST_CELLS)
+    return replace(results, best=best.sort_index())
 
 
 def _charts(results: Results, *, metric: str) -> list[Chart]:

@@ -6,6 +6,7 @@ from seqtune.report import labels
 from seqtune.report.cells import estimate_columns
 from seqtune.report.results import Results
 from seqtune.report.section import Section, Table
+from seqtune.report.statistics import interval_name
 from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS
 
 FORCED = "valid/loss"
@@ -73,7 +74,7 @@ def _caption(results: Results, *, metrics: list[str], data: pd.DataFrame) -> str
     runs = (
         "a finished run" if results.runs["phase"].isna().all() else "a cell's finished confirm runs"
     )
-    what = "mean" if max(counts) < 2 else "mean and 95 % t interval"
+    what = "mean" if max(counts) < 2 else f"mean and {interval_name(counts)}"
     higher = [name for name in metrics if name in HIGHER_IS_BETTER]
     good = f"Lower is better, but for {higher[0]}." if higher else "Lower is better."
     return (

@@ -6,6 +6,7 @@ from seqtune.report.front_drawing import front_figure, moving_front
 from seqtune.report.fronts import PRICES, points
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section
+from seqtune.report.statistics import interval_name
 
 
 def section(results: Results) -> Section | None:
@@ -20,8 +21,8 @@ def section(results: Results) -> Section | None:
         name="pareto",
         title=title,
         caption=(
-            f"A point is a cell: the mean of {results.metric} over its finished confirm runs with its 95 % t "
-            f"interval ({labels.counts(drawn['n'])}), over the mean {PRICES[price]}; {labels.direction(results.metric)}. "
+            f"A point is a cell: the mean of {results.metric} over its finished confirm runs with its "
+            f"{interval_name(drawn['n'])} ({labels.counts(drawn['n'])}), over the mean {PRICES[price]}; {labels.direction(results.metric)}. "
             "Circles on the line are the front: no cell of the same task is both as cheap and as good, and better in "
             "one of the two. In report.html the price can also be another. " + COUNTED
         ),

@@ -7,7 +7,8 @@ import pandas as pd
 from seqtune.report import labels
 from seqtune.report.ranking import Ranked
 from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
+from seqtune.report.section import MOST_ROWS, Section, Table
+from seqtune.report.statistics import interval_name
 
 
 def section(results: Results) -> Section | None:
@@ -67,11 +68,19 @@ def _ranks(results: Results) -> Table:
             labels.interval(row.estimate.low, high=row.estimate.high) for row in found.rows
         ],
     }
+    middle = ""
     if data["interquartile_mean"].notna().any():
         columns["interquartile mean"] = data["interquartile_mean"]
+        columns["its interval"] = [
+            labels.interval(row.middle.low, high=row.middle.high) for row in found.rows
+        ]
+    middle = ""
+    middle = ""
+    if data["interquartile_mean"].notna().any():
+        middle = " The interquartile mean is that of the runs without the lowest and the highest quarter."
     caption = (
-        f"Ranking by the mean of {results.metric} over a cell's finished confirm runs, with its 95 % t interval; "
-        f"{labels.direction(results.metric)}. A cell shares the rank of a better one that it cannot be told from (ranking.csv has every digit)."
+        f"Ranking by the mean of {results.metric} over a cell's finished confirm runs, with its {interval_name(data['n'])}; "
+        f"{labels.direction(results.metric)}. A cell shares the rank of a better one that it cannot be told from (ranking.csv has every digit).{middle}"
     )
     return Table(caption, pd.DataFrame(columns))
 
@@ -93,6 +102,7 @@ def _pairs(results: Results) -> Table:
             "improvement": [pair.improvement for pair in found],
             "p": [pair.p for pair in found],
             "p_holm": [pair.adjusted for pair in found],
+            "interval": [pair.difference.interval or None for pair in found],
         }
     )
     shown = pd.DataFrame(
@@ -109,10 +119,13 @@ def _pairs(results: Results) -> Table:
         }
     )
     caption = (
-        f"Differences of {results.metric}, cell minus the one against it, over runs with the same seed: mean and 95 % t "
-        "interval; in what share of all pairs of their runs the cell is better; p of a sign-flip test, after Holm over "
+        f"Differences of {results.metric}, cell minus the one against it, over runs with the same seed: mean and "
+        f"{interval_name(data['n'])}; in what share of all pairs of their runs the cell is better; p of a sign-flip test, after Holm over "
         f"all {labels.plural(len(found), 'pair')}."
     )
+    if len(found) > MOST_ROWS:
+        caption += " The most certain differences come first."
+        shown = shown.sort_values("p (Holm)", kind="stable")
     return Table(caption, shown, name="pairs", data=data)
 
 

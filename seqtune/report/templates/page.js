@@ -20,5 +20,7 @@ for (const head of document.querySelectorAll("thead th")) {
 const options = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"]};
 for (const place of document.querySelectorAll(".plot")) {
   const figure = JSON.parse(place.dataset.figure);
+  // As wide as the page has room for, and as tall as it asks to be.
+  if (figure.layout.height) place.style.height = `${figure.layout.height}px`;
   Plotly.newPlot(place, figure.data, figure.layout, options).then(() => { place.dataset.drawn = "yes"; });
 }
