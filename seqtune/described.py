@@ -7,8 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seqtune.kinds import members
+from seqtune.plain_data import assigned
+from seqtune.problem import Problem, SpecError, nearest
 from seqtune.source import FileError, read_yaml
-from seqtune.spec import Problem, Spec, SpecError, assigned, members, nearest
+from seqtune.spec import Spec
 from seqtune.tasks import TaskSpec
 from seqtune.tasks.cfg.grammar_spec import DESCRIBED
 from seqtune.tasks.cfg.named import RULES

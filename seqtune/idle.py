@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from seqtune.models.recurrent_spec import LSTMSpec
 from seqtune.models.transformer_spec import Forgetful, Prefix, TransformerSpec, Window
+from seqtune.problem import Problem, listed
 from seqtune.run import RunSpec
-from seqtune.spec import Problem, listed
 
 MIXED = ("by", "coin", "feedback", "stage")
 """What a schedule says of the model's own tokens, and nothing else."""

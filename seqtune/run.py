@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from seqtune.models import ModelSpec
 from seqtune.models.transformer_spec import Prefix, TransformerSpec
-from seqtune.spec import Spec, problem
+from seqtune.problem import problem
+from seqtune.spec import Spec
 from seqtune.tasks import TaskSpec
 from seqtune.training.forcing import Constant, ForcingSpec
 from seqtune.training.optim import AdamW, OptimizerSpec

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, assert_never
 
 from seqtune import seeding
+from seqtune.plain_data import assigned
 from seqtune.run import RunSpec
-from seqtune.spec import assigned
 from seqtune.tasks.task import Batch, Task
 from seqtune.training.evaluation import laid_out
 from seqtune.training.flops import training_flops_per_token

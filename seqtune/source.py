@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from seqtune.spec import Path, Problem, SpecError, assigned, dotted
+from seqtune.plain_data import assigned
+from seqtune.problem import Path, Problem, SpecError, dotted
 
 
 class FileError(ValueError):

@@ -22,9 +22,9 @@ import torch
 from seqtune import cache, provenance
 from seqtune.building import build_model, choose_device
 from seqtune.models.model import SequenceModel
+from seqtune.plain_data import assigned
 from seqtune.run import RunSpec
 from seqtune.sized import Size
-from seqtune.spec import assigned
 from seqtune.tasks.task import Task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train

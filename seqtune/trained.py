@@ -19,10 +19,12 @@ from safetensors.torch import load_file
 
 from seqtune.building import build_model, choose_device
 from seqtune.models.model import SequenceModel
+from seqtune.plain_data import assigned
+from seqtune.problem import SpecError, near
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory, State
 from seqtune.source import FileError
-from seqtune.spec import SpecError, assigned, near, paths
+from seqtune.spec import paths
 from seqtune.tasks.task import Task
 
 HOW: Mapping[Literal["running", "stopped", "diverged", "failed"], str] = MappingProxyType(

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from seqtune.problem import Problem, SpecError
 from seqtune.run import RunSpec
 from seqtune.source import FileError, parse_value, parse_yaml, read_yaml
-from seqtune.spec import Problem, SpecError
 
 
 @pytest.mark.parametrize(

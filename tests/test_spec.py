@@ -3,19 +3,10 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from seqtune.spec import (
-    ByKind,
-    Problem,
-    Spec,
-    SpecError,
-    assigned,
-    dotted,
-    merged,
-    nearest,
-    paths,
-    read,
-    replace,
-)
+from seqtune.kinds import ByKind
+from seqtune.plain_data import assigned, merged
+from seqtune.problem import Problem, SpecError, dotted, nearest
+from seqtune.spec import Spec, paths, read, replace
 
 
 class Apple(Spec):

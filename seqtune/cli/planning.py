@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from seqtune.cli.app import SetOption, changes_of, clear_errors, command
+from seqtune.problem import SpecError
 from seqtune.source import Source, read_yaml
-from seqtune.spec import SpecError
 
 if TYPE_CHECKING:
     from seqtune.run import RunSpec

@@ -23,8 +23,8 @@ from seqtune.cli.app import (
     opened,
 )
 from seqtune.place import is_remote, place_of
+from seqtune.problem import SpecError
 from seqtune.source import FileError, read_yaml
-from seqtune.spec import SpecError
 from seqtune.working_copy import LARGE
 
 if TYPE_CHECKING:

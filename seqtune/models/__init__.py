@@ -2,8 +2,8 @@
 
 from typing import Annotated, TypeAlias
 
+from seqtune.kinds import ByKind
 from seqtune.models.recurrent_spec import LSTMSpec
 from seqtune.models.transformer_spec import TransformerSpec
-from seqtune.spec import ByKind
 
 ModelSpec: TypeAlias = Annotated[LSTMSpec | TransformerSpec, ByKind()]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from seqtune.models.network_spec import NetworkSpec
-from seqtune.spec import problem
+from seqtune.problem import problem
 
 if TYPE_CHECKING:
     from seqtune.models.model import SequenceModel

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
+from seqtune.kinds import ByKind
 from seqtune.models.network_spec import NetworkSpec
-from seqtune.spec import ByKind, Spec, listed, problem
+from seqtune.problem import listed, problem
+from seqtune.spec import Spec
 
 if TYPE_CHECKING:
     from seqtune.models.model import SequenceModel

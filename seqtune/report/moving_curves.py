@@ -7,12 +7,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from seqtune.plain_data import assigned
 from seqtune.report import drawing, labels, moving
 from seqtune.report.bands import Band
 from seqtune.report.costs import COSTS
 from seqtune.report.moving_shading import Shading, in_turn, shaded
 from seqtune.report.naming import Naming
-from seqtune.spec import assigned
 from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
 
 NAME, NAMES_A_LINE = 24, 3

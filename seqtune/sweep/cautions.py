@@ -6,8 +6,8 @@ from itertools import combinations
 from typing import Any
 
 from seqtune.power import underpowered
+from seqtune.problem import listed
 from seqtune.run import RunSpec
-from seqtune.spec import listed
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.forecast import MUCH, Forecast, typical_run
 from seqtune.sweep.names import text_of

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqtune.plain_data import assigned
 from seqtune.run import RunSpec
-from seqtune.spec import assigned
 from seqtune.sweep.comparison import Compared
 from seqtune.sweep.distributions import Choice, Range
 from seqtune.sweep.match import Matched

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from seqtune.spec import Path, Problem, SpecError, nearest
+from seqtune.problem import Path, Problem, SpecError, nearest
 
 Compared = dict[str, Any]
 

@@ -13,9 +13,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from seqtune.problem import SpecError
 from seqtune.rundir import read_json
 from seqtune.source import FileError, read_yaml
-from seqtune.spec import SpecError
 from seqtune.sweep.spec import SweepSpec
 from seqtune.sweep.storage import open_storage
 from seqtune.sweep.storage_place import StorageSpec, place_of

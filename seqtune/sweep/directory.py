@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seqtune.place import is_remote
+from seqtune.problem import SpecError
 from seqtune.replay import DECISIONS
 from seqtune.rundir import (
     RunDirectory,
@@ -29,7 +30,6 @@ from seqtune.rundir import (
     run_directories,
 )
 from seqtune.source import FileError, Source
-from seqtune.spec import SpecError
 from seqtune.sweep.lease import Lease, leased
 from seqtune.sweep.plan import Cell, Plan
 from seqtune.sweep.storage_place import FILES, place_of, public_text, without_passwords

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from seqtune.spec import Spec, listed, nearest, problem
+from seqtune.problem import listed, nearest, problem
+from seqtune.spec import Spec
 
 FEW = 16
 """So many whole numbers are all tried before a sweep begins."""

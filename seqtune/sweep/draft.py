@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seqtune.plain_data import assigned, has, merged
+from seqtune.problem import Path, Problem, SpecError, dotted
 from seqtune.run import RunSpec
-from seqtune.spec import Path, Problem, SpecError, assigned, dotted, has, merged
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.comparison import Compared
 from seqtune.sweep.distributions import Choice, Range

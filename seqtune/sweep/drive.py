@@ -11,8 +11,8 @@ from rich.console import Console
 from seqtune.full_disk import told_if_full
 from seqtune.idle import idle_settings
 from seqtune.place import reached
+from seqtune.problem import Problem, SpecError
 from seqtune.source import FileError, Source
-from seqtune.spec import Problem, SpecError
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.needs import idle_cases
 from seqtune.sweep.plan import Plan, make_plan

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from seqtune.problem import SpecError
 from seqtune.run import RunSpec
 from seqtune.sized import Ruler, Size
-from seqtune.spec import SpecError
 from seqtune.sweep.audit import is_audited
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.match import Matched

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from optuna.trial import Trial
 
+from seqtune.problem import SpecError
 from seqtune.rundir import RunDirectory
-from seqtune.spec import SpecError
 from seqtune.sweep.audit import end_audit, is_audited
 from seqtune.sweep.decisions import Decisions
 from seqtune.sweep.earlier import last_of, values_of

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from seqtune.spec import Spec, problem
+from seqtune.problem import problem
+from seqtune.spec import Spec
 
 Amount: TypeAlias = Literal["parameters", "flops"]
 UNITS: dict[Amount, str] = {"parameters": "parameters", "flops": "FLOPs a token"}

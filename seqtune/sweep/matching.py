@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from seqtune.kinds import members
 from seqtune.models import ModelSpec
+from seqtune.plain_data import assigned, has
+from seqtune.problem import Path, Problem, SpecError, nearest
 from seqtune.run import RunSpec
-from seqtune.spec import Path, Problem, Spec, SpecError, assigned, has, members, nearest
+from seqtune.spec import Spec
 from seqtune.sweep.draft import Draft
 from seqtune.sweep.match import UNITS, Matched, MatchSpec, Reached, first_value, nearest_values
 from seqtune.sweep.names import text_of

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from seqtune.spec import Path, Problem
+from seqtune.problem import Path, Problem
 from seqtune.sweep.request import Request
 from seqtune.sweep.resources import AMOUNTS, Resources, values_of
 from seqtune.sweep.tuned import first_point, tried_points

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from seqtune.plain_data import assigned
+from seqtune.problem import Path, Problem, SpecError
 from seqtune.run import RunSpec
-from seqtune.spec import Path, Problem, SpecError, assigned
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.comparison import combinations, kept
 from seqtune.sweep.draft import Draft

@@ -20,7 +20,9 @@ from pydantic import (
     model_validator,
 )
 
-from seqtune.spec import OrInShort, Path, Problem, Spec, nearest, paths, problem, shown
+from seqtune.kinds import OrInShort
+from seqtune.problem import Path, Problem, nearest, problem, shown
+from seqtune.spec import Spec, paths
 from seqtune.sweep.request import Request
 
 AMOUNTS = ("cpu", "gpu", "memory", "accelerator")

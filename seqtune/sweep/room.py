@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from seqtune.spec import Path, Problem
+from seqtune.problem import Path, Problem
 from seqtune.sweep.request import Request
 
 Node: TypeAlias = Mapping[str, float]

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 from seqtune.full_disk import full_disk
+from seqtune.problem import Path
 from seqtune.rundir import RunDirectory, run_directories
 from seqtune.source import FileError
-from seqtune.spec import Path
 from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.request import Request, gpu_share
 from seqtune.sweep.resources import AMOUNTS, values_of

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from seqtune.kinds import ByKind
 from seqtune.limits import Keep, Limits
-from seqtune.spec import ByKind, Spec, nearest, problem
+from seqtune.problem import nearest, problem
+from seqtune.spec import Spec
 from seqtune.sweep.distributions import Distribution
 from seqtune.sweep.match import MatchSpec
 from seqtune.sweep.resources import Resources

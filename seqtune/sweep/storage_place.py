@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from seqtune.problem import nearest
 from seqtune.source import FileError, Source, parse_yaml
-from seqtune.spec import Spec, nearest
+from seqtune.spec import Spec
 
 Kind: TypeAlias = Literal["journal", "sqlite", "postgresql", "grpc"]
 KINDS: tuple[Kind, ...] = ("journal", "sqlite", "postgresql", "grpc")

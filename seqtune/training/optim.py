@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from seqtune.spec import ByKind, Spec
+from seqtune.kinds import ByKind
+from seqtune.spec import Spec
 
 if TYPE_CHECKING:
     from torch import nn, optim

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from seqtune.spec import ByKind, Spec
+from seqtune.kinds import ByKind
+from seqtune.spec import Spec
 
 
 def _written(value: Any) -> str:

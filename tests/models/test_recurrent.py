@@ -10,7 +10,7 @@ from seqtune.models import LSTMSpec
 from seqtune.models.model import trainable_parameters
 from seqtune.models.recurrent import FUSED, Recurrent
 from seqtune.models.recurrent_spec import CellName
-from seqtune.spec import SpecError
+from seqtune.problem import SpecError
 from tests.models.recurrents import CELLS, every_recurrent
 
 SEED = LSTMSpec(layers=3, width=512, embedding=128, head_layers=2, dropout=0.2)

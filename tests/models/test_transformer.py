@@ -13,11 +13,11 @@ from seqtune.models.masking import kept
 from seqtune.models.model import trainable_parameters
 from seqtune.models.transformer import Transformer
 from seqtune.models.transformer_spec import NOT_FLASH, Norm, Positions
+from seqtune.problem import SpecError
 from seqtune.record import record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
 from seqtune.source import FileError
-from seqtune.spec import SpecError
 from seqtune.trained import load
 from tests.models.transformers import (
     MASKINGS,

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from seqtune.models import TransformerSpec
 from seqtune.models.transformer_spec import Norm, Positions
-from seqtune.spec import SpecError
+from seqtune.problem import SpecError
 
 POSITIONS: tuple[Positions, ...] = get_args(Positions)
 NORMS: tuple[Norm, ...] = get_args(Norm)

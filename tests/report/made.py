@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from seqtune.plain_data import assigned
 from seqtune.rundir import RunDirectory, State
-from seqtune.spec import assigned
 from seqtune.sweep.names import text_of
 from seqtune.tasks.exam import Examination, Sample
 from seqtune.tasks.score import Score

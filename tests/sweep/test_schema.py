@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from seqtune.cli import app
+from seqtune.problem import SpecError
 from seqtune.run import RunSpec
 from seqtune.source import FileError, parse_yaml, read_yaml
-from seqtune.spec import SpecError
 from seqtune.sweep.drive import read_plan
 from seqtune.sweep.schema import run_schema, sweep_schema
 from tests.sweep.sweeps import SMALL

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from seqtune import seeding
-from seqtune.spec import members
+from seqtune.kinds import members
 from seqtune.tasks import TaskSpec
 from seqtune.tasks.cfg.grammar_spec import DyckSpec, GeneratedSpec
 from seqtune.tasks.cfg.spec import CfgSpec

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from seqtune.plain_data import assigned
 from seqtune.run import RunSpec
-from seqtune.spec import assigned
 
 TINY: dict[str, Any] = {
     "task": {"kind": "cfg", "grammar": "cfg3b", "height": 1},

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from seqtune.building import build_model
+from seqtune.problem import SpecError
 from seqtune.run import RunSpec
 from seqtune.source import read_yaml
-from seqtune.spec import SpecError
 from seqtune.tasks.task import Task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train

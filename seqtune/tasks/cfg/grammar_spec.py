@@ -5,7 +5,9 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from seqtune.spec import ByKind, ByShape, OrInShort, Spec, problem
+from seqtune.kinds import ByKind, ByShape, OrInShort
+from seqtune.problem import problem
+from seqtune.spec import Spec
 from seqtune.tasks.cfg.dyck import dyck
 from seqtune.tasks.cfg.generated import generated
 from seqtune.tasks.cfg.grammar import Grammar

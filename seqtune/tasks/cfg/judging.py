@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.spec import listed, nearest
+from seqtune.problem import listed, nearest
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import Layout
 from seqtune.tasks.cfg.rows import own_probability

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
-from seqtune.spec import ByShape, problem
+from seqtune.kinds import ByShape
+from seqtune.problem import problem
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.grammar_spec import DESCRIBED, GeneratedSpec, GrammarSpec, Symbol
 from seqtune.tasks.cfg.language import Language

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
-from seqtune.spec import ByKind, OrInShort, Spec
+from seqtune.kinds import ByKind, OrInShort
+from seqtune.spec import Spec
 from seqtune.tasks.life.board import Boards
 
 Probabilities: TypeAlias = npt.NDArray[np.float64]

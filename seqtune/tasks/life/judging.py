@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqtune.spec import nearest
+from seqtune.problem import nearest
 from seqtune.tasks.exam import CELLS, Cells, Sample
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.notation import BEFORE, MISSING, Notation

@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from seqtune.spec import ByKind, Spec
+from seqtune.kinds import ByKind
+from seqtune.spec import Spec
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.densities import Probabilities
 

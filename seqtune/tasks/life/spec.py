@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from seqtune.spec import problem
+from seqtune.problem import problem
 from seqtune.tasks.life.board import Boards, Border, Rule
 from seqtune.tasks.life.densities import DensitySpec, Fixed, High
 from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec

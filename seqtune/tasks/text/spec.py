@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
+from seqtune.problem import problem
 from seqtune.source import FileError
-from seqtune.spec import problem
 from seqtune.tasks.task import LanguageSpec
 from seqtune.tasks.text.corpus import Encoding, open_corpus
 from seqtune.tasks.text.encoding import divide

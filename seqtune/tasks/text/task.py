@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqtune import seeding
-from seqtune.spec import listed
+from seqtune.problem import listed
 from seqtune.tasks.description import Description
 from seqtune.tasks.exam import SEAM, Exam, Examination, Prompt, Sample
 from seqtune.tasks.task import Batch, Split, Strings, Task, Tokens

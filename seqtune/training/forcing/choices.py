@@ -4,7 +4,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
-from seqtune.spec import ByKind, Spec, problem
+from seqtune.kinds import ByKind
+from seqtune.problem import problem
+from seqtune.spec import Spec
 
 Coin: TypeAlias = Literal["token", "step", "sequence"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from seqtune.spec import SpecError
+from seqtune.problem import SpecError
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.grammar_spec import GeneratedSpec
 from seqtune.tasks.cfg.spec import CfgSpec

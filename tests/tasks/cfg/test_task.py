@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.spec import SpecError
+from seqtune.problem import SpecError
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.task import Strings

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.spec import SpecError, read, replace
+from seqtune.problem import SpecError
+from seqtune.spec import read, replace
 from seqtune.tasks.life.spec import LifeSpec
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.spec import SpecError
+from seqtune.problem import SpecError
 from seqtune.tasks.exam import SEAM, Prompt, sit
 from seqtune.tasks.task import Split, Strings
 from seqtune.tasks.text import spec as module

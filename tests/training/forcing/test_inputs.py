@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from seqtune.kinds import members
 from seqtune.models import LSTMSpec, ModelSpec
 from seqtune.models.model import SequenceModel
 from seqtune.models.transformer_spec import Prefix, TransformerSpec
-from seqtune.spec import members
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.task import Mask
 from seqtune.training.forcing import (

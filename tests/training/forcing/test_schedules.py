@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from seqtune.kinds import members
+from seqtune.problem import SpecError
 from seqtune.run import RunSpec
 from seqtune.source import read_yaml
-from seqtune.spec import SpecError, members
 from seqtune.training.forcing import (
     Argmax,
     Clock,
