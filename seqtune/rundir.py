@@ -1,6 +1,6 @@
 """The run directory: all that is known of one run, the same whoever made it.
 
-    run.json           spec, hash, state, place in a sweep, versions, device
+    run.json           spec, hash, state, place in a sweep, versions, device; of an audit, when it was stopped
     measurements.csv   a row an evaluation
     generated.json     what the model generated after its last epoch: scores by test set, samples
     evaluation.json    what `seqtune evaluate` found, an entry for each set of changes that it was asked with

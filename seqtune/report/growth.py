@@ -1,6 +1,6 @@
 """Scores of cells on strings beyond those that they were trained on: by a changed field of the task, by length.
 
-A value is the mean over the evaluated runs of a cell, with its 95 % t interval.
+A value is the mean over the evaluated runs of a cell, with its 95 % interval.
 """
 
 import math
@@ -14,7 +14,7 @@ import pandas as pd
 from seqtune.report import floors, labels
 from seqtune.report.evaluations import Evaluation
 from seqtune.report.results import Results
-from seqtune.report.statistics import t_interval
+from seqtune.report.statistics import mean_of
 
 ACCURACY = "valid/accuracy"
 COLUMNS = {"valid/excess": "excess", "valid/loss": "loss", ACCURACY: "accuracy"}
@@ -123,7 +123,7 @@ def _estimated(points: Sequence[_Point], *, names: Sequence[str], metric: str) -
             groups.setdefault(point.key, []).append(point)
     rows: list[dict[str, Any]] = []
     for key, group in groups.items():
-        found = t_interval([each.value for each in group])
+        found = mean_of([each.value for each in group])
         best = [each.best for each in group]
         rows.append(
             {

@@ -9,6 +9,7 @@ from seqtune.report import labels
 from seqtune.report.results import Results
 from seqtune.report.section import Table
 from seqtune.report.shown import shown
+from seqtune.report.statistics import interval_name
 from seqtune.report.values import is_missing
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
@@ -83,7 +84,7 @@ def trained_on(frame: pd.DataFrame) -> dict[str, Any]:
 def estimate(frame: pd.DataFrame) -> str:
     """What a value is, for a caption."""
     counts = [int(n) for n in frame["n"]]
-    what = "mean" if max(counts) < 2 else "mean and 95 % t interval"
+    what = "mean" if max(counts) < 2 else f"mean and {interval_name(counts)}"
     return f"{what} over a cell's evaluated runs ({labels.counts(counts)})"
 
 

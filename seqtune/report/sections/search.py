@@ -74,8 +74,8 @@ def _what(drawn: Cells, *, found: list[Trial], results: Results) -> str:
     asked = results.runs["phase"] == "search"
     left_out = int(asked.sum()) - len(found)
     rest = (
-        f" {labels.plural(left_out, 'search trial')} that stopped early, did not end well or have not ended, are left "
-        "out: their scores are of other epochs."
+        f" {labels.plural(left_out, 'search trial')} that were stopped, did not end well or have not ended, are left "
+        "out: they were judged at other epochs."
         if left_out
         else ""
     )
