@@ -109,7 +109,11 @@ def _written_path(loc: Path, data: Any, *, absent: bool) -> Path:
 
 def _unknown_field(path: Path, *, loc: Path, spec: type[BaseModel]) -> Problem:
     *parents, name = path
-    owner = _owner(spec, loc[:-1]).model_fields
+    asked = _owner(spec, loc[:-1])
+    elsewhere: Mapping[str, str] = getattr(asked, "elsewhere", {})
+    if name in elsewhere:
+        return Problem(path, f"no such field; did you mean {elsewhere[str(name)]}?")
+    owner = asked.model_fields
     fields = {dotted((*parents, field)): field for field in owner}
     close = near(str(name), fields.values())
     right = [full for full, field in fields.items() if field == close]

@@ -61,6 +61,8 @@ class Source:
             name == each or name.startswith((f"{each}.", f"{each}[")) for each in self.overridden
         ):
             return "--set"
+        if path not in self.lines and any(each.startswith(f"{name}.") for each in self.overridden):
+            return "--set"  # it brought the block with it
         return f"{self.name}:{self.line(path)}"
 
     def line(self, path: Path) -> int:

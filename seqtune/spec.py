@@ -8,7 +8,7 @@ module nor what it imports needs torch or Ray: a misspelt file is answered at on
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -29,6 +29,8 @@ class Spec(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,
     )
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+    """Fields that people look for here, and the dotted path at which they are."""
 
     @classmethod
     def parse(cls, data: Any) -> Self:

@@ -184,6 +184,10 @@ def test_a_run_that_fails_exits_with_one_and_its_reason(tmp_path: Path):
             "--set: compare.model.layers: needs at least one value",
         ),
         (
+            ["sweep", "sweep.yaml", "--set", "training.epochs=2"],
+            "--set: training: no such field; did you mean base.training?",
+        ),
+        (
             ["sweep", "sweep.yaml", "--out", "taken"],
             "taken: is no sweep's directory and is not empty",
         ),

@@ -5,13 +5,14 @@ cell with the same number of trials). Source: Godbole et al. 2023, Deep Learning
 (scientific, nuisance and fixed hyperparameters).
 """
 
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from seqtune.kinds import ByKind
 from seqtune.limits import Keep, Limits
 from seqtune.problem import nearest, problem
+from seqtune.run import RunSpec
 from seqtune.spec import Spec
 from seqtune.sweep.distributions import Distribution
 from seqtune.sweep.match import MatchSpec
@@ -173,6 +174,8 @@ class ArmSpec(Spec):
 
 class SweepSpec(Spec):
     """A question, and how it is answered."""
+
+    elsewhere: ClassVar[dict[str, str]] = {field: f"base.{field}" for field in RunSpec.model_fields}
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     question: str = ""
