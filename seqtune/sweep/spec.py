@@ -5,6 +5,7 @@ cell with the same number of trials). Source: Godbole et al. 2023, Deep Learning
 (scientific, nuisance and fixed hyperparameters).
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -175,7 +176,9 @@ class ArmSpec(Spec):
 class SweepSpec(Spec):
     """A question, and how it is answered."""
 
-    elsewhere: ClassVar[dict[str, str]] = {field: f"base.{field}" for field in RunSpec.model_fields}
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        field: f"base.{field}" for field in RunSpec.model_fields
+    }
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)
     question: str = ""

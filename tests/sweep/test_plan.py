@@ -204,7 +204,11 @@ def test_a_grid_enumerates_its_choices():
         ),
         ("name: small", "name: ../small", "s.yaml:2: name: "),
         ("question:", "qestion:", "s.yaml:3: qestion: no such field; did you mean question?"),
-        ("tune:", "training: {}\ntune:", "training: no such field; did you mean base.training?"),
+        (
+            "tune:",
+            "training: {}\ntune:",
+            "s.yaml:12: training: no such field; did you mean base.training?",
+        ),
         (
             "  model.layers: [1, 2]",
             "  model.layers: [1, 2]\n  exclude: [{model.layer: 1}]",
