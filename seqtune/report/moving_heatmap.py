@@ -23,6 +23,8 @@ MOST = 60
 TILE = 74
 """Pixels of a tile's height."""
 SHADES = 9
+INKS = ("black", "white")
+"""Colours of the text in tiles; plotly's own choice has a grey that is too light."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def moving_heat_map(
     views = list(itertools.islice(_views(cells, layout=layout, naming=naming), MOST))
     traces: list[Any] = []
     for number, view in enumerate(views):
-        for trace in (_tiles(view, metric=metric, scale=scale, naming=naming), _gaps(view)):
+        tiles = [_tiles(view, metric=metric, scale=scale, naming=naming, ink=ink) for ink in INKS]
+        for trace in (*tiles, _gaps(view)):
             trace.visible = number == 0
             traces.append(trace)
     first = _axes(views[0], naming=naming)
@@ -84,13 +87,14 @@ def _views(cells: pd.DataFrame, *, layout: grid.Layout, naming: Naming) -> Itera
                 yield _View(x, y, ", ".join(filter(None, (arm, settings))), inside)
 
 
-def _tiles(view: _View, *, metric: str, scale: Normalize, naming: Naming) -> Any:
+def _tiles(view: _View, *, metric: str, scale: Normalize, naming: Naming, ink: str) -> Any:
+    """Those whose text has this colour: a trace has one."""
     columns, rows = (grid.values(view.cells, path=path) for path in (view.x, view.y))
     shape = (len(rows), len(columns))
     heat = np.full(shape, np.nan)
     texts, hovers = (np.full(shape, "", dtype=object) for _ in range(2))
     for _, cell in view.cells.iterrows():
-        if not is_missing(cell["value"]):
+        if not is_missing(cell["value"]) and _ink(float(cell["value"]), scale=scale) == ink:
             place = rows.index(cell[view.y]), columns.index(cell[view.x])
             heat[place] = _heat(float(cell["value"]), scale=scale)
             texts[place] = _text(cell)
@@ -107,8 +111,10 @@ def _tiles(view: _View, *, metric: str, scale: Normalize, naming: Naming) -> Any
         ygap=2,
         text=texts.tolist(),
         texttemplate="%{text}",
+        textfont={"color": ink},
         hovertext=hovers.tolist(),
         hoverinfo="text",
+        showscale=ink == INKS[0],
         colorbar=_bar(scale, metric=metric),
     )
 
@@ -167,12 +173,16 @@ def _button(number: int, *, views: Sequence[_View], naming: Naming) -> dict[str,
     changes = {
         f"{axis}.{name}": value for axis, given in axes.items() for name, value in given.items()
     }
-    shown = [place == number for place in range(len(views)) for _ in range(2)]
+    shown = [place == number for place in range(len(views)) for _ in (*INKS, "gaps")]
     return {
         "label": moving.text(views[number].name),
         "method": "update",
         "args": [{"visible": shown}, changes],
     }
+
+
+def _ink(value: float, *, scale: Normalize) -> str:
+    return drawing.text_colour(drawing.COLOUR_MAP(float(scale(value))))
 
 
 def _heat(value: float, *, scale: Normalize) -> float:

@@ -118,8 +118,12 @@ def test_a_tile_has_its_interval_and_n_and_a_gap_says_why(tmp_path: Path):
         make_cell(tmp_path, compared=cell, values=(value - 0.01, value, value + 0.01))
     make_run(tmp_path, "bad", compared={"task.height": 3, "model.layers": 2}, state="failed")
     figure = heat_map(compared(tmp_path))
-    tiles, gaps = figure["data"]
-    assert tiles["z"] == [[pytest.approx(0.1), pytest.approx(0.3)], [pytest.approx(0.2), None]]
+    tiles, dark, gaps = figure["data"]
+    # The darkest has white letters, and so is a trace of its own.
+    assert tiles["z"] == [[pytest.approx(0.1), None], [pytest.approx(0.2), None]]
+    assert dark["z"] == [[None, pytest.approx(0.3)], [None, None]]
+    assert (tiles["textfont"]["color"], dark["textfont"]["color"]) == ("black", "white")
+    assert (tiles["zmin"], tiles["zmax"]) == (dark["zmin"], dark["zmax"])
     assert tiles["text"][0][0] == "<b>0.100</b><br>[0.075, 0.125]<br>n 3"
     assert tiles["hovertext"][0][0] == (
         "<b>height=2, layers=1</b><br>valid/excess: 0.1000<br>95 % interval: [0.075, 0.125]<br>n 3"
@@ -154,10 +158,11 @@ def test_any_two_of_three_paths_can_be_chosen(tmp_path: Path):
     ]
     assert "any two of the paths can be chosen" in chart.caption
     data, changed = menu[5]["args"]
-    assert data["visible"] == [False] * 10 + [True, True]
+    assert data["visible"] == [False] * 15 + [True] * 3
     assert changed["xaxis.title"] == {"text": "model.layers"}
     # The values span more than a linear scale can show.
-    assert figure["data"][10]["z"][0] == [
+    found = [value for each in figure["data"][15:17] for value in each["z"][0]]
+    assert sorted(value for value in found if value is not None) == [
         pytest.approx(3.0, abs=1e-4),
         pytest.approx(3.3, abs=1e-2),
     ]
