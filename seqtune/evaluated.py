@@ -178,7 +178,9 @@ def _locked(directory: RunDirectory) -> Iterator[None]:
     try:
         lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
-        raise FileError(f"{directory.evaluation}: another process is writing it") from None
+        raise FileError(
+            f"{directory.evaluation}: another process is writing it; give the same command once that is done"
+        ) from None
     try:
         yield
     finally:

@@ -153,7 +153,7 @@ def _longest(asked: Prompt, *, trained: Trained, request: Request) -> int:
         raise FileError(
             f"{'--prompt' if request.longest is None else '--longest'}: the model learned a position for "
             f"each of {model.longest} tokens only, but would have to read {read + longest - 1}: {read} of "
-            f"the prompt and {longest - 1} of its own"
+            f"the prompt and {longest - 1} of its own; ask for less"
         )
     return longest
 

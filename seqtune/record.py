@@ -104,7 +104,9 @@ def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
         return
     known, found = directory.info().get("data_hash"), spec.task.build().data_hash
     if known not in (None, found):
-        raise FileError(f"{directory.path}: {CHANGED_DATA}: {known}, {found}")
+        raise FileError(
+            f"{directory.path}: {CHANGED_DATA}: {known}, {found}; put them back, or give another --out"
+        )
     if directory.checkpoint.exists():
         try:
             checkpoint.load(directory.checkpoint, run=spec.hash(), device=device)

@@ -41,6 +41,9 @@ CAUSES = ("oom", "timeout", "error", "lost")
 COLUMNS = ("epoch", "step", "tokens", "seconds", *METRICS)
 LOCK_SECONDS = 20.0
 """How long to wait for a killed process's worker to let go of its run."""
+AGAIN = "; move that directory away to have the run done again"
+"""What helps where a run directory does not hold what it must."""
+
 SHOWN = 80
 """Most letters of what a file holds that an error shows."""
 
@@ -99,12 +102,14 @@ class RunDirectory:
             FileError: if it is no JSON object, or one of these is not what it must be.
         """
         path = self.path / "run.json"
-        found = read_json(path)
+        try:
+            found = read_json(path)
+        except FileError as error:
+            raise FileError(f"{error}{AGAIN}") from None
         for field, (must, right) in _FIELDS.items():
-            if field not in found:
-                raise FileError(f"{path}: {field} must be {must}, but is not there")
-            if not right(found[field]):
-                raise FileError(f"{path}: {field} must be {must}, but got {_brief(found[field])}")
+            if field not in found or not right(found[field]):
+                what = f"got {_brief(found[field])}" if field in found else "is not there"
+                raise FileError(f"{path}: {field} must be {must}, but {what}{AGAIN}")
         return found
 
     def update(self, changes: Mapping[str, Any]) -> None:
@@ -184,7 +189,9 @@ class RunDirectory:
         try:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
-            raise RunInUseError(f"{self.path}: another process is writing this run") from None
+            raise RunInUseError(
+                f"{self.path}: another process is writing this run; wait for it, or give another --out"
+            ) from None
         try:
             yield
         finally:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from seqtune.plain_data import assigned
-from seqtune.problem import Path, Problem, SpecError, dotted
+from seqtune.problem import Path, Problem, SpecError, dotted, near
 
 
 class FileError(ValueError):
@@ -82,10 +82,22 @@ def read_yaml(path: str | os.PathLike[str]) -> Source:
     try:
         text = FilePath(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise FileError(f"{name}: cannot be read: {error.strerror}") from None
+        raise FileError(f"{name}: cannot be read: {error.strerror}{instead(name)}") from None
     except UnicodeDecodeError as error:
         raise FileError(f"{name}: is not UTF-8 text: byte {error.start}: {error.reason}") from None
     return parse_yaml(text, name=name)
+
+
+def instead(path: str | os.PathLike[str]) -> str:
+    """The end of a sentence about what is not there: what was meant, or from where paths start."""
+    wanted = FilePath(path)
+    if wanted.exists():
+        return ""
+    beside = sorted(wanted.parent.iterdir()) if wanted.parent.is_dir() else []
+    close = near(wanted.name, [each.name for each in beside])
+    if close is not None:
+        return f"; did you mean {wanted.with_name(close)}?"
+    return "" if wanted.is_absolute() else f"; paths start from {FilePath.cwd()}"
 
 
 def parse_yaml(text: str, *, name: str) -> Source:
@@ -199,7 +211,10 @@ class _Reader:
             if name in data:
                 first = self.lines[(*path, name)]
                 self.problems.append(
-                    Problem((*path, name), f"is given twice, in line {first} and in line {line}")
+                    Problem(
+                        (*path, name),
+                        f"is given twice, in line {first} and in line {line}; write it once",
+                    )
                 )
             self.lines[(*path, name)] = line
             data[name] = self.build(value_node, path=(*path, name))

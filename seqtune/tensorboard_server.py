@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from seqtune.events import MARK
-from seqtune.source import FileError
+from seqtune.source import FileError, instead
 
 HOST = "127.0.0.1"
 """Who reaches it: TensorBoard asks nobody who they are."""
@@ -20,7 +20,7 @@ def launch(root: Path, *, port: int | None) -> str:
         FileError: if there are no curves below `root`, or the port cannot be had.
     """
     if not root.is_dir():
-        raise FileError(f"{root}: no such directory")
+        raise FileError(f"{root}: no such directory{instead(root)}")
     if next(root.rglob(f"*{MARK}*"), None) is None:
         raise FileError(
             f"{root}: holds no curves; give the directory of a sweep, of runs or of one run"

@@ -22,8 +22,8 @@ from seqtune.models.model import SequenceModel
 from seqtune.plain_data import assigned
 from seqtune.problem import SpecError, near
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory, State
-from seqtune.source import FileError
+from seqtune.rundir import RunDirectory, State, run_directories
+from seqtune.source import FileError, instead
 from seqtune.spec import paths
 from seqtune.tasks.task import Task
 
@@ -93,12 +93,12 @@ def load(
     """
     directory = RunDirectory(path)
     if not directory.exists():
-        raise FileError(f"{path}: is no run directory: it has no run.json")
+        raise FileError(f"{path}: is no run directory: it has no run.json{_instead(path)}")
     if not directory.weights.exists():
         state = directory.info()["state"]
         raise FileError(
             f"{path}: has no {directory.weights.name}: the run is {state}, and its weights come with an "
-            "epoch whose loss is a number"
+            f"epoch whose loss is a number{_NO_WEIGHTS.get(state, '')}"
         )
     info = directory.info()
     original = _parsed(info["spec"], path=path)
@@ -118,6 +118,19 @@ def load(
         known, task = task, spec.task.build()
         _check_fit(task, known=known, model=model)
     return Trained(directory, spec, dict(changes), task, model.to(device).eval(), epoch, info)
+
+
+_NO_WEIGHTS = {
+    "running": "; give the command that trains it again, and then this one",
+    "finished": "; where a sweep says keep: none, write keep: best and give another --out",
+}
+"""What helps where a run has no weights, by its state."""
+
+
+def _instead(path: Path) -> str:
+    """The end of a sentence about what is no run directory: what may have been meant."""
+    runs = run_directories(path / "runs") or run_directories(path)
+    return f"; give one of those in it, such as {runs[0].path}" if runs else instead(path)
 
 
 def untrained(trained: Trained) -> SequenceModel:
@@ -204,7 +217,8 @@ def _load_weights(model: SequenceModel, *, weights: Mapping[str, torch.Tensor], 
 def _check_data(task: Task, *, known: str | None, path: Path) -> None:
     if known not in (None, task.data_hash):
         raise FileError(
-            f"{path}: its text has changed since: SHA-256 was {known}, is {task.data_hash}"
+            f"{path}: its text has changed since: SHA-256 was {known}, is {task.data_hash}; "
+            "put it back as it was"
         )
 
 
@@ -228,7 +242,7 @@ def _check_fit(task: Task, *, known: Task, model: SequenceModel) -> None:
     if model.longest is not None and task.max_length > model.longest:
         raise FileError(
             f"--set task: has up to {task.max_length} tokens to read, but the model learned a position "
-            f"for each of {model.longest} only; models with relative positions go beyond"
+            f"for each of {model.longest} only; ask about shorter strings; models with relative positions go beyond"
         )
     if model.prompt_length > 0:
         model.prompt_length = task.prompt_length

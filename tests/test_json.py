@@ -11,13 +11,43 @@ from seqtune.cli import app
 from seqtune.rundir import RunDirectory
 from tests.report.made import make_cell
 from tests.sweep.sweeps import SMALL, write
-from tests.test_cli import RUN
+from tests.test_cli import COMMANDS, RUN
 
 
 def asked(*words: str | Path, status: int = 0) -> Any:
     done = CliRunner().invoke(app, [*map(str, words), "--json"], prog_name="seqtune")
     assert done.exit_code == status, done.output
     return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each != "schema"])
+def test_every_command_that_answers_can_do_so_for_a_machine(command: str):
+    done = CliRunner().invoke(app, [command, "--help"], prog_name="seqtune")
+    assert "--json" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("trained")
+    asked("train", write(root / "run.yaml", RUN), "--out", root / "run")
+    return root / "run"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["describe", "dyck"], {"title"}),
+        (["plan", "{run}.yaml", "--no-probe"], {"cells", "totals", "machines", "notes"}),
+        (["evaluate", "{run}"], {"set", "task", "evaluation"}),
+        (["generate", "{run}", "--count", "2"], {"samples", "summary"}),
+        (["probe", "{run}", "--strings", "16", "--set", "task.height=2"], {"readings"}),
+    ],
+)
+def test_what_is_answered_of_a_language_a_file_or_a_run_is_one_value(
+    trained: Path, words: list[str], names: set[str]
+):
+    found = asked(*(word.format(run=trained) for word in words))
+    assert names <= set(found), list(found)
 
 
 def test_train_says_how_the_run_ended_and_what_was_measured_last(tmp_path: Path):

@@ -39,7 +39,8 @@ def served(*words: str | Path) -> Iterator[str]:
         signal.signal(signal.SIGINT, before)
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().split()[-1]
+            said = process.stdout.readline()
+            yield json.loads(said)["url"] if "--json" in words else said.split()[-1]
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 0
@@ -96,7 +97,7 @@ def test_tensorboard_shows_runs_cells_and_a_row_for_every_run(tmp_path: Path):
 @pytest.mark.parametrize("storage", ["journal", "sqlite"])
 def test_the_dashboard_lists_the_studies_of_a_sweep_and_changes_none(tmp_path: Path, storage: str):
     make_studies(tmp_path, storage=storage)
-    with served("dashboard", tmp_path) as url:
+    with served("dashboard", tmp_path, "--json") as url:
         assert url.startswith("http://127.0.0.1:")
         studies = asked(f"{url}api/studies")["study_summaries"]
         assert [study["study_name"] for study in studies] == ["small/layers=1", "small/layers=2"]

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from seqtune.cli.app import command, opened
+from seqtune.cli.app import JsonOption, command, opened
 from seqtune.working_copy import LARGE
 
 
@@ -15,7 +15,7 @@ from seqtune.working_copy import LARGE
 def compare(
     left: Annotated[str, typer.Argument(help="A sweep's directory or URL.", metavar="A")],
     right: Annotated[str, typer.Argument(help="Another's.", metavar="B")],
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Set two sweeps side by side: the cells that both have, and what else differs.
 

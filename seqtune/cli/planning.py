@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import SetOption, changes_of, clear_errors, command
+from seqtune.cli.app import JsonOption, SetOption, changes_of, clear_errors, command
 from seqtune.problem import SpecError
-from seqtune.source import Source, read_yaml
+from seqtune.source import FileError, Source, read_yaml
 
 if TYPE_CHECKING:
     from seqtune.run import RunSpec
     from seqtune.sweep.forecast import Forecast
     from seqtune.sweep.plan import Plan
+    from seqtune.sweep.saved_probe import OnMachine
 
 
 @command
@@ -29,7 +30,18 @@ def plan(
             "--probe/--no-probe", help="Time a few steps of every cell on this machine, once."
         ),
     ] = True,
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
+    save_probe: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Keep what was found here, to be carried elsewhere."),
+    ] = None,
+    add_probe: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Show the times of the machine on which --save-probe wrote this; may be repeated.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a file would cost: parameters, FLOPs, memory, runs, time and disk of every cell.
 
@@ -37,10 +49,15 @@ def plan(
     Of what is tuned the middle is taken; what differs much between its bounds is given as a range. Times are
     those of runs that go on to their last epoch: pruning saves some of it.
 
+    How long it takes on a machine that is not at hand: plan the same file there with --save-probe, bring what it
+    writes, and name it with --add-probe, here with --no-probe if this machine is of no interest.
+
     A note says what to think about first: unequal budgets, a grace shorter than the warm-up or the first phase
     of forcing, too few seeds to decide anything, cells that differ in two things at once.
     """
     with clear_errors():
+        if save_probe is not None and not probe:
+            raise FileError("--save-probe: there is nothing to save with --no-probe; leave one out")
         source = read_yaml(file).override(changes_of(set_))
         # A wrong file is told before torch is imported.
         if _is_sweep(source):
@@ -49,7 +66,17 @@ def plan(
             rows, notes = _of_sweep(read_plan(source), source=source, time=probe)
         else:
             rows, notes = _of_run(_run_of(source), name=file.stem, time=probe)
-    _print(rows, notes=notes, as_json=as_json)
+        machines = _machines(rows, saved=add_probe or [], file=file)
+        if save_probe is not None:
+            from seqtune.sweep.saved_probe import save
+
+            save(save_probe, found=machines[0])
+    _print(rows, machines=machines, notes=notes, as_json=as_json)
+    if save_probe is not None:
+        typer.echo(
+            f"written: {save_probe}; elsewhere: seqtune plan {file} --add-probe {save_probe.name}",
+            err=True,
+        )
 
 
 def _is_sweep(source: Source) -> bool:
@@ -90,21 +117,34 @@ def _of_run(spec: "RunSpec", *, name: str, time: bool) -> tuple[list["Forecast"]
     return [row], [str(each) for each in idle_settings(spec)]
 
 
-def _print(rows: list["Forecast"], *, notes: list[str], as_json: bool) -> None:
-    import torch
+def _machines(rows: list["Forecast"], *, saved: list[Path], file: Path) -> list["OnMachine"]:
+    """Those of which times are known: this one first, if it was asked."""
+    from seqtune.sweep.saved_probe import here, there
 
+    mine = here(rows)
+    others = [there(rows, path=path, file=file) for path in saved]
+    return [*([mine] if mine.timed else []), *others]
+
+
+def _print(
+    rows: list["Forecast"], *, machines: list["OnMachine"], notes: list[str], as_json: bool
+) -> None:
     from seqtune import printed_plan
     from seqtune.sweep.forecast import Totals
-    from seqtune.timed import machine
+    from seqtune.sweep.saved_probe import here
 
-    totals = Totals.of(rows)
-    here = machine(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if as_json:
-        data = {"cells": [row.to_data() for row in rows], "totals": totals.to_data()}
-        typer.echo(json.dumps({**data, "machine": here, "notes": notes}, indent=2))
+        data = {
+            "cells": [row.to_data() for row in rows],
+            "totals": Totals.of(rows).to_data(),
+            "machine": here(rows).machine,
+            "machines": [each.to_data() for each in machines],
+            "notes": notes,
+        }
+        typer.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
         return
     width = None if sys.stdout.isatty() else printed_plan.WIDTH
     console = Console(highlight=False, width=width)
-    printed_plan.show(rows, totals=totals, machine=here, console=console)
+    printed_plan.show(rows, machines=machines, console=console)
     for line in notes:
         typer.echo(f"note: {line}", err=True)

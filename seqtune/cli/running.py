@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -114,11 +115,14 @@ def sweep(
     if as_json:
         about = {"name": plan.sweep.name, "directory": str(root), **asdict(outcome)}
         _print_json({**about, "report": written})
+    goes_on = partial(
+        _interrupted, "sweep", file, set_, out=out, address=address, fail_fast=fail_fast
+    )
     if outcome.halted:
         typer.echo("stopped at the first run that failed (--fail-fast)", err=True)
-        _interrupted("sweep", file, set_, out=out, address=address, status=SOME_FAILED)
+        goes_on(status=SOME_FAILED)
     if not outcome.done:
-        _interrupted("sweep", file, set_, out=out, address=address)
+        goes_on()
     if written is None:
         line = f"the results are in {root} of the cluster; there: seqtune report {root}"
         typer.echo(line, err=as_json)
@@ -262,6 +266,7 @@ def _interrupted(
     *,
     out: str | None,
     address: str | None = None,
+    fail_fast: bool = False,
     status: int = INTERRUPTED,
 ) -> NoReturn:
     """Says which command goes on, and exits."""
@@ -269,6 +274,7 @@ def _interrupted(
     words += [word for setting in settings or [] for word in ("--set", setting)]
     words += ["--out", out] if out else []
     words += ["--address", address] if address else []
+    words += ["--fail-fast"] if fail_fast else []
     typer.echo(f"interrupted; to go on where it stopped: {shlex.join(words)}", err=True)
     raise typer.Exit(status)
 

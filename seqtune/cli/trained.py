@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import changes_of, command, opened
+from seqtune.cli.app import JsonOption, changes_of, command, opened
 from seqtune.source import FileError
 
 RunArgument = Annotated[str, typer.Argument(help="The directory or URL of a trained run.")]
@@ -56,7 +56,7 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(help="What is drawn depends on it.")] = 0,
     set_: ChangeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Let a trained model generate, and judge every string.
 
@@ -92,7 +92,7 @@ def probe(
         int, typer.Option(help="Strings to fit probes to; they are scored on as many others.")
     ] = 512,
     set_: ChangeOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For a machine to read.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask every layer what it knows of the trees: linear probes for nodes and their ends.
 

@@ -1,12 +1,13 @@
 """Commands that show a sweep in a browser: tensorboard, dashboard."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import SetOption, changes_of, command, opened
+from seqtune.cli.app import JsonOption, SetOption, changes_of, command, opened
 from seqtune.place import is_remote
 
 FILES = ("*.csv", "*.json", "*.jsonl", "*.md", "*.parquet", "*.png", "*.svg", "*.html", "*.txt")
@@ -31,6 +32,7 @@ def tensorboard(
             show_default=False,
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Start TensorBoard on this machine, with the curves of a sweep; Ctrl-C ends it.
 
@@ -44,7 +46,7 @@ def tensorboard(
         url = launch(copy.local, port=port)
         if is_remote(copy.place):
             typer.echo(f"a copy of what is in {copy.place} now", err=True)
-        typer.echo(f"TensorBoard: {url}")
+        typer.echo(json.dumps({"url": url}) if as_json else f"TensorBoard: {url}")
         _until_interrupted(threading.Event().wait)
 
 
@@ -56,6 +58,7 @@ def dashboard(
         typer.Option(min=0, max=65535, help="Where to listen; 0 for any port that is free."),
     ] = 8080,
     set_: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Start Optuna's dashboard on this machine, with the studies of a sweep; Ctrl-C ends it.
 
@@ -69,7 +72,10 @@ def dashboard(
         with open_dashboard(copy.local, changes=changes_of(set_), port=port) as server:
             if is_remote(copy.place):
                 typer.echo(f"a copy of what is in {copy.place} now", err=True)
-            typer.echo(f"Optuna's dashboard: {server.url}")
+            said = (
+                json.dumps({"url": server.url}) if as_json else f"Optuna's dashboard: {server.url}"
+            )
+            typer.echo(said)
             _until_interrupted(server.serve_forever)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow
 from pyarrow import csv
 
+from seqtune.rundir import AGAIN
 from seqtune.source import FileError
 
 INDEX = ("epoch", "step", "tokens", "seconds")
@@ -126,12 +127,12 @@ def _parsed(source: _Source) -> Measured:
         (number for number, row in enumerate(rows, start=2) if len(row) != len(names)), None
     )
     if wrong is not None or tuple(names[: len(INDEX)]) != INDEX:
-        raise FileError(f"{source.path}:{wrong or 1}: is no line of measurements")
+        raise FileError(f"{source.path}:{wrong or 1}: is no line of measurements{AGAIN}")
     shape = (len(rows), len(names))
     try:
         flat = [float(field) if field else np.nan for row in rows for field in row]
     except ValueError as error:
-        raise FileError(f"{source.path}: {error}") from None
+        raise FileError(f"{source.path}: {error}{AGAIN}") from None
     given = np.array([field != "" for row in rows for field in row], dtype=np.bool_)
     table = np.array(flat, dtype=np.float64).reshape(shape)
     return _measured(names, table=table, given=given.reshape(shape))

@@ -13,7 +13,7 @@ from seqtune.report import measurements
 from seqtune.report.measurements import Measured
 from seqtune.report.values import order, plain
 from seqtune.rundir import RunDirectory, run_directories
-from seqtune.source import FileError
+from seqtune.source import FileError, instead
 
 PHASES = ("search", "confirm")
 
@@ -53,7 +53,7 @@ def read(root: Path) -> list[RecordedRun]:
         FileError: if there is no such directory, or no run in it.
     """
     if not root.is_dir():
-        raise FileError(f"{root}: no such directory")
+        raise FileError(f"{root}: no such directory{instead(root)}")
     directories = run_directories(root / "runs") or run_directories(root)
     if not directories:
         raise FileError(

@@ -47,7 +47,10 @@ def drive_there(drive: Callable[..., Any], *, address: str, **arguments: Any) ->
         node, process = ray.get(driver.where.remote())
         return _result(driver.drive.remote(drive, **arguments), where=(str(node), int(process)))
     except ConnectionError as error:
-        raise ClusterError(f"the Ray cluster at {address} is gone: {error}") from None
+        raise ClusterError(
+            f"the Ray cluster at {address} is gone: {error}; what was measured is kept, and the same "
+            "command goes on"
+        ) from None
     finally:
         ray.shutdown()
 

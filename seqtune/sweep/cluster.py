@@ -59,6 +59,9 @@ from ray._private import ray_constants, services  # noqa: E402
 from ray.exceptions import AuthenticationError  # noqa: E402
 
 CONNECT_SECONDS = 10.0
+ELSEWHERE = (
+    "write another --address (or RAY_ADDRESS), or none for a cluster of its own on this machine"
+)
 _OWN_TOKEN = secrets.token_hex(32)
 """That of this process's own clusters, where the person has none: Ray reads a token once a process."""
 
@@ -198,7 +201,7 @@ def _found() -> str:
         return str(services.get_ray_address_from_environment("auto", None))
     except ConnectionError:
         raise ClusterError(
-            "no Ray cluster at auto: none is running on this machine; write HOST:PORT"
+            "no Ray cluster at auto: none is running on this machine; write HOST:PORT, or first: ray start --head"
         ) from None
 
 
@@ -219,9 +222,11 @@ def check_reachable(address: str) -> None:
         with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
             speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_http2(connection)
     except OSError as error:
-        raise ClusterError(f"no Ray cluster at {address}: {error}") from None
+        raise ClusterError(f"no Ray cluster at {address}: {error}; {ELSEWHERE}") from None
     if not speaks:
-        raise ClusterError(f"no Ray cluster at {address}: something else listens there")
+        raise ClusterError(
+            f"no Ray cluster at {address}: something else listens there; {ELSEWHERE}"
+        )
 
 
 def _speaks_http2(connection: socket.socket) -> bool:

@@ -81,7 +81,9 @@ def _studies(root: Path, *, storage: StorageSpec) -> BaseStorage:
         return open_storage(storage, root=root)
     path = root / ("studies.journal" if place.kind == "journal" else "studies.sqlite")
     if not path.exists():
-        raise FileError(f"{path}: no such file: nothing was searched here yet")
+        raise FileError(
+            f"{path}: no such file: nothing was searched here yet; first: seqtune sweep"
+        )
     if place.kind == "journal":
         # Not as the driver opens it, who holds the sweep's lock and clears away what a dead one left.
         return JournalStorage(JournalFileBackend(str(path)))

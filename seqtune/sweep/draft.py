@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqtune.plain_data import assigned, has, merged
-from seqtune.problem import Path, Problem, SpecError, dotted
+from seqtune.problem import Path, Problem, SpecError, dotted, listed
 from seqtune.run import RunSpec
 from seqtune.sweep.cell import Cell
 from seqtune.sweep.comparison import Compared
@@ -14,7 +14,7 @@ from seqtune.sweep.match import Matched, MatchSpec
 from seqtune.sweep.names import key_of, text_of
 from seqtune.sweep.spec import Grid, SweepSpec
 from seqtune.sweep.tuned import grid_points, tried_points
-from seqtune.training.measurement import COMMON_OBJECTIVES, FREE, GENERATED
+from seqtune.training.measurement import COMMON_OBJECTIVES, FREE, GENERATED, OBJECTIVES
 
 ABSENT = {
     "generate/valid_cut": "no string is cut there",
@@ -101,14 +101,22 @@ class Draft:
 
     def _role_problems(self) -> Iterator[Problem]:
         if "seed" in self.data:
-            yield Problem(self._origin(("seed",)), "seeds are given out by search and confirm")
+            yield Problem(
+                self._origin(("seed",)), "seeds are given out by search and confirm; leave it out"
+            )
         for path in self.tune:
             where = self.role_path("tune", path)
             for other in self.compared:
                 if path == other or path.startswith(f"{other}.") or other.startswith(f"{path}."):
-                    yield Problem(where, f"a path has one role, but {other} is compared")
+                    yield Problem(
+                        where,
+                        f"a path has one role, but {other} is compared; leave one of them out",
+                    )
             if isinstance(self._grid(), Grid) and isinstance(self.tune[path], Range):
-                yield Problem(where, "the grid sampler needs {choice: [...]}, but this is a range")
+                yield Problem(
+                    where,
+                    "the grid sampler needs {choice: [...]}, but this is a range; write one, or another sampler",
+                )
             for other, value in self.tune[path].when.items():
                 if other not in self.tune:
                     known = ", ".join(each for each in self.tune if each != path) or "nothing else"
@@ -118,7 +126,8 @@ class Draft:
         for role, names in (("tune", self.tune), ("compare", self.compared)):
             if "seed" in names:
                 yield Problem(
-                    self.role_path(role, "seed"), "seeds are given out by search and confirm"
+                    self.role_path(role, "seed"),
+                    "seeds are given out by search and confirm; leave it out",
                 )
 
     def _grid(self) -> Any:
@@ -130,11 +139,17 @@ class Draft:
         if metric not in COMMON_OBJECTIVES and metric not in spec.task.scores:
             why = "nothing is generated there" if generated else "its floor is not known"
             why = ABSENT.get(metric, why)
-            yield Problem(("metric",), f"no run of this task has {metric}: {why}")
+            has = {*COMMON_OBJECTIVES, *spec.task.scores}
+            one = listed(name for name in OBJECTIVES if name in has)
+            yield Problem(
+                ("metric",), f"no run of this task has {metric}: {why}; write one of {one}"
+            )
         elif generated and spec.evaluation.generate == 0:
-            yield Problem(("metric",), f"no run has {metric}: evaluation.generate is 0")
+            yield Problem(
+                ("metric",), f"no run has {metric}: evaluation.generate is 0; write how many"
+            )
         elif metric in FREE and spec.evaluation.free == 0:
-            yield Problem(("metric",), f"no run has {metric}: evaluation.free is 0")
+            yield Problem(("metric",), f"no run has {metric}: evaluation.free is 0; write how many")
 
     def _grace_problems(self, spec: RunSpec) -> Iterator[Problem]:
         grace = getattr(self.sweep.search.pruner, "grace", 0) if self.sweep.search else 0
@@ -171,11 +186,13 @@ class Draft:
         return "" if [*near] == [dotted(path)] else f" (tune would try {values})"
 
     def _sentence(self, problem: Problem) -> str:
-        """An unknown path is told in the words of the roles."""
-        in_role = {"tune", "compare"} & set(self._origin(problem.path)[:3])
-        if in_role:
+        """An unknown path is told in the words of the roles, or where its block stands in the file."""
+        origin = self._origin(problem.path)
+        if {"tune", "compare"} & set(origin[:3]):
             return problem.message.replace("no such field", "no such path", 1)
-        return problem.message
+        block = dotted(origin[: len(origin) - len(problem.path)])
+        meant = "no such field; did you mean "
+        return problem.message.replace(meant, f"{meant}{block}.", 1)
 
     def role_path(self, role: str, path: str) -> Path:
         """The entry of a path in the arm's own block if it stands there, else in the sweep's."""

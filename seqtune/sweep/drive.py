@@ -195,7 +195,7 @@ def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast
     if not studies.done:
         try:
             with cluster(address), LiveTable(studies, console=console) as table:
-                events = Events(ended=table.ended, tick=table.tick)
+                events = Events(table.ended, tick=table.tick, interrupted=table.interrupted)
                 halted = execute(studies, events=events, fail_fast=fail_fast)
         except ClusterError as error:
             raise FileError(str(error)) from None
@@ -204,14 +204,9 @@ def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast
             if (told := lost(studies.plan.sweep.storage, error=error)) is not None:
                 raise told from None
             raise
-    counts = [
-        (counts.get("failed", 0) + counts.get("diverged", 0))
-        for progress in studies.progress.values()
-        for counts in (progress.search, progress.confirm)
-    ]
     return Outcome(
         done=studies.done,
-        failed=sum(counts),
+        failed=sum(each.failed for each in studies.progress.values()),
         unconfirmed=studies.unconfirmed,
         runs=studies.runs,
         halted=halted,

@@ -1,15 +1,20 @@
 """What earlier sittings left: run directories, with which the log catches up when a sitting starts."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from seqtune.rundir import RunDirectory, cause, run_directories
 from seqtune.sweep.decisions import Decisions
+from seqtune.training.measurement import Measurement
 
 
 def values_of(directory: RunDirectory, *, metric: str) -> dict[int, float]:
     """A metric by epoch, as far as it was measured."""
-    measured = directory.measurements()
+    return values_in(directory.measurements(), metric=metric)
+
+
+def values_in(measured: Iterable[Measurement], *, metric: str) -> dict[int, float]:
+    """A metric by epoch, of measurements."""
     return {each.epoch: each.metrics[metric] for each in measured if metric in each.metrics}
 
 

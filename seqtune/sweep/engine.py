@@ -259,7 +259,7 @@ class _Watch(tune.Callback):
             if trial.status == "ERROR":
                 self.sitting.ended(name, error=True, raised=self.raised(name))
         self.sitting.check()
-        self.sitting.events.tick()
+        self.sitting.tick()
 
     def raised(self, name: str) -> BaseException | None:
         """What a trial's worker raised; None if that is not known, as when it died."""

@@ -55,18 +55,22 @@ class Forecast:
 
     Attributes:
         name: the cell's.
+        spec: the run whose figures they are.
         size: of one run.
         ranges: by the names of `RANGED`, what differs much between its runs.
         trials: of the search; `confirm` is how many runs confirm the best. Both are 0 of a run alone.
         runs: all of them.
         audits: how many of the trials run on to their end if they are stopped.
         matched: what was solved for the cell.
+        request: what a run asks of its machine; None of a run alone, which has all of it.
+        threads: that the run had when it was timed; None for as many as torch takes.
         speed: of the run; None where nobody asked.
         run_seconds: to its last epoch; None where that is not known.
         at_once: how many runs this machine has room for; 0 if it has for none.
     """
 
     name: str
+    spec: RunSpec
     size: Size
     ranges: Mapping[str, Range]
     trials: int
@@ -74,6 +78,8 @@ class Forecast:
     runs: int
     audits: int
     matched: Matched | None
+    request: Request | None
+    threads: int | None
     speed: Speed | Untimed | None
     run_seconds: float | None
     at_once: int
@@ -93,9 +99,13 @@ class Forecast:
         """Of all its runs once they have ended."""
         return self.size.disk_bytes * self.runs
 
+    @property
+    def untimed(self) -> str | None:
+        """Why nobody could tell how fast the run is, if so."""
+        return self.speed.reason if isinstance(self.speed, Untimed) else None
+
     def to_data(self) -> dict[str, Any]:
         """Plain data."""
-        untimed = self.speed.reason if isinstance(self.speed, Untimed) else None
         return {
             "cell": self.name,
             "run": self.size.to_data(),
@@ -109,7 +119,7 @@ class Forecast:
             "disk_bytes": self.disk_bytes,
             "run_seconds": self.run_seconds,
             "seconds": self.seconds,
-            "untimed": untimed,
+            "untimed": self.untimed,
             "at_once": self.at_once,
         }
 
@@ -170,6 +180,7 @@ def forecast_run(spec: RunSpec, *, name: str, probe: Probe | None) -> Forecast:
     speed = None if probe is None else probe(spec, size=size, threads=None)
     return Forecast(
         name=name,
+        spec=spec,
         size=size,
         ranges={},
         trials=0,
@@ -177,6 +188,8 @@ def forecast_run(spec: RunSpec, *, name: str, probe: Probe | None) -> Forecast:
         runs=1,
         audits=0,
         matched=None,
+        request=None,
+        threads=None,
         speed=speed,
         run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
         at_once=1,
@@ -199,9 +212,11 @@ def _forecast_cell(
     weights = sweep.keep != "none"
     size = ruler.size(spec, weights=weights)
     request = sweep.resources.request(values_of(spec, arm=cell.arm))
-    speed = None if probe is None else probe(spec, size=size, threads=max(1, int(request.cpu)))
+    threads = max(1, int(request.cpu))
+    speed = None if probe is None else probe(spec, size=size, threads=threads)
     return Forecast(
         name=cell.name,
+        spec=spec,
         size=size,
         ranges=_ranges(cell, size=size, ruler=ruler),
         trials=cell.trials,
@@ -209,9 +224,11 @@ def _forecast_cell(
         runs=cell.trials + sweep.confirm.seeds,
         audits=_audits(cell, plan=plan),
         matched=cell.matched,
+        request=request,
+        threads=threads,
         speed=speed,
         run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
-        at_once=_at_once(request, gpus=gpus),
+        at_once=at_once(request, cores=os.cpu_count() or 1, gpus=gpus),
     )
 
 
@@ -222,10 +239,12 @@ def _audits(cell: Cell, *, plan: Plan) -> int:
     return sum(is_audited(search, cell=cell.name, trial=k) for k in range(cell.trials))
 
 
-def _at_once(request: Request, *, gpus: int) -> int:
-    """Runs that this machine has cores and GPUs for."""
-    cores = int((os.cpu_count() or 1) / request.cpu)
-    return min(cores, int(gpus / request.gpu)) if request.gpu > 0 else cores
+def at_once(request: Request | None, *, cores: int, gpus: int) -> int:
+    """Runs that a machine has cores and GPUs for; one of a run that asks for nothing."""
+    if request is None:
+        return 1
+    room = int(cores / request.cpu)
+    return min(room, int(gpus / request.gpu)) if request.gpu > 0 else room
 
 
 def _ranges(cell: Cell, *, size: Size, ruler: Ruler) -> dict[str, Range]:

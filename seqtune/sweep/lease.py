@@ -85,7 +85,9 @@ class Lease:
             except Exception as error:  # whatever the store's client raises
                 # Tried again, but not for so long that another could think us dead.
                 if time.monotonic() - heard > SILENT_SECONDS / 2:
-                    self._wrong = FileError(f"{self._root}: cannot be reached: {error}")
+                    self._wrong = FileError(
+                        f"{self._root}: cannot be reached: {error}; the same command goes on"
+                    )
                     return
 
     def _wait_for_other(self) -> None:

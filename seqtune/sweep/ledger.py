@@ -13,13 +13,14 @@ from seqtune.problem import SpecError
 from seqtune.rundir import RunDirectory
 from seqtune.sweep.audit import end_audit, is_audited
 from seqtune.sweep.decisions import Decisions
-from seqtune.sweep.earlier import last_of, values_of
+from seqtune.sweep.earlier import last_of, values_in, values_of
 from seqtune.sweep.plan import Plan
 from seqtune.sweep.promotion import Standing
 from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.search import CellSearch
+from seqtune.sweep.stopwatch import Stopwatch
 from seqtune.sweep.tally import CellProgress
-from seqtune.training.measurement import HIGHER_IS_BETTER
+from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
 
 
 class Ledger:
@@ -27,6 +28,7 @@ class Ledger:
 
     Attributes:
         progress: how far each cell has come, by its name.
+        stopwatch: how fast its runs are.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Ledger:
             decisions: the log.
         """
         self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
+        self.stopwatch = Stopwatch(plan.cells)
         self._search = plan.sweep.search
         self._metric = plan.sweep.metric
         self._runs = root / "runs"
@@ -89,12 +92,31 @@ class Ledger:
         """Forgets a run that will not begin."""
         self._trials.pop(run, None)
 
-    def measured(self, proposal: Proposal, *, epoch: int, value: float) -> Trial | None:
-        """Tells what a run measured to its trial, to be judged; None if nobody judges the run."""
+    def begins(self, proposal: Proposal, *, epoch: int) -> None:
+        """Counts a run that a worker takes up after an epoch."""
+        stoppable = proposal.phase == "search" and not self.is_audit(proposal)
+        self.stopwatch.begins(proposal, epoch=epoch, stoppable=stoppable)
+        self._count(proposal, 1)
+
+    def leaves(self, proposal: Proposal) -> None:
+        """Counts a run that its worker is through with, for now or for good."""
+        self.stopwatch.leaves(proposal)
+        self._count(proposal, -1)
+
+    def _count(self, proposal: Proposal, change: int) -> None:
+        progress = self.progress[proposal.cell.name]
+        progress.running += change
+        progress.confirming += change if proposal.phase == "confirm" else 0
+
+    def measured(self, proposal: Proposal, measurement: Measurement) -> Trial | None:
+        """Tells what a run measured to its trial, to be judged; None if nobody judges the run by it."""
+        epoch, value = measurement.epoch, measurement.metrics.get(self._metric)
+        self.stopwatch.measured(proposal, measurement)
         trial = self._trials.get(proposal.name)
-        if trial is not None:
-            self._note_best(proposal, value)
-            trial.report(value, epoch)
+        if trial is None or value is None:
+            return None
+        self._note_best(proposal, value)
+        trial.report(value, epoch)
         return trial
 
     def is_audit(self, proposal: Proposal) -> bool:
@@ -138,7 +160,11 @@ class Ledger:
         directory, audited = self.directory(proposal), self._audits.get(proposal.name)
         if audited is not None:
             end_audit(directory, epoch=audited)
-        info, values = directory.info(), self.values(proposal)
+        info, measured = directory.info(), directory.measurements()
+        values = values_in(measured, metric=self._metric)
+        if measured:
+            stoppable = proposal.phase == "search" and audited is None
+            self.stopwatch.found(proposal, measured[-1], stoppable=stoppable)
         state: str = info["state"]
         progress = self.progress[proposal.cell.name]
         progress.end(info, phase=proposal.phase, audited=audited is not None)
@@ -163,6 +189,7 @@ class Ledger:
 
     def _note_audit(self, proposal: Proposal, *, epoch: int) -> None:
         self._audits[proposal.name] = epoch
+        self.stopwatch.runs_on(proposal)
         self.progress[proposal.cell.name].audit()
 
     def _note_best(self, proposal: Proposal, *values: float) -> None:

@@ -37,7 +37,9 @@ def match_problems(draft: Draft) -> Iterator[Problem]:
         for path in paths:
             inside = match.by.startswith(f"{path}.")
             if path == match.by or (inside and role == "tuned"):
-                yield Problem(at, f"a path has one role, but {path} is {role}")
+                yield Problem(
+                    at, f"a path has one role, but {path} is {role}; leave one of them out"
+                )
             elif inside and _holds(draft.compared[path], match.by.removeprefix(f"{path}.")):
                 yield Problem(
                     at, f"a path has one role, but {match.by} is compared; leave it out of {path}"

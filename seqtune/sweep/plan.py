@@ -78,7 +78,9 @@ def make_plan(sweep: SweepSpec) -> Plan:
     if problems:
         raise SpecError(problems)
     if not drafts:
-        raise SpecError([Problem(("compare", "exclude"), "leaves no cell to run")])
+        raise SpecError(
+            [Problem(("compare", "exclude"), "leaves no cell to run; take an entry out")]
+        )
     names = _short_names(drafts)
     cells = tuple(draft.cell(names) for draft in drafts)
     problems += resource_problems(sweep.resources, cells=cells)
@@ -130,7 +132,9 @@ def _twins(drafts: list[Draft]) -> Iterator[Problem]:
         key = json.dumps([spec.to_data(), tune], sort_keys=True)
         if key in seen:
             first, second = seen[key].label, draft.label
-            yield Problem(_common_place(draft), f"two cells are the same: {first} and {second}")
+            yield Problem(
+                _common_place(draft), f"two cells are the same: {first} and {second}; leave one out"
+            )
         seen.setdefault(key, draft)
 
 

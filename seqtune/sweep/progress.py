@@ -1,32 +1,37 @@
 """What a person sees while a sweep runs: a quiet table, or plain lines where there is no terminal."""
 
 import time
+from collections import deque
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from seqtune.rundir import RunDirectory
+from seqtune.sweep.pace import TimeLeft
 from seqtune.sweep.proposal import Proposal
 from seqtune.sweep.studies import Studies
-from seqtune.sweep.tally import CellProgress
-from seqtune.training.measurement import HIGHER_IS_BETTER
+from seqtune.sweep.table import progress_table
 
 REFRESH_SECONDS = 0.5
 
+NEWEST = 5
+"""Runs that ended last, told beneath the table."""
+
 
 class LiveTable(AbstractContextManager["LiveTable"]):
-    """A line a cell, redrawn in place; failures are told at once, above it."""
+    """A line a cell, redrawn in place, and the runs that ended last beneath; failures are told above it."""
 
     def __init__(self, studies: Studies, *, console: Console) -> None:
         self._studies = studies
         self._console = console
         self._metric = studies.plan.sweep.metric
-        self._started = self._drawn = time.monotonic()
-        self._ended_before = self._ended()
+        self._drawn = time.monotonic()
         self._given_up: set[str] = set()
+        self._newest: deque[str] = deque(maxlen=NEWEST)
+        self._ending = ""
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> "LiveTable":
@@ -50,8 +55,17 @@ class LiveTable(AbstractContextManager["LiveTable"]):
         if self._live is not None and time.monotonic() - self._drawn >= REFRESH_SECONDS:
             self._draw()
 
+    def interrupted(self) -> None:
+        """Tells that no more is begun."""
+        line = "interrupted: finishing what is being written; Ctrl-C again ends at once"
+        if self._live is None:
+            self._console.print(line, markup=False, soft_wrap=True)
+            return
+        self._ending = line
+        self._draw()
+
     def ended(self, proposal: Proposal, state: str) -> None:
-        """Tells of a run that ended: without a terminal every one, with one those that went wrong."""
+        """Tells of a run that ended: beneath the table, or in a line that stays where it went wrong."""
         self._tell_end(proposal, state)
         progress = self._studies.progress[proposal.cell.name]
         if progress.given_up is not None and proposal.cell.name not in self._given_up:
@@ -62,80 +76,58 @@ class LiveTable(AbstractContextManager["LiveTable"]):
     def _tell_end(self, proposal: Proposal, state: str) -> None:
         directory = self._studies.directory(proposal)
         wrong = state in ("failed", "diverged")
-        if not wrong and self._live is not None:
-            return
-        done, total = self._ended(), self._total()
         what = f"{proposal.cell.name} {proposal.phase} {proposal.number}: {state}"
-        why = self._reason(directory) if wrong else self._value(directory)
-        self._console.print(
-            f"{done}/{total} {what}{why}, {self._time_left()}", markup=False, soft_wrap=True
-        )
+        line = f"{self._ended()}/{self._studies.runs} {what}"
+        if wrong:
+            line += f" ({directory.info()['reason']}), see {directory.path}"
+        elif (value := self._value(directory)) is not None:
+            # The table has the metric's name at its head.
+            name = "" if self._live is not None else f"{self._metric} "
+            line += f", {name}{value:.4g}"
+        if self._live is not None and not wrong:
+            self._newest.append(line)
+            return
+        left = "" if self._live is not None else f", {self._said(self._left())}"
+        self._console.print(f"{line}{left}", markup=False, soft_wrap=True)
 
-    def _reason(self, directory: RunDirectory) -> str:
-        return f" ({directory.info()['reason']}), see {directory.path}"
-
-    def _value(self, directory: RunDirectory) -> str:
+    def _value(self, directory: RunDirectory) -> float | None:
         measured = directory.measurements()
-        value = measured[-1].metrics.get(self._metric) if measured else None
-        return "" if value is None else f", {self._metric} {value:.4g}"
+        return measured[-1].metrics.get(self._metric) if measured else None
 
     def _draw(self) -> None:
         assert self._live is not None
         self._drawn = time.monotonic()
-        self._live.update(self._table(), refresh=True)
-
-    def _table(self) -> Table:
-        sweep = self._studies.plan.sweep
-        table = Table(
-            title=f"{sweep.name}: {self._ended()} of {self._total()} runs, {self._time_left()}",
-            title_justify="left",
-            box=None,
-            pad_edge=False,
+        left = self._left()
+        name = self._studies.plan.sweep.name
+        title = f"{name}: {self._ended()} of {self._studies.runs} runs, {self._said(left)}"
+        beneath = [*(_line(each, style="dim") for each in self._newest)]
+        beneath += [_line(self._ending)] if self._ending else []
+        table = progress_table(
+            self._studies,
+            left={} if left is None else left[0],
+            console=self._console,
+            height=self._console.height - len(beneath) - 1,
         )
-        direction = "highest" if self._metric in HIGHER_IS_BETTER else "lowest"
-        table.add_column("cell")
-        resting = ("resting",) if self._studies.promotes else ()
-        for name in ("running", *resting, "searched", "stopped", "failed", "confirmed"):
-            table.add_column(name, justify="right")
-        table.add_column(f"{direction} {self._metric}", justify="right")
-        table.add_column("mean of confirmed", justify="right")
-        for progress in self._studies.progress.values():
-            table.add_row(*self._row(progress))
-        return table
-
-    def _row(self, progress: CellProgress) -> tuple[str, ...]:
-        search, confirm = progress.search, progress.confirm
-        failed = sum(
-            counts.get(state, 0) for counts in (search, confirm) for state in ("failed", "diverged")
-        )
-        confirmed = progress.confirmed
-        return (
-            progress.cell.name,
-            str(progress.running or ""),
-            *((str(progress.resting or ""),) if self._studies.promotes else ()),
-            f"{sum(search.values())}/{progress.cell.trials}",
-            str(search.get("stopped", 0) or ""),
-            str(failed or ""),
-            f"{sum(confirm.values())}/{self._studies.plan.sweep.confirm.seeds}",
-            "" if progress.best is None else f"{progress.best:.4g}",
-            f"{sum(confirmed) / len(confirmed):.4g}" if confirmed else "",
-        )
+        self._live.update(Group(_line(title, style="bold"), table, *beneath), refresh=True)
 
     def _ended(self) -> int:
         return sum(each.ended for each in self._studies.progress.values())
 
-    def _total(self) -> int:
-        return self._studies.runs
-
-    def _time_left(self) -> str:
-        """From this sitting's pace: runs that ended in it, and the time that they took."""
-        ended = self._ended() - self._ended_before
-        left = self._total() - self._ended()
-        if left == 0:
-            return "all done"
-        if ended == 0:
-            return f"{left} to go"
-        seconds = (time.monotonic() - self._started) / ended * left
-        return (
-            f"about {seconds / 60:.0f} min left" if seconds > 90 else f"about {seconds:.0f} s left"
+    def _left(self) -> tuple[dict[str, TimeLeft], TimeLeft] | None:
+        studies = self._studies
+        return studies.stopwatch.left(
+            studies.progress.values(),
+            seeds=studies.plan.sweep.confirm.seeds,
+            unconfirmed=studies.unconfirmed,
         )
+
+    def _said(self, left: tuple[dict[str, TimeLeft], TimeLeft] | None) -> str:
+        to_go = self._studies.runs - self._ended()
+        if self._studies.done or to_go == 0:
+            return "all done"
+        return f"{to_go} to go" if left is None else f"{left[1]} left"
+
+
+def _line(text: str, *, style: str = "") -> Text:
+    """One line, cut where the terminal ends."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")

@@ -112,7 +112,8 @@ class Room:
         since = "" if waited is None else f" and none has come in {waited:g} s"
         return Problem(
             path,
-            f"no node can hold a run of {kind}{since}; the most that any of {len(nodes)} nodes has is {have}",
+            f"no node can hold a run of {kind}{since}; the most that any of {len(nodes)} nodes has is {have}; "
+            "ask for less, or give the --address of a cluster that has it",
         )
 
 

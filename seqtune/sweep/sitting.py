@@ -35,10 +35,12 @@ class Events:
     Attributes:
         ended: called with every run that ended and its state.
         tick: called about ten times a second.
+        interrupted: called once when somebody interrupts the sitting.
     """
 
     ended: Callable[[Proposal, str], None]
     tick: Callable[[], None]
+    interrupted: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Sitting:
     def __init__(self, studies: Studies, *, events: Events, room: Room, fail_fast: bool) -> None:
         self.studies = studies
         self.events = events
-        self.interrupted = self.halted = False
+        self.interrupted = self.halted = self._untold = False
         self.stuck: NoRoomError | None = None
         self.wrong: FileError | None = None
         self._room = room
@@ -95,7 +97,7 @@ class Sitting:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            self.interrupted = True
+            self.interrupted = self._untold = True
             for each, handler in before.items():
                 signal.signal(each, handler)
 
@@ -106,6 +108,13 @@ class Sitting:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def tick(self) -> None:
+        """Lets the table know that time goes by, and of an interruption: a signal's handler prints nothing."""
+        if self._untold:
+            self._untold = False
+            self.events.interrupted()
+        self.events.tick()
 
     def begin(self, trial_id: str) -> Work | None:
         """The next run, to be done in a trial of Ray's; None while there is none, or no room for it."""

@@ -22,6 +22,8 @@ from seqtune.sweep.storage_place import TAKEN_OUT, StoragePlace, StorageSpec, pl
 
 CONNECT_SECONDS = 10
 ATTEMPTS = 3
+INSTEAD = "; start it, or leave search.storage out: a file beside the runs keeps the studies then"
+"""What helps where a server does not answer as it must."""
 
 
 def open_storage(storage: StorageSpec, *, root: Path) -> BaseStorage:
@@ -111,7 +113,8 @@ def _database(url: str, *, place: StoragePlace, shown: str, **settings: Any) -> 
     except ImportError:
         _refuse_without(place)
     except (SQLAlchemyError, StorageInternalError) as error:
-        raise FileError(f"search.storage: {shown}: {_reason(error, place=place)}") from None
+        hint = INSTEAD if place.shared else ""
+        raise FileError(f"search.storage: {shown}: {_reason(error, place=place)}{hint}") from None
     except RuntimeError as error:
         # Tables of another version of Optuna; its own sentence says what to do.
         raise FileError(f"search.storage: {shown}: {error}") from None
@@ -151,17 +154,17 @@ def _proxy(place: StoragePlace) -> BaseStorage:
         address = host.strip("[]"), int(port)
         socket.create_connection(address, timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        raise FileError(f"{where}: nobody listens there: {error}") from None
+        raise FileError(f"{where}: nobody listens there: {error}{INSTEAD}") from None
     try:
         storage.wait_server_ready(timeout=CONNECT_SECONDS)
         storage.get_study_id_from_name("")  # whether it is Optuna's, and its own storage there
     except KeyError:
         return storage
     except ConnectionError:
-        raise FileError(f"{where}: no gRPC server answers there") from None
+        raise FileError(f"{where}: no gRPC server answers there{INSTEAD}") from None
     except grpc.RpcError as error:
         said = " ".join(str(error).split())
-        raise FileError(f"{where}: is no usable storage of Optuna's: {said}") from None
+        raise FileError(f"{where}: is no usable storage of Optuna's: {said}{INSTEAD}") from None
     return storage
 
 

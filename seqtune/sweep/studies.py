@@ -66,6 +66,7 @@ class Studies:
         self._search_of = {search.cell.name: search for search in self._searches}
         self._ledger = Ledger(plan, root=root, searches=self._search_of, decisions=self._decisions)
         self.progress = self._ledger.progress
+        self.stopwatch = self._ledger.stopwatch
         self._resting = Resting(progress=self.progress, decisions=self._decisions)
         self._queue: deque[Proposal] = deque()
         self._open: dict[str, Proposal] = {}
@@ -121,7 +122,7 @@ class Studies:
             self._confirm_ready()
         proposal = self._queue.popleft()
         self._open[proposal.name] = proposal
-        self.progress[proposal.cell.name].running += 1
+        self._ledger.begins(proposal, epoch=self._left.get(proposal.name, 0))
         if proposal.name in self._left:
             self._decisions.resumed(proposal, epoch=self._left.pop(proposal.name))
         elif not self._ledger.is_audit(proposal):
@@ -133,14 +134,11 @@ class Studies:
 
     def judge(self, run: str, measurement: Measurement) -> Verdict:
         """Takes a measurement of an open run, and says what becomes of the run."""
-        proposal = self._open[run]
-        value = measurement.metrics.get(self.plan.sweep.metric)
-        if value is None:
-            return "go on"
-        epoch = measurement.epoch
-        trial = self._ledger.measured(proposal, epoch=epoch, value=value)
+        proposal, epoch = self._open[run], measurement.epoch
+        trial = self._ledger.measured(proposal, measurement)
         if trial is None or epoch == proposal.spec.training.epochs:
             return "go on"
+        value = measurement.metrics[self.plan.sweep.metric]
         search = self._search_of[proposal.cell.name]
         if search.ladder is not None:
             at = {"ladder": search.ladder, "epoch": epoch, "value": value}
@@ -159,14 +157,14 @@ class Studies:
     def rest(self, run: str) -> None:
         """Lays aside an open run that was told to rest; its checkpoint keeps where it is."""
         proposal = self._open.pop(run)
-        self.progress[proposal.cell.name].running -= 1
+        self._ledger.leaves(proposal)
         self._resting.lay_aside(proposal, search=self._search_of[proposal.cell.name])
         self._confirm_ready()
 
     def tell(self, run: str) -> str:
         """Closes an open run whose directory says how it ended; returns that state."""
         proposal = self._open.pop(run)
-        self.progress[proposal.cell.name].running -= 1
+        self._ledger.leaves(proposal)
         state = self._ledger.close(proposal)
         self._give_up(proposal.cell)
         self._confirm_ready()

@@ -16,7 +16,7 @@ class CellProgress:
     """How far a cell has come.
 
     Attributes:
-        running: runs under way; `resting` are those laid aside at a rung.
+        running: runs under way, of which `confirming` are confirm runs; `resting` are those laid aside at a rung.
         search: search trials that ended, by state; `confirm` likewise.
         best: best value of the sweep's metric in any search trial so far.
         confirmed: its last value in each confirm run that finished.
@@ -25,6 +25,7 @@ class CellProgress:
 
     cell: Cell
     running: int = 0
+    confirming: int = 0
     resting: int = 0
     search: dict[str, int] = field(default_factory=dict)
     confirm: dict[str, int] = field(default_factory=dict)
@@ -38,9 +39,23 @@ class CellProgress:
         """Runs that ended, in whatever way."""
         return sum(self.search.values()) + sum(self.confirm.values())
 
+    @property
+    def failed(self) -> int:
+        """Runs that failed or diverged."""
+        counts = (self.search, self.confirm)
+        return sum(each.get(state, 0) for each in counts for state in ("failed", "diverged"))
+
     def runs(self, seeds: int) -> int:
         """How many the cell has in all, with so many confirm runs; if it was given up, those that began."""
         return self.cell.trials + seeds if self.given_up is None else self.running + self.ended
+
+    def unbegun(self, seeds: int) -> tuple[int, int]:
+        """Search trials that are still to begin, and of so many confirm runs likewise."""
+        if self.given_up is not None:
+            return 0, 0
+        searching = self.running - self.confirming + self.resting
+        trials = self.cell.trials - sum(self.search.values()) - searching
+        return trials, max(0, seeds - sum(self.confirm.values()) - self.confirming)
 
     def end(self, info: Mapping[str, Any], *, phase: str, audited: bool = False) -> None:
         """Counts a run that ended, by what its run.json says."""

@@ -327,15 +327,19 @@ def test_a_metric_that_the_task_cannot_give_is_refused():
     found = errors(
         ("metric: valid/excess", "metric: generate/valid"), ("generate: 16", "generate: 0")
     )
-    assert found == ["s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0"]
+    assert found == [
+        "s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0; write how many"
+    ]
     found = errors(("metric: valid/excess", "metric: free/loss"), ("generate: 16", "free: 0"))
-    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0"]
+    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0; write how many"]
     found = errors(
         ("metric: valid/excess", "metric: generate/valid"),
         ("height: 1", "height: 1, format: padded"),
     )
     assert found == [
-        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated there"
+        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated there; write one of "
+        "valid/loss, valid/accuracy, valid/excess, valid/excess_string, valid/kl, valid/exact, free/loss, "
+        "free/accuracy"
     ]
 
 
@@ -378,7 +382,15 @@ def test_a_metric_of_another_language_is_refused(task: str, metric: str, why: st
         ("{kind: cfg, grammar: cfg3b, height: 1}", task),
         ("metric: valid/excess", f"metric: {metric}"),
     )
-    assert found == [f"s.yaml:4: metric: no run of this task has {metric}: {why}"]
+    [line] = found
+    told, _, others = line.partition("; write one of ")
+    assert told == f"s.yaml:4: metric: no run of this task has {metric}: {why}"
+    for other in others.split(", "):
+        text = edited(
+            ("{kind: cfg, grammar: cfg3b, height: 1}", task),
+            ("metric: valid/excess", f"metric: {other}"),
+        )
+        assert plan_of(text).sweep.metric == other
 
 
 def test_what_has_no_effect_is_told_with_its_cells():

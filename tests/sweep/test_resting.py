@@ -98,5 +98,5 @@ def test_the_live_table_says_how_many_rest(tmp_path: Path):
         pass
     lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line) for line in text.getvalue().splitlines()]
     table = [line.split() for line in lines if line.startswith(("cell", "layers=1"))]
-    assert table[0][:4] == ["cell", "running", "resting", "searched"]
+    assert table[0][:3] == ["cell", "running", "resting"]
     assert table[1][:3] == ["layers=1", "1", "0/8"]
