@@ -50,8 +50,10 @@ def ray_address() -> Iterator[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (`-n 2 --dist loadgroup`) a file's tests stay together, and all of one cluster.
 
-    Those that start clusters and servers of their own go where there is room.
+    Those that start clusters and servers of their own go where there is room. The long ones, which have a time
+    limit of their own, go first, so that no process waits for one in the end.
     """
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
     for item in items:
         shares = "ray_address" in getattr(item, "fixturenames", ())
         group = "ray" if shares else str(item.path)

@@ -1,6 +1,6 @@
 """How many strings of a batch are worked on at once where not all of them fit into memory.
 
-Found by trying: a batch is cut into as few parts as can be worked on. On CUDA running out of memory is an
+Found by trying: a batch is cut into as few parts as can be worked on, and one more. On CUDA running out of memory is an
 error that can be caught; on a CPU it is one only where the process may not have more (a limit, no
 overcommitment): elsewhere the system ends whoever asked for too much, and nothing can be found.
 """
@@ -20,7 +20,10 @@ def out_of_memory(error: Exception) -> bool:
 
 
 def largest_that_fits(strings: int, *, work: Callable[[int], None]) -> int:
-    """The size of the fewest equal parts of a batch that can be worked on.
+    """The size of the parts of a batch when it is cut into as few as can be worked on, and one more.
+
+    The one more is for what a later step holds beside its work: the optimizer's state, batches made ahead,
+    gaps in memory. A batch that fits as a whole is not cut.
 
     Args:
         strings: of the batch.
@@ -41,7 +44,7 @@ def largest_that_fits(strings: int, *, work: Callable[[int], None]) -> int:
             parts = middle
         else:
             failed = middle
-    return _size(strings, parts)
+    return _size(strings, parts + 1 if failed else parts)
 
 
 def fits(size: int, *, work: Callable[[int], None]) -> bool:

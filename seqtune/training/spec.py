@@ -28,7 +28,7 @@ class TrainingSpec(Spec):
     ) = None
     """Strings that are worked on at once, where a step's do not fit into memory together: their
     gradients are summed, so that the step is the same (where chance has a part in it, as in dropout, its
-    draws are others). `auto` finds the fewest equal parts that fit, before
+    draws are others). `auto` finds the fewest equal parts that fit, and takes one more, before
     the first step; null is all at once."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """bf16 and fp16 by autocast; fp16 with loss scaling."""

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,15 @@ def test_a_sweep_that_is_submitted_as_a_job_runs_in_the_cluster(tmp_path: Path):
     def submitted(*more: str) -> subprocess.CompletedProcess[str]:
         ray = Path(sys.executable).with_name("ray")
         command = [ray, "job", "submit", *words, "--", *sweep, *more]
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=200, check=False
-        )
+        deadline = time.monotonic() + 60
+        while True:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, timeout=200, check=False
+            )
+            # The head's agent, which takes jobs, may come up later than the port that they are sent to.
+            if "No available agent" not in done.stdout + done.stderr or time.monotonic() > deadline:
+                return done
+            time.sleep(1)
 
     with started(f"127.0.0.9:{free_port()}", environment=environment, dashboard=port):
         done = submitted()

@@ -9,14 +9,15 @@ from seqtune.training.micro_batch import CPU_MESSAGE, largest_that_fits
 
 @pytest.mark.parametrize("strings", [1, 7, 24])
 @pytest.mark.parametrize("room", [1, 5, 23, 1000])
-def test_the_fewest_equal_parts_that_fit_are_found(strings: int, room: int):
+def test_a_batch_is_cut_into_the_fewest_equal_parts_that_fit_and_one_more(strings: int, room: int):
     def work(size: int) -> None:
         if size > room:
             raise torch.OutOfMemoryError
 
-    sizes = {-(-strings // parts) for parts in range(1, strings + 1)}
-    found = largest_that_fits(strings, work=work)
-    assert found == max(size for size in sizes if size <= room)
+    sizes = {parts: -(-strings // parts) for parts in range(1, strings + 1)}
+    fewest = min(parts for parts, size in sizes.items() if size <= room)
+    expected = strings if fewest == 1 else sizes[min(fewest + 1, strings)]
+    assert largest_that_fits(strings, work=work) == expected
 
 
 def test_what_does_not_fit_at_all_is_torchs_own_error():
