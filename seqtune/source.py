@@ -91,10 +91,12 @@ def read_yaml(path: str | os.PathLike[str]) -> Source:
 def instead(path: str | os.PathLike[str]) -> str:
     """The end of a sentence about what is not there: what was meant, or from where paths start."""
     wanted = FilePath(path)
-    if wanted.exists():
+    # Unlike pathlib's, these take what may not be looked at for what is not there.
+    if os.path.exists(wanted):
         return ""
-    beside = sorted(wanted.parent.iterdir()) if wanted.parent.is_dir() else []
-    close = near(wanted.name, [each.name for each in beside])
+    parent = wanted.parent
+    may_look = os.path.isdir(parent) and os.access(parent, os.R_OK)
+    close = near(wanted.name, sorted(os.listdir(parent)) if may_look else [])
     if close is not None:
         return f"; did you mean {wanted.with_name(close)}?"
     return "" if wanted.is_absolute() else f"; paths start from {FilePath.cwd()}"
