@@ -85,11 +85,6 @@ CASES = {
         "; write one of valid/loss, ",
     ),
     "a grid over a range": (setting("search", "{sampler: grid}"), "write one, or another sampler"),
-    "no cluster": (("sweep", "sweep.yaml", "--address", "127.0.0.1:1"), "or none for a cluster of"),
-    "a cluster without a port": (
-        ("sweep", "sweep.yaml", "--address", "here"),
-        "write auto, HOST:PORT",
-    ),
     "a server that is not there": (
         setting("search.storage", "grpc://127.0.0.1:1"),
         "start it, or leave search.storage out",
