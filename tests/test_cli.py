@@ -230,8 +230,18 @@ def web_server() -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "somewhere", "ray://127.0.0.1:1", "{web}"])
-def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: str, web_server: str):
+@pytest.mark.parametrize(
+    ("address", "step"),
+    [
+        ("127.0.0.1:1", "or none for a cluster of its own on this machine"),
+        ("somewhere", "write auto, HOST:PORT, or ray://HOST:PORT"),
+        ("ray://127.0.0.1:1", "write another --address"),
+        ("{web}", "something else listens there; write another --address"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_at_once(
+    tmp_path: Path, address: str, step: str, web_server: str
+):
     address = address.format(web=web_server)
     file = write(tmp_path / "sweep.yaml", SMALL)
     # In a process of its own, since this one may be connected to the tests' cluster.
@@ -254,6 +264,7 @@ def test_a_cluster_that_is_not_there_is_told_at_once(tmp_path: Path, address: st
     )
     assert done.returncode == 2
     assert f"no Ray cluster at {address}: " in done.stderr
+    assert step in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 
