@@ -181,6 +181,8 @@ def started(
     words.append(f"--include-dashboard={'false' if dashboard is None else 'true'}")
     if dashboard is not None:
         words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+        # Every node has an agent that listens, and jobs go through it: at one port, unless it is told another.
+        words.append(f"--dashboard-agent-listen-port={free_port()}")
     if client is not None:
         words.append(f"--ray-client-server-port={client.rpartition(':')[2]}")
     ray = Path(sys.executable).with_name("ray")
