@@ -158,7 +158,7 @@ def alone(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("small", "storage"),
-    [("all", "journal"), ("driver", "journal"), ("driver", "sqlite"), ("workers", "journal")],
+    [("all", "journal"), ("driver", "sqlite"), ("workers", "journal")],
 )
 def test_a_sweep_on_a_full_disk_ends_in_order_and_goes_on_once_there_is_room(
     ray_address: str, tmp_path: Path, alone: dict[str, RunDirectory], small: str, storage: str
