@@ -1,10 +1,12 @@
 """What all commands share: the application, exit statuses, errors told clearly, and `--set`."""
 
+import json
 import logging
-from collections.abc import Callable, Collection, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +36,23 @@ SetOption = Annotated[
 ]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="For a machine to read.")]
+
+
+def print_json(data: Any) -> None:
+    """Prints plain data as `--json` does; what is no finite number is null."""
+    typer.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _finite(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

@@ -1,13 +1,12 @@
 """The command that sets two sweeps side by side."""
 
-import json
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from seqtune.cli.app import JsonOption, command, opened
+from seqtune.cli.app import JsonOption, command, opened, print_json
 from seqtune.working_copy import LARGE
 
 
@@ -27,7 +26,7 @@ def compare(
     with opened(left, without=LARGE) as first, opened(right, without=LARGE) as second:
         found = side_by_side(first.local, second.local)
     if as_json:
-        typer.echo(json.dumps(found.to_data(), indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(found.to_data())
         return
     from seqtune.report.labels import interval, number
 

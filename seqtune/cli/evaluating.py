@@ -1,6 +1,5 @@
 """The command that scores trained runs: one, or all that stand for the cells of a sweep."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from seqtune.cli.app import (
     clear_errors,
     command,
     fetched,
+    print_json,
 )
 from seqtune.cli.trained import UNREAD, ChangeOption, warn
 from seqtune.place import place_of, reached
@@ -72,13 +72,13 @@ def _one(place: Path, *, name: str, changes: Mapping[str, object], as_json: bool
     several = False
     for found, entry, several in _found(place, name=name, changes=changes):
         if as_json and not several:
-            _print_json(entry)
+            print_json(entry)
         elif as_json:
             entries.append(entry)
         else:
             printed_scores.show(found, console=console)
     if as_json and several:
-        _print_json(entries)
+        print_json(entries)
 
 
 def _sweep(place: Path, *, changes: Mapping[str, object], as_json: bool) -> None:
@@ -102,7 +102,7 @@ def _sweep(place: Path, *, changes: Mapping[str, object], as_json: bool) -> None
     if not entries:
         raise typer.Exit(WRONG)
     if as_json:
-        _print_json(entries)
+        print_json(entries)
     typer.echo(f"to see them together: seqtune report {place}", err=True)
     if told:
         raise typer.Exit(SOME_FAILED)
@@ -162,7 +162,3 @@ def _found(
             yield found, entry, several
             evaluated.keep(trained.directory, entry)
             copy.put_back()
-
-
-def _print_json(data: object) -> None:
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,6 +1,5 @@
 """The command that says what a file would do, before anything runs: plan."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import JsonOption, SetOption, changes_of, clear_errors, command
+from seqtune.cli.app import JsonOption, SetOption, changes_of, clear_errors, command, print_json
 from seqtune.problem import SpecError
 from seqtune.source import FileError, Source, read_yaml
 
@@ -141,7 +140,7 @@ def _print(
             "machines": [each.to_data() for each in machines],
             "notes": notes,
         }
-        typer.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+        print_json(data)
         return
     width = None if sys.stdout.isatty() else printed_plan.WIDTH
     console = Console(highlight=False, width=width)

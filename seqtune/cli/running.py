@@ -1,9 +1,6 @@
 """Commands that train, and those that need no run: sweep, train, report, describe."""
 
-import json
-import math
 import shlex
-from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
@@ -22,6 +19,7 @@ from seqtune.cli.app import (
     clear_errors,
     command,
     opened,
+    print_json,
 )
 from seqtune.place import is_remote, place_of
 from seqtune.problem import SpecError
@@ -114,7 +112,7 @@ def sweep(
     written = _built(str(root)) if here and ended else None
     if as_json:
         about = {"name": plan.sweep.name, "directory": str(root), **asdict(outcome)}
-        _print_json({**about, "report": written})
+        print_json({**about, "report": written})
     goes_on = partial(
         _interrupted, "sweep", file, set_, out=out, address=address, fail_fast=fail_fast
     )
@@ -179,7 +177,7 @@ def train(
         last = next(reversed(RunDirectory(copy.local).measurements()), None)
     if as_json:
         measured = {"epoch": last.epoch, "metrics": last.metrics} if last is not None else {}
-        _print_json({"state": state, "reason": reason, "directory": str(copy.place), **measured})
+        print_json({"state": state, "reason": reason, "directory": str(copy.place), **measured})
     else:
         typer.echo(f"{state}{f' ({reason})' if reason else ''}: {copy.place}")
     if state == "running":
@@ -198,7 +196,7 @@ def report(
     """Rebuild the report from the sweep's directory alone."""
     written = _built(directory)
     if as_json:
-        _print_json(written)
+        print_json(written)
     else:
         typer.echo(f"report: {written['report']}")
 
@@ -224,7 +222,7 @@ def describe(
     with clear_errors():
         description = described(language, changes=changes_of(set_))
     if as_json:
-        typer.echo(json.dumps(description.to_data(), indent=2, ensure_ascii=False))
+        print_json(description.to_data())
     else:
         show(description, console=Console(highlight=False))
 
@@ -242,21 +240,6 @@ def _built(where: str) -> dict[str, Any]:
         name: copy.named(value) if isinstance(value, str) else value
         for name, value in found.items()
     }
-
-
-def _print_json(data: Mapping[str, Any]) -> None:
-    """Prints plain data; what is no finite number is null."""
-    typer.echo(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case Mapping():
-            return {name: _finite(each) for name, each in value.items()}
-        case float() if not math.isfinite(value):
-            return None
-        case _:
-            return value
 
 
 def _interrupted(

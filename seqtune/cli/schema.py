@@ -1,12 +1,11 @@
 """The command schema: what editors need to help with sweep files and run files."""
 
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import command
+from seqtune.cli.app import command, print_json
 
 
 class File(StrEnum):
@@ -31,4 +30,4 @@ def schema(
     from seqtune.sweep import schema
 
     found = {File.sweep: schema.sweep_schema, File.run: schema.run_schema}[file]()
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    print_json(found)

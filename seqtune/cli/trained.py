@@ -1,13 +1,12 @@
 """Commands that ask a trained run: generate, probe."""
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from seqtune.cli.app import JsonOption, changes_of, command, opened
+from seqtune.cli.app import JsonOption, changes_of, command, opened, print_json
 from seqtune.source import FileError
 
 RunArgument = Annotated[str, typer.Argument(help="The directory or URL of a trained run.")]
@@ -80,7 +79,7 @@ def generate(
     warn(copy.named(trained.warning))
     warn(generation.note)
     if as_json:
-        typer.echo(json.dumps(generated.to_data(generation), ensure_ascii=False))
+        print_json(generated.to_data(generation))
     else:
         generated.show(generation, console=Console(highlight=False))
 
@@ -118,7 +117,7 @@ def probe(
         warn(copy.named(trained.warning))
         found = probed.probe(trained, strings=strings)
         if as_json:
-            typer.echo(json.dumps(found.to_data(), indent=2, ensure_ascii=False, allow_nan=False))
+            print_json(found.to_data())
         else:
             width = None if sys.stdout.isatty() else printed_probes.WIDTH
             printed_probes.show(found, console=Console(highlight=False, width=width))
