@@ -74,9 +74,6 @@ def _ranks(results: Results) -> Table:
         columns["its interval"] = [
             labels.interval(row.middle.low, high=row.middle.high) for row in found.rows
         ]
-    middle = ""
-    middle = ""
-    if data["interquartile_mean"].notna().any():
         middle = " The interquartile mean is that of the runs without the lowest and the highest quarter."
     caption = (
         f"Ranking by the mean of {results.metric} over a cell's finished confirm runs, with its {interval_name(data['n'])}; "
