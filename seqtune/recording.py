@@ -69,7 +69,8 @@ class Recording:
         try:
             yield from self._attempt()
         except (RuntimeError, MemoryError) as error:
-            smaller = self._smaller()
+            smaller = self._smaller(self._learner)
+            self._learner = None
             if smaller is None or not out_of_memory(error):
                 raise
         else:
@@ -82,13 +83,12 @@ class Recording:
         self._directory.update({"micro_batch": smaller})
         yield from self._attempt()
 
-    def _smaller(self) -> int | None:
+    def _smaller(self, learner: Learner | None) -> int | None:
         """Half as many strings at a time as now; None if that was tried before, or cannot be."""
         if self._directory.info().get("micro_batch") is not None:
             return None
-        known = self._learner.micro_batch if self._learner is not None else None
+        known = learner.micro_batch if learner is not None else None
         now = known or self._spec.training.batch_size
-        self._learner = None
         return -(-now // 2) if now > 1 else None
 
     def _attempt(self) -> Generator[Measurement, None, None]:
@@ -144,9 +144,14 @@ class Recording:
         if directory.checkpoint.exists():
             learner.restore(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))
             log.info("%s goes on after epoch %d", directory.name, learner.epoch)
-        smaller = directory.info().get("micro_batch")
-        if smaller is not None:
-            learner.micro_batch = smaller
+        if (
+            directory.info().get("low_on_memory")
+            and (smaller := self._smaller(learner)) is not None
+        ):
+            directory.update({"micro_batch": smaller})
+        told = directory.info().get("micro_batch")
+        if told is not None:
+            learner.micro_batch = told
         self._before = learner.seconds
         return learner
 

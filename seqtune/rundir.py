@@ -132,7 +132,9 @@ class RunDirectory:
         session.take_back_end(self.path)
         if info["state"] != "failed":
             self.checkpoint.unlink(missing_ok=True)
-        self.update({"state": "running", "reason": None, "micro_batch": None})
+        self.update(
+            {"state": "running", "reason": None, "micro_batch": None, "low_on_memory": False}
+        )
 
     def append(self, measurement: Measurement) -> None:
         """Adds a row to measurements.csv."""

@@ -129,3 +129,19 @@ def test_out_of_memory_a_run_goes_on_in_smaller_parts_and_then_fails(tmp_path: P
     assert cause(none.info()) == "oom"
     assert none.info()["micro_batch"] == 256
     assert "Traceback" in none.error.read_text()
+
+
+def test_a_run_whose_worker_was_ended_for_memory_goes_on_in_smaller_parts(tmp_path: Path):
+    spec = tiny(training__batch_size=9, training__epochs=2)
+    whole, halved = RunDirectory(tmp_path / "whole"), RunDirectory(tmp_path / "halved")
+    list(record(spec, directory=whole))
+    sitting = record(spec, directory=halved)
+    next(sitting)
+    sitting.close()
+    # What the driver of a sweep notes.
+    halved.update({"low_on_memory": True})
+    list(record(spec, directory=halved))
+    assert halved.info()["micro_batch"] == 5
+    assert whole.info().get("micro_batch") is None
+    for one, other in zip(whole.measurements(), halved.measurements(), strict=True):
+        assert one.metrics["train/loss"] == pytest.approx(other.metrics["train/loss"], rel=1e-4)

@@ -1,7 +1,7 @@
 """A sweep whose driver is killed again and again, against the same sweep left alone.
 
-Each driver is ended by SIGKILL at a random moment after its start, be it while Ray starts or while runs are
-under way, and the same command goes on. Nothing in the sweep depends on what is faster: it has no pruner, and
+Each driver is ended by SIGKILL at a random moment, every other one after its start (Ray starts, runs are taken
+up) and the rest after the first epoch that is measured under it, and the same command goes on. Nothing in the sweep depends on what is faster: it has no pruner, and
 its proposals look at no results. It prints
 
 - the seed that the moments come from (`--seed` takes it again), and each kill: its moment, the runs and the
@@ -41,8 +41,11 @@ search:  {trials: 6, sampler: random, pruner: none}
 confirm: {seeds: 2}
 """
 RUNS, EPOCHS = 2 * (6 + 2), 6
-MOMENTS = (1.0, 14.0)
-"""Seconds after its start between which a driver is killed."""
+STARTING = (1.0, 14.0)
+"""Seconds after its start between which every other driver is killed."""
+MIDST = (0.0, 4.0)
+"""Seconds after the first epoch under it between which the rest are."""
+LOOK_SECONDS = 0.05
 TIMED = ("data_wait", "tokens_per_second", "peak_memory_bytes")
 """Metrics that depend on the machine."""
 Rows = Mapping[str, list[Measurement]]
@@ -101,10 +104,15 @@ def main(kills: int, *, seed: int) -> None:
 
 def kill(sweep: Sweep, *, kills: int, moments: random.Random) -> list[Rows]:
     """Begins and kills so many drivers, or as many as the sweep lasts; returns what each left."""
-    left = []
+    left: list[Rows] = []
     for number in range(kills):
         driver = sweep.start()
-        seconds = moments.uniform(*MOMENTS)
+        midst = number % 2 == 1
+        seconds = moments.uniform(*(MIDST if midst else STARTING))
+        if midst:
+            before = epochs(left[-1])
+            while driver.poll() is None and epochs(sweep.rows()) <= before:
+                time.sleep(LOOK_SECONDS)
         try:
             _, said = driver.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -117,9 +125,18 @@ def kill(sweep: Sweep, *, kills: int, moments: random.Random) -> list[Rows]:
             break
         left.append(sweep.rows())
         ended = sum(state != "running" for state in sweep.states().values())
-        epochs = sum(map(len, left[-1].values()))
-        print(f"{number + 1:>4}{seconds:>7.1f} s{ended:>5} runs{epochs:>5} epochs", flush=True)
+        since = "its first epoch" if midst else "its start"
+        print(
+            f"{number + 1:>4}{seconds:>7.1f} s after {since:<16}{ended:>5} runs ended"
+            f"{epochs(left[-1]):>5} epochs",
+            flush=True,
+        )
     return left
+
+
+def epochs(rows: Rows) -> int:
+    """Of all runs together."""
+    return sum(map(len, rows.values()))
 
 
 def compare(sweep: Sweep, *, alone: Sweep, seen: list[Rows]) -> None:

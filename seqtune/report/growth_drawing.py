@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from matplotlib.transforms import ScaledTranslation
 
 from seqtune.report import drawing, grid, labels
+from seqtune.report.growth_curves import Curve, Part, floors, is_log
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 PANEL_WIDTH, PANEL_HEIGHT, LETTER_WIDTH = 3.0, 2.7, 0.066
@@ -21,41 +22,6 @@ BESIDE = 0.045
 """Inches between the lines of two cells at one place."""
 NAME_GAP = 0.085
 """Of a panel's height, from one name beside it to the next."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stretch of a cell's curve: what it scored on strings of one task.
-
-    Attributes:
-        name: what is written at its marker below the figure; empty where all parts are of one kind.
-        x: places in ascending order.
-        mean: by place, with `low` and `high`; NaN where there is no interval.
-        best: the best possible value there; NaN where it is not known.
-    """
-
-    name: str
-    x: Sequence[float]
-    mean: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
-    best: Sequence[float]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A cell's curve.
-
-    Attributes:
-        panel: title of the panel that it belongs to.
-        name: what tells it apart inside the panel.
-        rank: the value by which the lines are ordered, and coloured light to dark; None if by nothing.
-    """
-
-    panel: str
-    name: str
-    rank: Any
-    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +66,7 @@ def draw(
     )
     # Lengths differ much from panel to panel, so that they share the metric's scale only.
     grid_of_axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    log = _is_log(curves, metric=metric)
+    log = is_log(curves, metric=metric)
     _fit(grid_of_axes[0, 0], curves, log=log, metric=metric)
     for axes in grid_of_axes.flat[len(panels) :]:
         axes.set_axis_off()
@@ -124,7 +90,7 @@ def draw(
     return Picture(
         figure,
         off_scale=sum(value <= 0 for value in means) if log else 0,
-        has_floor=any(_floors(curve) for curve in curves),
+        has_floor=bool(floors(curves)),
     )
 
 
@@ -132,12 +98,6 @@ def _markers(curves: Sequence[Curve]) -> dict[str, str]:
     """The marker of every kind of part."""
     names = dict.fromkeys(part.name for curve in curves for part in curve.parts)
     return {name: drawing.MARKERS[place % len(drawing.MARKERS)] for place, name in enumerate(names)}
-
-
-def _is_log(curves: Sequence[Curve], *, metric: str) -> bool:
-    """Errors fall by factors; shares do not."""
-    means = [value for curve in curves for part in curve.parts for value in part.mean]
-    return metric not in HIGHER_IS_BETTER and any(value > 0 for value in means)
 
 
 def _fit(axes: Axes, curves: Sequence[Curve], *, log: bool, metric: str) -> None:
@@ -251,10 +211,7 @@ def _draw_floors(
     axes: Axes, curves: Sequence[Curve], *, colours: Mapping[str, Any]
 ) -> list[drawing.End]:
     """Dashed, in the colour of the cell that it belongs to, or in ink where several share it; named if one."""
-    owners: dict[tuple[tuple[tuple[float, float], ...], ...], list[str]] = {}
-    for curve in curves:
-        if found := _floors(curve):
-            owners.setdefault(found, []).append(curve.name)
+    owners = floors(curves)
     for floor, names in owners.items():
         shared = len(names) > 1 or len(curves) == 1
         colour = drawing.INK if shared else colours[names[0]]
@@ -265,19 +222,6 @@ def _draw_floors(
         return []
     x, y = max(next(iter(owners))[-1])
     return [drawing.End(x, y, text="floor", colour=drawing.INK)]
-
-
-def _floors(curve: Curve) -> tuple[tuple[tuple[float, float], ...], ...]:
-    """The best possible values along a curve, part by part."""
-    stretches = (
-        tuple(
-            (x, round(best, 9))
-            for x, best in zip(part.x, part.best, strict=True)
-            if math.isfinite(best)
-        )
-        for part in curve.parts
-    )
-    return tuple(stretch for stretch in stretches if stretch)
 
 
 def _explain(figure: Figure, *, markers: Mapping[str, str]) -> None:

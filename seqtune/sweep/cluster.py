@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtune import provenance
+from seqtune.sweep.head import Head
 
 TOKEN_FILE = Path.home() / ".ray" / "auth_token"
 """Where Ray looks for a cluster's token."""
@@ -38,6 +39,9 @@ QUIET = {
     # A worker that Ray's memory monitor ends takes the whole Tune experiment with it; one that the system
     # ends does not. Elsewhere the cluster decides, and the engine begins another experiment.
     "RAY_memory_monitor_refresh_ms": "0",
+    # Tune asks the head every 10 s what the cluster has, for advice that is never given. Where the head is gone,
+    # it would wait there for a minute.
+    "TUNE_STATE_REFRESH_PERIOD": "1e9",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 os.environ.update(QUIET)
@@ -66,21 +70,12 @@ _OWN_TOKEN = secrets.token_hex(32)
 """That of this process's own clusters, where the person has none: Ray reads a token once a process."""
 
 
-HEAD_SECONDS = 20.0
-"""How long the head node may take to answer."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 """What Ray takes for this machine's address in the network."""
 
 
 class ClusterError(ValueError):
     """The cluster cannot be reached."""
-
-
-class HeadLostError(BaseException):
-    """The cluster's head node is gone, and the cluster with it.
-
-    No `Exception`: Tune would clean up behind one, which waits for the head.
-    """
 
 
 @contextmanager
@@ -123,21 +118,18 @@ def cluster(address: str | None) -> Iterator[None]:
         yield
 
 
+def head() -> Head:
+    """That of the cluster that this process is connected to."""
+    return Head(ray.get_runtime_context().gcs_address)
+
+
 def nodes() -> Sequence[Mapping[str, float]]:
     """What each node of the cluster has, by Ray's names.
 
     Raises:
         HeadLostError: if the head node does not answer.
     """
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    try:
-        # Ray would wait for a minute, say nothing, and then end this process.
-        socket.create_connection((host, int(port)), timeout=HEAD_SECONDS).close()
-    except OSError as error:
-        raise HeadLostError(
-            f"the head of the Ray cluster at {host}:{port} is gone ({error}); once there is one again, "
-            "the same command goes on"
-        ) from None
+    head().check()
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 

@@ -186,7 +186,7 @@ def _drive_here(
 
 
 def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast: bool) -> Outcome:
-    from seqtune.sweep.cluster import ClusterError, cluster
+    from seqtune.sweep.cluster import ClusterError, cluster, head
     from seqtune.sweep.engine import Events, execute
     from seqtune.sweep.progress import LiveTable
     from seqtune.sweep.storage import lost
@@ -196,7 +196,8 @@ def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast
         try:
             with cluster(address), LiveTable(studies, console=console) as table:
                 events = Events(table.ended, tick=table.tick, interrupted=table.interrupted)
-                halted = execute(studies, events=events, fail_fast=fail_fast)
+                with head().watched(table.last_words):
+                    halted = execute(studies, events=events, fail_fast=fail_fast)
         except ClusterError as error:
             raise FileError(str(error)) from None
         except Exception as error:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 # First, since it sets the environment that Ray reads when it is imported.
-from seqtune.sweep.cluster import ClusterError, HeadLostError, nodes  # isort: skip
+from seqtune.sweep.cluster import ClusterError, nodes  # isort: skip
 
 from ray import cloudpickle, tune
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -26,6 +26,7 @@ from seqtune.limits import Limits
 from seqtune.place import place_of
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
+from seqtune.sweep.head import HeadLostError
 from seqtune.sweep.needs import kinds
 from seqtune.sweep.room import Room
 from seqtune.sweep.sitting import Events, Sitting, Work
@@ -65,7 +66,8 @@ def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> boo
                     raise
                 # Tune knows a worker that died, but not one that Ray's memory monitor ended: it gives up
                 # everything then. The run directories know better.
-                sitting.broke(watch.named(str(error)))
+                low = isinstance(error.__cause__, OutOfMemoryError)
+                sitting.broke(watch.named(str(error)), low_on_memory=low)
     if sitting.stuck is not None:
         raise sitting.stuck
     if sitting.wrong is not None:

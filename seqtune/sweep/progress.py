@@ -50,6 +50,12 @@ class LiveTable(AbstractContextManager["LiveTable"]):
             self._draw()
             self._live.stop()
 
+    def last_words(self, line: str) -> None:
+        """Leaves the terminal as it was found, with a line of why."""
+        if self._live is not None:
+            self._live.stop()
+        self._console.print(line, markup=False, soft_wrap=True)
+
     def tick(self) -> None:
         """Redraws now and then."""
         if self._live is not None and time.monotonic() - self._drawn >= REFRESH_SECONDS:

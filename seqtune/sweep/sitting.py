@@ -73,6 +73,7 @@ class Sitting:
         self._open: dict[str, Work] = {}
         self._again: deque[Proposal] = deque()
         self._losses: Counter[str] = Counter()
+        self._starved: set[str] = set()
         self._stopped: set[str] = set()
         self._resting: set[str] = set()
         self._shares = _Shares(studies)
@@ -188,16 +189,22 @@ class Sitting:
         elif running:
             self._fail(
                 proposal,
-                reason=f"its worker ended, but {directory.path} does not say how; is it shared?",
+                reason=f"lost: its worker ended, but {directory.path} does not say how; is it shared?",
             )
         self._tell(proposal)
 
-    def broke(self, lost: set[str]) -> None:
+    def broke(self, lost: set[str], *, low_on_memory: bool) -> None:
         """Takes every open run back after Ray gave up all of them.
 
         Args:
             lost: the trials whose workers were the reason; empty if nobody knows.
+            low_on_memory: whether Ray ended these for their node's sake. They go on in smaller parts.
         """
+        for proposal in [self._open[trial_id].proposal for trial_id in lost if low_on_memory]:
+            directory = self.studies.directory(proposal)
+            self._starved.add(proposal.name)
+            if directory.exists() and _is_running(directory):
+                directory.update({"low_on_memory": True})
         for trial_id in self.open:
             proposal = self._open[trial_id].proposal
             goes_on = lost and trial_id not in lost | self._stopped | self._resting
@@ -238,7 +245,10 @@ class Sitting:
             log.warning("%s: its worker failed or died; it goes on with another", proposal.name)
             self._again.append(proposal)
             return
-        self._fail(proposal, reason=f"its worker failed or died {times} times")
+        reason = f"lost: its worker failed or died {times} times"
+        if proposal.name in self._starved:
+            reason = f"oom: its worker was ended {times} times, for its node was low on memory"
+        self._fail(proposal, reason=reason)
         self._tell(proposal)
 
     def _fail(self, proposal: Proposal, *, reason: str) -> None:
@@ -247,7 +257,7 @@ class Sitting:
             spec = proposal.spec
             place = self.studies.place(proposal)
             directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
-        directory.end("failed", reason=f"lost: {reason}")
+        directory.end("failed", reason=reason)
 
     def _tell(self, proposal: Proposal) -> None:
         state = self.studies.tell(proposal.name)

@@ -8,7 +8,9 @@ import pytest
 
 from seqtune.report import load
 from seqtune.report.bands import Band
+from seqtune.report.growth_curves import Curve, Part
 from seqtune.report.moving_curves import moving_curves
+from seqtune.report.moving_growth import moving_growth
 from seqtune.report.naming import Naming
 from seqtune.report.section import Chart
 from seqtune.report.sections import comparison
@@ -167,3 +169,48 @@ def test_any_two_of_three_paths_can_be_chosen(tmp_path: Path):
         pytest.approx(3.3, abs=1e-2),
     ]
     assert figure["data"][0]["colorbar"]["ticktext"][:2] == ["200", "500"]
+
+
+def grown(panel: str, name: str, *, mean: float = 0.2, best: float = 0.1) -> Curve:
+    nan = float("nan")
+    part = Part("", x=[1, 100], mean=[mean, 0.4], low=[0.1, nan], high=[0.5, nan], best=[best, nan])
+    return Curve(panel=panel, name=name, rank=None, parts=(part,))
+
+
+def beyond(*curves: Curve) -> dict[str, Any]:
+    borders = {"trained on 2": 10.0}
+    made = moving_growth(curves, borders=borders, metric="valid/loss", x="tokens", few=False)
+    return json.loads(made)
+
+
+def test_every_training_has_a_panel_with_its_cells_intervals_floors_and_border():
+    figure = beyond(grown("trained on 2", "p"), grown("trained on 2", "q"), grown("other", "p"))
+    lines = [trace for trace in figure["data"] if trace["mode"] == "lines+markers"]
+    assert [(trace["name"], trace["xaxis"]) for trace in lines] == [
+        ("p", "x"),
+        ("q", "x"),
+        ("p", "x2"),
+    ]
+    assert [trace["showlegend"] for trace in lines] == [True, True, False]
+    assert lines[0]["line"]["color"] == lines[2]["line"]["color"]
+    assert lines[0]["error_y"]["array"] == pytest.approx([0.3, 0.0])
+    assert lines[0]["error_y"]["arrayminus"] == pytest.approx([0.1, 0.0])
+    assert "95 % interval: 0.1 to 0.5" in lines[0]["hovertext"][0]
+    assert "95 %" not in lines[0]["hovertext"][1]
+    # A floor that both cells of a panel share is one line.
+    floors = [trace for trace in figure["data"] if trace["mode"] == "lines"]
+    assert [(trace["name"], trace["xaxis"]) for trace in floors] == [
+        ("best possible", "x"),
+        ("best possible", "x2"),
+    ]
+    [border] = figure["layout"]["shapes"]
+    assert (border["x0"], border["x1"], border["xref"]) == (10, 10, "x")
+    [word] = [each for each in figure["layout"]["annotations"] if each["text"] == "trained"]
+    # Plotly takes the power of ten here, and the value itself above.
+    assert word["x"] == 1
+
+
+def test_what_a_logarithmic_scale_has_no_place_for_stands_at_its_edge():
+    figure = beyond(grown("trained on 2", "p", mean=-0.25))
+    [mark] = [each for each in figure["layout"]["annotations"] if "hovertext" in each]
+    assert (mark["x"], mark["y"], mark["yref"], mark["hovertext"]) == (0, 0, "y domain", "p: -0.25")

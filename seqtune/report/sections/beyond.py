@@ -6,8 +6,10 @@ import pandas as pd
 
 from seqtune.report import grid, growth, labels
 from seqtune.report.distinct import distinct
-from seqtune.report.growth_drawing import Curve, Part, draw
+from seqtune.report.growth_curves import Curve, Part
+from seqtune.report.growth_drawing import draw
 from seqtune.report.growth_tables import estimate, field_table, length_table, trained_on, with_cells
+from seqtune.report.moving_growth import moving_growth
 from seqtune.report.results import Results
 from seqtune.report.section import Chart, Section, Table
 from seqtune.report.shown import shown
@@ -114,6 +116,7 @@ def _field_chart(
         ),
         figure=picture.figure,
         data=with_cells(frame, results=results),
+        interactive=moving_growth(curves, borders=borders, metric=metric, x=field, few=True),
     )
 
 
@@ -137,9 +140,8 @@ def _length_chart(frame: pd.DataFrame, *, metric: str, results: Results) -> Iter
     longest = frame[frame["own"]].groupby("cell")["last"].max()
     borders = {panels[str(cell)]: float(last) for cell, last in longest.items()}
     title = f"{metric} by length of the strings"
-    picture = draw(
-        curves, borders=borders, metric=metric, x="tokens of the string", title=title, few=False
-    )
+    x = "tokens of the string"
+    picture = draw(curves, borders=borders, metric=metric, x=x, title=title, few=False)
     yield Chart(
         name=f"beyond-length-{metric.rpartition('/')[2]}",
         title=title,
@@ -155,6 +157,7 @@ def _length_chart(frame: pd.DataFrame, *, metric: str, results: Results) -> Iter
         ),
         figure=picture.figure,
         data=with_cells(frame, results=results),
+        interactive=moving_growth(curves, borders=borders, metric=metric, x=x, few=False),
     )
 
 
