@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
@@ -45,26 +46,33 @@ class Pair:
         return self.adjusted < ALPHA
 
 
+MOST_CELLS = 200
+"""Cells of a family that are compared; of more, those with the best means. Pairs grow with the square."""
+
+
 def compare(
     values: Mapping[str, Mapping[int, float]],
     *,
     families: Mapping[str, Hashable],
     higher_is_better: bool,
 ) -> tuple[Pair, ...]:
-    """Every two cells of one family.
+    """Every two cells of one family, of the `MOST_CELLS` best where there are more.
+
+    Holm's adjustment counts the pairs of all cells nevertheless: which are the best is seen in the same runs.
 
     Args:
-        values: by cell, what its runs scored, by seed.
+        values: by cell, what its runs scored, by seed; at least one run each.
         families: by cell; only cells of one family are compared.
         higher_is_better: whether a larger score is the better one.
     """
     names = [
-        (left, right)
-        for left, right in combinations(values, 2)
-        if families[left] == families[right]
+        pair
+        for members in _members(values, families=families)
+        for pair in combinations(_best(members, values=values, higher=higher_is_better), 2)
     ]
     found = [_differences(values[left], values[right]) for left, right in names]
     ps = [sign_flip(differences) for differences in found]
+    adjusted = holm(ps, unseen=pairs_of(values, families=families) - len(names))
     return tuple(
         Pair(
             left=left,
@@ -77,10 +85,36 @@ def compare(
                 higher_is_better=higher_is_better,
             ),
             p=p,
-            adjusted=adjusted,
+            adjusted=after,
         )
-        for (left, right), differences, p, adjusted in zip(names, found, ps, holm(ps), strict=True)
+        for (left, right), differences, p, after in zip(names, found, ps, adjusted, strict=True)
     )
+
+
+def pairs_of(values: Mapping[str, Mapping[int, float]], *, families: Mapping[str, Hashable]) -> int:
+    """How many pairs of cells there are, compared or not; the arguments are those of `compare`."""
+    return sum(math.comb(len(members), 2) for members in _members(values, families=families))
+
+
+def _members(
+    values: Mapping[str, Mapping[int, float]], *, families: Mapping[str, Hashable]
+) -> list[list[str]]:
+    """The cells of each family, in the order of `values`."""
+    found: dict[Hashable, list[str]] = {}
+    for name in values:
+        found.setdefault(families[name], []).append(name)
+    return list(found.values())
+
+
+def _best(
+    members: list[str], *, values: Mapping[str, Mapping[int, float]], higher: bool
+) -> list[str]:
+    """At most `MOST_CELLS` of them, in their order."""
+    if len(members) <= MOST_CELLS:
+        return members
+    means = {name: fmean(values[name].values()) for name in members}
+    kept = set(sorted(members, key=means.__getitem__, reverse=higher)[:MOST_CELLS])
+    return [name for name in members if name in kept]
 
 
 def sign_flip(differences: Sequence[float]) -> float:
@@ -109,16 +143,20 @@ def _signs(n: int) -> npt.NDArray[np.float64]:
     return (1 - 2 * flips).astype(np.float64)
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def holm(ps: Sequence[float], *, unseen: int = 0) -> list[float]:
     """Adjusts p values for being several, so that any wrong decision has probability below alpha.
 
     A NaN stays one and counts as no comparison. Source: Holm 1979.
+
+    Args:
+        ps: of the comparisons.
+        unseen: further comparisons, whose p values nobody knows: as if they were 1.
     """
     known = sorted((p, index) for index, p in enumerate(ps) if not math.isnan(p))
     adjusted = [math.nan] * len(ps)
     largest = 0.0
     for rank, (p, index) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        largest = max(largest, min(1.0, (len(known) + unseen - rank) * p))
         adjusted[index] = largest
     return adjusted
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from seqtune.power import underpowered
-from seqtune.report.pairs import Pair, compare
+from seqtune.report.pairs import MOST_CELLS, Pair, compare, pairs_of
 from seqtune.report.statistics import Estimate, mean_of, middle_of
 from seqtune.report.values import plain
 from seqtune.training.measurement import HIGHER_IS_BETTER
@@ -21,7 +21,8 @@ class Ranked:
     Attributes:
         cell: its name.
         family: what it is compared within: its task.
-        rank: 1 for the best and for all that cannot be told from it, and so on; None without a value.
+        rank: 1 for the best and for all that cannot be told from it, and so on; None without a value, and where
+            the cell is not compared, for there are `pairs.MOST_CELLS` better ones.
         estimate: over its runs.
         middle: of the same runs, their interquartile mean.
     """
@@ -35,11 +36,17 @@ class Ranked:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """All cells in order, family by family, and what the order rests on."""
+    """All cells in order, family by family, and what the order rests on.
+
+    Attributes:
+        pairs: those that are compared.
+        counted: how many there are, which Holm's adjustment counts.
+    """
 
     metric: str
     rows: tuple[Ranked, ...]
     pairs: tuple[Pair, ...]
+    counted: int
 
     @cached_property
     def families(self) -> tuple[str, ...]:
@@ -72,7 +79,7 @@ class Ranking:
     @property
     def underpowered(self) -> str:
         """Why no two cells can be told apart, however they differ; empty if some can."""
-        return underpowered(max((pair.n for pair in self.pairs), default=0), pairs=len(self.pairs))
+        return underpowered(max((pair.n for pair in self.pairs), default=0), pairs=self.counted)
 
 
 def ranking(
@@ -93,17 +100,15 @@ def ranking(
     names = [str(name) for name in cells["cell"]]
     values = scores(runs, cells=names, metric=metric)
     families = _families(cells, compared=compared)
-    pairs = compare(
-        {name: each for name, each in values.items() if each},
-        families=families,
-        higher_is_better=higher,
-    )
+    known = {name: each for name, each in values.items() if each}
+    pairs = compare(known, families=families, higher_is_better=higher)
     decided = {frozenset((pair.left, pair.right)) for pair in pairs if pair.decided}
     rows: list[Ranked] = []
     for family in dict.fromkeys(families.values()):
         members = [name for name in names if families[name] == family]
         rows += _placed(members, values=values, decided=decided, family=str(family), higher=higher)
-    return Ranking(metric=metric, rows=tuple(rows), pairs=pairs)
+    counted = pairs_of(known, families=families)
+    return Ranking(metric=metric, rows=tuple(rows), pairs=pairs, counted=counted)
 
 
 def _placed(
@@ -115,11 +120,12 @@ def _placed(
     higher: bool,
 ) -> list[Ranked]:
     estimates = {name: mean_of([*values[name].values()]) for name in members}
-    known = [name for name in members if not math.isnan(estimates[name].mean)]
-    ordered = sorted(known, key=lambda name: estimates[name].mean, reverse=higher)
+    valued = [name for name in members if not math.isnan(estimates[name].mean)]
+    without = [name for name in members if math.isnan(estimates[name].mean)]
+    ordered = sorted(valued, key=lambda name: estimates[name].mean, reverse=higher)
     ranks: dict[str, int] = {}
     leader, rank = "", 0
-    for place, name in enumerate(ordered, start=1):
+    for place, name in enumerate(ordered[:MOST_CELLS], start=1):
         if not leader or frozenset((leader, name)) in decided:
             leader, rank = name, place
         ranks[name] = rank
@@ -131,7 +137,7 @@ def _placed(
             estimate=estimates[name],
             middle=middle_of([*values[name].values()]),
         )
-        for name in (*ordered, *(name for name in members if name not in ranks))
+        for name in (*ordered, *without)
     ]
 
 

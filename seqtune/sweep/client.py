@@ -45,7 +45,12 @@ def drive_there(drive: Callable[..., Any], *, address: str, **arguments: Any) ->
             ray.remote(num_cpus=0, max_restarts=0)(_Driver).options(name="seqtune").remote()
         )
         node, process = ray.get(driver.where.remote())
-        return _result(driver.drive.remote(drive, **arguments), where=(str(node), int(process)))
+        beside = NodeAffinitySchedulingStrategy(node, soft=False)
+        # Begun now: a process more takes seconds, in which a person would wonder whether Ctrl-C was heard.
+        signaller: Any = (
+            ray.remote(num_cpus=0)(_Signaller).options(scheduling_strategy=beside).remote(process)
+        )
+        return _result(driver.drive.remote(drive, **arguments), signaller=signaller)
     except ConnectionError as error:
         raise ClusterError(
             f"the Ray cluster at {address} is gone: {error}; what was measured is kept, and the same "
@@ -68,25 +73,25 @@ class _Driver:
         return drive(**arguments)
 
 
-def _result(driving: Any, *, where: tuple[str, int]) -> Any:
+class _Signaller:
+    """A process beside the driver's: what drives in the main thread hears no other call."""
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+
+    def interrupt(self) -> None:
+        os.kill(self._process, signal.SIGINT)
+
+
+def _result(driving: Any, *, signaller: Any) -> Any:
     try:
         try:
             return ray.get(driving)
         except KeyboardInterrupt:
             # To cancel a call would take its answer away; as a signal of its own the driver ends in order.
-            _interrupt(*where)
+            ray.get(signaller.interrupt.remote())
             return ray.get(driving)
     except RayTaskError as error:
         if isinstance(error.cause, Exception):
             raise error.cause from None
         raise
-
-
-def _interrupt(node: str, process: int) -> None:
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    task = ray.remote(num_cpus=0)(_send_interrupt).options(scheduling_strategy=there)
-    ray.get(task.remote(process))
-
-
-def _send_interrupt(process: int) -> None:
-    os.kill(process, signal.SIGINT)

@@ -5,10 +5,14 @@ import math
 import pandas as pd
 
 from seqtune.report import labels
+from seqtune.report.pairs import MOST_CELLS
 from seqtune.report.ranking import Ranked
 from seqtune.report.results import Results
 from seqtune.report.section import MOST_ROWS, Section, Table
 from seqtune.report.statistics import interval_name
+
+NAMED = 10
+"""Cells that the answer's sentence names beside the best one."""
 
 
 def section(results: Results) -> Section | None:
@@ -16,7 +20,10 @@ def section(results: Results) -> Section | None:
     found = results.ranking
     if all(row.rank is None for row in found.rows):
         return None
-    paragraphs = [_answer(family, results=results) for family in found.families]
+    paragraphs = [
+        f"{_answer(family, results=results)}{_left_out(family, results=results)}"
+        for family in found.families
+    ]
     if found.underpowered:
         paragraphs.append(f"This design is too small to decide: {found.underpowered}.")
     tables = [_ranks(results)]
@@ -41,13 +48,22 @@ def _answer(family: str, *, results: Results) -> str:
         return f"{within}{first} is best, with {value}; every other cell is worse beyond chance."
     if len(best) == len(rows):
         return f"{within}undecided, because no cell can be told from the one with the best mean, {first} ({value})."
-    others = "; ".join(names[row.cell] for row in best[1:])
+    others = "; ".join(names[row.cell] for row in best[1 : 1 + NAMED])
+    more = f" and {len(best) - 1 - NAMED} more" if len(best) - 1 > NAMED else ""
     worse = len(rows) - len(best)
     return (
         f"{within}undecided among {labels.plural(len(best), 'cell')}: {first} has the best mean ({value}), and "
-        f"cannot be told from {others}; {labels.plural(worse, 'other')} "
+        f"cannot be told from {others}{more}; {labels.plural(worse, 'other')} "
         f"{'is' if worse == 1 else 'are'} worse beyond chance."
     )
+
+
+def _left_out(family: str, *, results: Results) -> str:
+    """That there are cells which are not compared."""
+    rows = [row for row in results.ranking.rows if row.family == family and row.estimate.n]
+    if len(rows) <= MOST_CELLS:
+        return ""
+    return f" Of {len(rows):,} cells the {MOST_CELLS} with the best means are compared."
 
 
 def _interval(row: Ranked) -> str:
@@ -79,6 +95,8 @@ def _ranks(results: Results) -> Table:
         f"Ranking by the mean of {results.metric} over a cell's finished confirm runs, with its {interval_name(data['n'])}; "
         f"{labels.direction(results.metric)}. A cell shares the rank of a better one that it cannot be told from (ranking.csv has every digit).{middle}"
     )
+    if any(_left_out(family, results=results) for family in found.families):
+        caption += " A cell that is not compared has no rank."
     return Table(caption, pd.DataFrame(columns))
 
 
@@ -118,7 +136,7 @@ def _pairs(results: Results) -> Table:
     caption = (
         f"Differences of {results.metric}, cell minus the one against it, over runs with the same seed: mean and "
         f"{interval_name(data['n'])}; in what share of all pairs of their runs the cell is better; p of a sign-flip test, after Holm over "
-        f"all {labels.plural(len(found), 'pair')}."
+        f"all {labels.plural(results.ranking.counted, 'pair')}."
     )
     if len(found) > MOST_ROWS:
         caption += " The most certain differences come first."
