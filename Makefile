@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-TOGETHER := -n 2 --dist loadgroup
+# In the order of tests/conftest.py: long tests first.
+TOGETHER := -n 2 --dist loadgroup --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: sweep test test-slow check bench clean

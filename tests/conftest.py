@@ -48,14 +48,15 @@ def ray_address() -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`-n 2 --dist loadgroup`) a file's tests stay together, and all of one cluster.
+    """With several processes (`make test`) a file's tests stay together, and all of the session's cluster.
 
-    Those that start clusters and servers of their own go where there is room. The long ones, which have a time
-    limit of their own, go first, so that no process waits for one in the end.
+    Those that start clusters and servers of their own go where there is room. First are the tests of the session's
+    cluster, which one process does by itself, and then those that have a time limit of their own: they take long,
+    and no process shall wait for one in the end.
     """
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+    shared = {item for item in items if "ray_address" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (item not in shared, item.get_closest_marker("timeout") is None))
     for item in items:
-        shares = "ray_address" in getattr(item, "fixturenames", ())
-        group = "ray" if shares else str(item.path)
-        if shares or item.get_closest_marker("cluster") is None:
+        group = "ray" if item in shared else str(item.path)
+        if item in shared or item.get_closest_marker("cluster") is None:
             item.add_marker(pytest.mark.xdist_group(group))

@@ -14,12 +14,13 @@ import pytest
 
 from seqtune.place import place_of
 from seqtune.rundir import run_directories
+from tests.sweep.commands import command, ended
 from tests.sweep.servers import free_port
-from tests.sweep.sweeps import write
-from tests.sweep.test_engine import command, ended
-from tests.sweep.test_kills import UNDISTURBED, scores
+from tests.sweep.sweeps import UNDISTURBED, write
+from tests.sweep.test_kills import scores
 
-pytestmark = pytest.mark.slow
+# Of the session's cluster they need only what was done there: the same sweep, left alone.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_address")]
 START_SECONDS = 60
 
 
@@ -55,26 +56,13 @@ def file(server: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def alone(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sweep in a directory, left alone."""
-    root = tmp_path_factory.mktemp("alone") / "results"
-    process = command("sweep", file, "--out", root, address=None)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    return root
-
-
-@pytest.fixture(scope="module")
 def killed(file: Path) -> str:
-    """The sweep in a bucket, with drivers that were killed; where it is."""
+    """The sweep in a bucket, with a driver that was killed; where it is."""
     where = "s3://results/folder/killed"
-    moments = random.Random(time.time_ns())
-    for _ in range(2):
-        process = command("sweep", file, "--out", where, address=None)
-        seconds = moments.uniform(8, 14)
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    process = command("sweep", file, "--out", where, address=None)
+    time.sleep(random.Random(time.time_ns()).uniform(8, 16))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
     process = command("sweep", file, "--out", where, address=None)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err

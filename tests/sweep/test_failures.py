@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from seqtune.rundir import run_directories
+from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, write
 from tests.sweep.test_decisions import check_runs
-from tests.sweep.test_engine import command, ended, wait_for
 
 BLOWN_UP = (
     SMALL.replace("batch_size: 16", "batch_size: 16, clip_norm: null")

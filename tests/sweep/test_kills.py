@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 
 from seqtune.rundir import RunDirectory
-from tests.sweep.sweeps import SMALL, write
-from tests.sweep.test_engine import command, ended
+from tests.sweep.commands import command, ended
+from tests.sweep.sweeps import UNDISTURBED, write
 
 KILLS = 5
-UNDISTURBED = (
-    SMALL.replace("trials: 4, ", "trials: 6, sampler: random, ")
-    .replace("pruner: {kind: asha, grace: 1, reduction_factor: 2}", "pruner: none")
-    .replace("batches_per_epoch: 5", "batches_per_epoch: 60")
-)
-"""Nothing in it depends on what is faster: without a pruner, and with proposals that look at no results."""
 
 
 def scores(run: RunDirectory) -> list[dict[str, float]]:
@@ -41,13 +35,9 @@ def check_same(found: Mapping[str, RunDirectory], expected: Mapping[str, RunDire
 
 @pytest.mark.slow
 def test_a_driver_killed_at_random_moments_ends_with_the_runs_of_one_left_alone(
-    ray_address: str, tmp_path: Path
+    ray_address: str, tmp_path: Path, alone: Path
 ):
-    file = write(tmp_path / "s.yaml", UNDISTURBED)
-    alone, killed = tmp_path / "alone", tmp_path / "killed"
-    process = command("sweep", file, "--out", alone, address=ray_address)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
+    file, killed = write(tmp_path / "s.yaml", UNDISTURBED), tmp_path / "killed"
     moments = random.Random(time.time_ns())
     for _ in range(KILLS):
         process = command("sweep", file, "--out", killed, address=ray_address)
