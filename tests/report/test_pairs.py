@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, permutation_test
 
 from seqtune.power import ALPHA, EXACT, seeds_needed, smallest_p
-from seqtune.report.pairs import compare, holm, improvement, sign_flip
+from seqtune.report.pairs import MOST_CELLS, compare, holm, improvement, sign_flip
 
 NUMBERS = st.floats(-100, 100).map(lambda value: round(value, 3))
 
@@ -56,6 +56,21 @@ def test_holm_keeps_the_order_and_multiplies_by_what_is_left():
         ours >= theirs - 1e-12
         for ours, theirs in zip(holm(ps), false_discovery_control(ps), strict=True)
     )
+
+
+def test_comparisons_that_nobody_makes_are_counted_as_if_nothing_came_of_them():
+    assert holm([0.01, 0.04], unseen=3) == pytest.approx(holm([0.01, 0.04, 1.0, 1.0, 1.0])[:2])
+
+
+def test_of_many_cells_the_best_are_compared_and_all_pairs_are_counted():
+    cells = MOST_CELLS + 5
+    values = {str(cell): {seed: cell + seed / 10 for seed in range(20)} for cell in range(cells)}
+    for higher, best in ((False, range(MOST_CELLS)), (True, range(5, cells))):
+        pairs = compare(values, families=dict.fromkeys(values, ""), higher_is_better=higher)
+        assert len(pairs) == math.comb(MOST_CELLS, 2)
+        assert {name for pair in pairs for name in (pair.left, pair.right)} == set(map(str, best))
+        # All differences are of one sign, so that all p are the same.
+        assert pairs[0].adjusted == pytest.approx(min(1.0, math.comb(cells, 2) * pairs[0].p))
 
 
 def test_improvement_counts_pairs_of_runs():

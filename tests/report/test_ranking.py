@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 import seqtune
+from seqtune.report.pairs import MOST_CELLS
 from seqtune.report.ranking import Ranking, ranking
+from seqtune.report.sections import ranking as section
 from seqtune.report.statistics import Estimate, mean_of, middle_of
-from tests.report.made import make_cell
+from tests.report.made import make_cell, make_run
 
 METRIC = "valid/excess"
 
@@ -75,6 +77,43 @@ def test_cells_without_a_value_come_last_and_have_no_rank():
     assert ranks(found) == {"one": 1, "none": None}
     assert [row.cell for row in found.rows] == ["one", "none"]
     assert math.isnan(found.rows[1].estimate.mean)
+
+
+def test_of_many_cells_the_best_have_a_rank_and_the_rest_an_order():
+    cells = MOST_CELLS + 2
+    found = ranked({str(cell): [float(cell)] for cell in reversed(range(cells))})
+    assert [row.cell for row in found.rows] == [str(cell) for cell in range(cells)]
+    assert [row.rank for row in found.rows] == [1] * MOST_CELLS + [None, None]
+    assert found.counted == math.comb(cells, 2)
+
+
+def test_the_answer_names_but_a_few_of_many_cells(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for width in range(13):
+        worse = 50.0 if width == 12 else 0.0
+        for seed, noise in enumerate(rng.normal(size=12)):
+            excess = (1.0, 1.0 + worse + noise)
+            name, compared = f"r{width}-{seed}", {"model.width": width}
+            make_run(tmp_path, name, compared=compared, excess=excess, seed=seed)
+    made = section.section(seqtune.load(tmp_path))
+    assert made is not None
+    [answer] = made.paragraphs
+    assert answer.startswith("undecided among 12 cells: width=")
+    assert answer.endswith(" and 1 more; 1 other is worse beyond chance.")
+    assert answer.count("width=") == 11
+
+
+def test_the_answer_says_how_many_cells_are_compared(tmp_path: Path):
+    cells = MOST_CELLS + 1
+    for width in range(cells):
+        make_run(tmp_path, f"r{width}", compared={"model.width": width}, excess=(1.0, 1.0 + width))
+    made = section.section(seqtune.load(tmp_path))
+    assert made is not None
+    [answer, design] = made.paragraphs
+    assert answer.startswith("undecided, because no cell can be told from")
+    assert answer.endswith(f"Of {cells} cells the {MOST_CELLS} with the best means are compared.")
+    assert design.startswith("This design is too small to decide: 1 paired seed")
+    assert f"after Holm over all {math.comb(cells, 2):,} pairs" in made.tables[1].caption
 
 
 @pytest.mark.slow
