@@ -15,10 +15,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from seqtune import provenance, seeding
+from seqtune.files import check_writable, replace_text
 from seqtune.plain_data import assigned
 from seqtune.problem import SpecError
 from seqtune.run import RunSpec
-from seqtune.rundir import LOCK_SECONDS, RunDirectory, check_writable, replace_text
+from seqtune.rundir import LOCK_SECONDS, RunDirectory
 from seqtune.source import FileError
 from seqtune.tasks.exam import Sample
 from seqtune.tasks.score import Score, finite

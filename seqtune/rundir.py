@@ -17,12 +17,11 @@ URL, and then `working_copy` brings it there and back, and others read it and en
 """
 
 import csv
-import errno
 import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -30,7 +29,7 @@ from typing import Any, Literal, TypeAlias
 from filelock import FileLock, Timeout
 
 from seqtune import session
-from seqtune.place import is_remote
+from seqtune.files import brief, make_directory, read_json, replace_text
 from seqtune.source import FileError
 from seqtune.training.measurement import METRICS, Measurement
 
@@ -43,9 +42,6 @@ LOCK_SECONDS = 20.0
 """How long to wait for a killed process's worker to let go of its run."""
 AGAIN = "; move that directory away to have the run done again"
 """What helps where a run directory does not hold what it must."""
-
-SHOWN = 80
-"""Most letters of what a file holds that an error shows."""
 
 
 class RunInUseError(RuntimeError):
@@ -108,7 +104,7 @@ class RunDirectory:
             raise FileError(f"{error}{AGAIN}") from None
         for field, (must, right) in _FIELDS.items():
             if field not in found or not right(found[field]):
-                what = f"got {_brief(found[field])}" if field in found else "is not there"
+                what = f"got {brief(found[field])}" if field in found else "is not there"
                 raise FileError(f"{path}: {field} must be {must}, but {what}{AGAIN}")
         return found
 
@@ -242,66 +238,3 @@ def _measurement(row: Mapping[str, str]) -> Measurement:
         seconds=float(row["seconds"]),
         metrics={name: float(row[name]) for name in METRICS if row.get(name)},
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object that a JSON file holds.
-
-    Raises:
-        FileError: if it holds none.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise FileError(f"{path}: is not valid JSON: {error}") from None
-    except RecursionError:
-        raise FileError(f"{path}: is not valid JSON: it is nested too deeply") from None
-    if not isinstance(found, dict):
-        raise FileError(f"{path}: must hold a JSON object, but got {_brief(found)}")
-    return found
-
-
-def _brief(value: object) -> str:
-    """A value, or the beginning of a long one."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
-
-
-def check_writable(path: Path) -> None:
-    """Makes sure that `replace_text` may write a file, without touching what it holds.
-
-    Raises:
-        OSError: if it may not, with its name.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    partial = path.with_name(path.name + ".partial")
-    partial.open("w").close()
-    partial.unlink()
-
-
-def make_directory(path: Path) -> None:
-    """Makes a directory if it is missing; an object store has none to make."""
-    if not is_remote(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Writes a file so that a reader, or a kill, finds the old text or the new, never a part.
-
-    Raises:
-        OSError: if it cannot be written, with its name; the old text stays.
-    """
-    if is_remote(path):
-        path.write_text(text, encoding="utf-8")
-        return
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        # Half a file helps nobody, least of all on a full disk; what went wrong first is what is told.
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        # A full disk does not say which file had no room.
-        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -1,6 +1,7 @@
 """What every test shares: shapes checked at run time, one thread, a cache, one Ray cluster a session."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 
 from jaxtyping import install_import_hook
@@ -50,13 +51,23 @@ def ray_address() -> Iterator[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (`make test`) a file's tests stay together, and all of the session's cluster.
 
-    Those that start clusters and servers of their own go where there is room. First are the tests of the session's
-    cluster, which one process does by itself, and then those that have a time limit of their own: they take long,
-    and no process shall wait for one in the end.
+    Those that start clusters and servers of their own go where there is room. No process shall wait for another in
+    the end, so that what takes long comes first: the tests of the session's cluster, which one process does by
+    itself, those with a time limit of their own, and then the files with the most tests.
     """
-    shared = {item for item in items if "ray_address" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (item not in shared, item.get_closest_marker("timeout") is None))
+    groups: dict[pytest.Item, str] = {}
     for item in items:
-        group = "ray" if item in shared else str(item.path)
-        if item in shared or item.get_closest_marker("cluster") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
+        if "ray_address" in getattr(item, "fixturenames", ()):
+            groups[item] = "ray"
+        elif item.get_closest_marker("cluster") is None:
+            groups[item] = str(item.path)
+    sizes = Counter(groups.values())
+    items.sort(
+        key=lambda item: (
+            groups.get(item) != "ray",
+            item.get_closest_marker("timeout") is None,
+            -sizes[groups.get(item, "")],
+        )
+    )
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -4,14 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.rundir import (
-    COLUMNS,
-    RunDirectory,
-    RunInUseError,
-    check_writable,
-    replace_text,
-    run_directories,
-)
+from seqtune.files import check_writable, replace_text
+from seqtune.rundir import COLUMNS, RunDirectory, RunInUseError, run_directories
 from seqtune.source import FileError
 from seqtune.training.measurement import Measurement
 from tests.disk import no_room

@@ -107,7 +107,7 @@ def probe(
     Many wide layers take some minutes on a processor; -v before the command tells how far it is.
     """
     from seqtune import printed_probes, probed
-    from seqtune.rundir import check_writable
+    from seqtune.files import check_writable
     from seqtune.trained import load
 
     with opened(run, without=UNREAD) as copy:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from seqtune.rundir import RunDirectory, read_json
+from seqtune.files import read_json
+from seqtune.rundir import RunDirectory
 from seqtune.tasks.exam import Examination, Sample
 from seqtune.tasks.score import Score
 

@@ -80,22 +80,15 @@ def _brief(cells: pd.DataFrame, *, compared: Sequence[str], whole: Sequence[str]
     """Names for a figure: a long one says each value in few letters, where that keeps the cells apart."""
     values = {path: together(cells[path], longest=BRIEF_VALUE) for path in compared}
     short = labels.short_names(compared)
-    names = [
-        ", ".join(
-            filter(
-                None,
-                (
-                    "" if is_missing(row["arm"]) else str(row["arm"]),
-                    *(
-                        f"{name} {values[path][row[path]]}"
-                        for path, name in short.items()
-                        if not is_missing(row[path])
-                    ),
-                ),
-            )
-        )
-        for _, row in cells.iterrows()
-    ]
+    names = []
+    for _, row in cells.iterrows():
+        parts = [] if is_missing(row["arm"]) else [str(row["arm"])]
+        parts += [
+            f"{name} {values[path][row[path]]}"
+            for path, name in short.items()
+            if not is_missing(row[path])
+        ]
+        names.append(", ".join(parts))
     fits = all(0 < len(name) <= BRIEF_SETTINGS for name in names)
     if max(map(len, whole), default=0) > BRIEF_CELL and fits and len(set(names)) == len(names):
         return names

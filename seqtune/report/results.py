@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from seqtune.files import read_json
 from seqtune.replay import DECISIONS, Replay, read_replay
 from seqtune.report import audits, evaluations, frames, generated
 from seqtune.report.audits import Audit
@@ -22,7 +23,7 @@ from seqtune.report.naming import Naming, naming
 from seqtune.report.ranking import Ranking, ranking
 from seqtune.report.recorded import RecordedRun, compared_paths, read, tuned_paths
 from seqtune.report.values import plain
-from seqtune.rundir import RunDirectory, read_json
+from seqtune.rundir import RunDirectory
 
 
 @dataclass(frozen=True)

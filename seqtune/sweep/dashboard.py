@@ -13,8 +13,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from seqtune.files import read_json
 from seqtune.problem import SpecError
-from seqtune.rundir import read_json
 from seqtune.source import FileError, read_yaml
 from seqtune.sweep.spec import SweepSpec
 from seqtune.sweep.storage import open_storage

@@ -19,16 +19,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from seqtune.files import make_directory, read_json, replace_text
 from seqtune.place import is_remote
 from seqtune.problem import SpecError
 from seqtune.replay import DECISIONS
-from seqtune.rundir import (
-    RunDirectory,
-    make_directory,
-    read_json,
-    replace_text,
-    run_directories,
-)
+from seqtune.rundir import RunDirectory, run_directories
 from seqtune.source import FileError, Source
 from seqtune.sweep.lease import Lease, leased
 from seqtune.sweep.plan import Cell, Plan

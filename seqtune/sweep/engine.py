@@ -20,19 +20,14 @@ from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from ray.util import get_node_ip_address
 
-from seqtune.limits import Limits
-from seqtune.place import place_of
-from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
 from seqtune.sweep.head import HeadLostError
 from seqtune.sweep.needs import kinds
 from seqtune.sweep.room import Room
 from seqtune.sweep.sitting import Events, Sitting, Work
 from seqtune.sweep.studies import Studies
+from seqtune.sweep.worker import train
 from seqtune.training.measurement import METRICS, Measurement
-from seqtune.working_copy import WorkingCopy, working_copy
 
 # A worker that is lost is told in a line of ours; Tune tells it with tracebacks.
 logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -79,7 +74,7 @@ def _fit(watch: "_Watch") -> None:
     """One Tune experiment: until the sitting is over, or Tune breaks."""
     with tempfile.TemporaryDirectory(prefix="seqtune-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(_train, _placement),
+            tune.with_resources(train, _placement),
             tune_config=tune.TuneConfig(
                 search_alg=_Searcher(watch),
                 scheduler=_Scheduler(watch),
@@ -99,59 +94,6 @@ def _fit(watch: "_Watch") -> None:
 
 def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory([config["bundle"]])
-
-
-def _train(config: dict[str, Any]) -> None:
-    """The work of one run, in a worker. How it ends is written to its directory."""
-    import torch
-
-    torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
-    with working_copy(place_of(config["directory"]), fenced=True) as copy:
-        _record(config, copy=copy)
-
-
-def _record(config: dict[str, Any], *, copy: WorkingCopy) -> None:
-    """Trains, and reports every measurement once the run's own place has it."""
-    import torch
-
-    from seqtune.record import record
-
-    directory, judged = RunDirectory(copy.local), config["metric"]
-    measurements = record(
-        RunSpec.parse(json.loads(config["spec"])),
-        directory=directory,
-        metric=judged,
-        sweep=config["sweep"],
-        note=config["sweep"]["question"],
-        limits=Limits.parse(config["limits"]),
-        keep=config["keep"],
-        node=get_node_ip_address(),
-    )
-    try:
-        for measurement in measurements:
-            if torch.cuda.is_available() and config["bundle"].get("GPU") == 1:
-                free, total = torch.cuda.mem_get_info()
-                memory = {"held_bytes": total - free, "total_bytes": total}
-                directory.update({"gpu_memory": memory})
-            copy.put_back()
-            # Stopping raises SystemExit inside report.
-            tune.report(
-                {
-                    "epoch": measurement.epoch,
-                    "step": measurement.step,
-                    "tokens": measurement.tokens,
-                    "seconds": measurement.seconds,
-                    # Tune keeps statistics of all that it is told, of every trial; the rest is on disk.
-                    **{
-                        name: value for name, value in measurement.metrics.items() if name == judged
-                    },
-                }
-            )
-        copy.put_back()
-    finally:
-        measurements.close()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _config(work: Work, *, studies: Studies) -> dict[str, Any]:

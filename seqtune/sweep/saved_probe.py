@@ -15,9 +15,9 @@ import torch
 from pydantic import Field
 
 from seqtune import provenance
+from seqtune.files import read_json, replace_text
 from seqtune.problem import SpecError
 from seqtune.run import RunSpec
-from seqtune.rundir import read_json, replace_text
 from seqtune.source import FileError
 from seqtune.spec import Spec
 from seqtune.sweep.directory import differences

@@ -169,11 +169,11 @@ def copied(tmp_path: Path) -> Path:
     """A folder with a copy of the package, no checkout, in which clearing up after a run takes long."""
     folder = tmp_path / "copy"
     shutil.copytree(ROOT / "seqtune", folder / "seqtune")
-    engine = folder / "seqtune" / "sweep" / "engine.py"
-    text = engine.read_text()
+    worker = folder / "seqtune" / "sweep" / "worker.py"
+    text = worker.read_text()
     quick = "        measurements.close()\n"
     assert text.count(quick) == 1
-    engine.write_text(text.replace(quick, f"{quick}        __import__('time').sleep(4)\n"))
+    worker.write_text(text.replace(quick, f"{quick}        __import__('time').sleep(4)\n"))
     return folder
 
 
