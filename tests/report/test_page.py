@@ -16,16 +16,22 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from seqtune.report import build
 from tests.report.made import make_cell, make_run
+from tests.report.test_beyond import entry, evaluated
 
 NASTY = '<script>alert("x")</script> & <b>"quoted"</b>'
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of four cells, one without a finished run, whose texts would break a page."""
+    """A report of four cells, one without a finished run and two evaluated beyond their training, whose texts would break a page."""
     root = tmp_path_factory.mktemp("page") / "results"
     for layers, scores in ((1, (0.3, 0.31, 0.29)), (2, (0.1, 0.12, 0.11)), (3, (12.0, 11.0, 13.0))):
         make_cell(root, compared={"model.layers": layers}, values=scores, question=NASTY)
+    for run, excess in (
+        (f"-{layers}-confirm-{trial}", 0.4 * layers) for layers in (1, 2) for trial in (0, 1)
+    ):
+        lengths = {"20-24": excess, "25": excess + 0.1}
+        evaluated(root, run, [entry(height, excess=excess, lengths=lengths) for height in (3, 4)])
     make_run(root, "broken", compared={"model.layers": 4}, state="failed", question=NASTY)
     return build(root).with_name("report.html")
 
@@ -91,7 +97,8 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(
     )
     assert len(pictures) == len(list(built.parent.glob("figures/*.png"))) > 1
     assert all(pictures)
-    assert drawn(browser) == [True] * 4  # two learning curves, cost and quality, slices
+    # Two learning curves; excess and accuracy by height and by length; cost and quality; slices.
+    assert drawn(browser) == [True] * 8
     assert requested(browser) <= {"file", "data"}
     assert browser.get_log("browser") == []
     # Wide tables scroll by themselves; the page does not.
