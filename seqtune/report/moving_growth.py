@@ -43,7 +43,11 @@ def moving_growth(
     figure = moving.figure([], x="", y="", log=(False, log))
     gap = 0.35 / len(panels) if len(panels) > 1 else 0.0
     figure.set_subplots(
-        rows=len(panels), cols=1, shared_yaxes="all", vertical_spacing=gap, subplot_titles=panels
+        rows=len(panels),
+        cols=1,
+        shared_yaxes="all",
+        vertical_spacing=gap,
+        subplot_titles=[moving.text(panel) for panel in panels],
     )
     ranks = {curve.name: curve.rank for curve in curves}
     colours = {name: to_hex(each) for name, each in drawing.named_colours(ranks).items()}
@@ -189,7 +193,7 @@ def _mark_off_scale(
             x=_on_axis(place, log=log),
             y=0,
             text="\N{BLACK DOWN-POINTING TRIANGLE}",
-            hovertext=moving.text(f"{curve.name}: {mean:.3g}"),
+            hovertext=moving.text(f"{curve.name or curve.panel}: {mean:.3g}"),
             showarrow=False,
             font={"color": colours[curve.name], "size": 12},
             **axes,

@@ -8,7 +8,7 @@ its node, a run that is still `running` goes on from its checkpoint with another
 import logging
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -16,12 +16,13 @@ from typing import Any
 
 from seqtune.full_disk import full_disk
 from seqtune.problem import Path
-from seqtune.rundir import RunDirectory, run_directories
+from seqtune.rundir import RunDirectory
 from seqtune.source import FileError
 from seqtune.sweep.proposal import Proposal
-from seqtune.sweep.request import Request, gpu_share
+from seqtune.sweep.request import Request
 from seqtune.sweep.resources import AMOUNTS, values_of
 from seqtune.sweep.room import NoRoomError, Room
+from seqtune.sweep.shares import Shares
 from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import Measurement
 
@@ -76,7 +77,7 @@ class Sitting:
         self._starved: set[str] = set()
         self._stopped: set[str] = set()
         self._resting: set[str] = set()
-        self._shares = _Shares(studies)
+        self._shares = Shares(studies)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray pickles the whole experiment for a restore that is never made."""
@@ -200,11 +201,9 @@ class Sitting:
             lost: the trials whose workers were the reason; empty if nobody knows.
             low_on_memory: whether Ray ended these for their node's sake. They go on in smaller parts.
         """
-        for proposal in [self._open[trial_id].proposal for trial_id in lost if low_on_memory]:
-            directory = self.studies.directory(proposal)
-            self._starved.add(proposal.name)
-            if directory.exists() and _is_running(directory):
-                directory.update({"low_on_memory": True})
+        if low_on_memory:
+            with self._in_order():
+                self._starve(self._open[trial_id].proposal for trial_id in lost)
         for trial_id in self.open:
             proposal = self._open[trial_id].proposal
             goes_on = lost and trial_id not in lost | self._stopped | self._resting
@@ -213,6 +212,14 @@ class Sitting:
                 self._again.append(proposal)
             else:
                 self.ended(trial_id, error=True)
+
+    def _starve(self, proposals: Iterable[Proposal]) -> None:
+        """Has runs go on in smaller parts."""
+        for proposal in proposals:
+            self._starved.add(proposal.name)
+            directory = self.studies.directory(proposal)
+            if directory.exists() and _is_running(directory):
+                directory.update({"low_on_memory": True})
 
     @contextmanager
     def _in_order(self) -> Iterator[None]:
@@ -247,7 +254,7 @@ class Sitting:
             return
         reason = f"lost: its worker failed or died {times} times"
         if proposal.name in self._starved:
-            reason = f"oom: its worker was ended {times} times, for its node was low on memory"
+            reason = f"oom: its worker was lost {times} times; its node was low on memory"
         self._fail(proposal, reason=reason)
         self._tell(proposal)
 
@@ -268,31 +275,3 @@ class Sitting:
 
 def _is_running(directory: RunDirectory) -> bool:
     return not directory.exists() or directory.info()["state"] == "running"
-
-
-class _Shares:
-    """What share of a GPU each cell's runs take, where that is measured: by the run that held most."""
-
-    def __init__(self, studies: Studies) -> None:
-        self._measures = studies.plan.sweep.resources.packs
-        self._directory = studies.directory
-        self._of: dict[str, float] = {}
-        if self._measures:
-            for directory in run_directories(studies.root / "runs"):
-                info = directory.info()
-                self._read(info, cell=info["sweep"]["cell"])
-
-    def of(self, cell: str) -> float | None:
-        """The share of a cell's runs; None before one was measured."""
-        return self._of.get(cell)
-
-    def look(self, proposal: Proposal) -> None:
-        """Reads what an open run has measured."""
-        if self._measures:
-            self._read(self._directory(proposal).info(), cell=proposal.cell.name)
-
-    def _read(self, info: Mapping[str, Any], *, cell: str) -> None:
-        found = info.get("gpu_memory")
-        if found is not None:
-            share = gpu_share(found["held_bytes"], found["total_bytes"])
-            self._of[cell] = max(share, self._of.get(cell, 0.0))

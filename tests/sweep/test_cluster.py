@@ -159,7 +159,7 @@ def test_a_run_whose_worker_the_memory_monitor_ends_goes_on_in_halves_and_fails_
         for width in (8, 12000)
     }
     assert [state for state, _ in ways[8]] == ["finished"] * 2
-    reason = "oom: its worker was ended 2 times, for its node was low on memory"
+    reason = "oom: its worker was lost 2 times; its node was low on memory"
     assert ways[12000] == [("failed", reason)]
     assert [info["micro_batch"] for info in infos if info["state"] == "failed"] == [8]
 
