@@ -45,6 +45,9 @@ class Loopback:
             self._cluster.add_node(
                 node_ip_address=where,
                 include_dashboard=False,
+                # Two processes less a node: nobody reads its logs, and it does not grow.
+                include_log_monitor=False,
+                no_monitor=True,
                 num_cpus=num_cpus,
                 num_gpus=num_gpus,
             )
