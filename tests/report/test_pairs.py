@@ -62,6 +62,7 @@ def test_comparisons_that_nobody_makes_are_counted_as_if_nothing_came_of_them():
     assert holm([0.01, 0.04], unseen=3) == pytest.approx(holm([0.01, 0.04, 1.0, 1.0, 1.0])[:2])
 
 
+@pytest.mark.slow
 def test_of_many_cells_the_best_are_compared_and_all_pairs_are_counted():
     cells = MOST_CELLS + 5
     values = {str(cell): {seed: cell + seed / 10 for seed in range(20)} for cell in range(cells)}

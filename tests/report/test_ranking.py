@@ -103,6 +103,7 @@ def test_the_answer_names_but_a_few_of_many_cells(tmp_path: Path):
     assert answer.count("width=") == 11
 
 
+@pytest.mark.slow
 def test_the_answer_says_how_many_cells_are_compared(tmp_path: Path):
     cells = MOST_CELLS + 1
     for width in range(cells):
