@@ -57,7 +57,7 @@ def draw(
     for curve in curves:
         panels.setdefault(curve.panel, []).append(curve)
     colours = drawing.named_colours({curve.name: curve.rank for curve in curves})
-    markers = _markers(curves)
+    markers = markers_of(curves)
     width = PANEL_WIDTH + LETTER_WIDTH * max(len(curve.name) for curve in curves) + 0.2
     rows, columns = grid.shape(len(panels), most_columns=int(WIDEST / width))
     extra = 0.3 if len(markers) > 1 else 0.0
@@ -94,8 +94,8 @@ def draw(
     )
 
 
-def _markers(curves: Sequence[Curve]) -> dict[str, str]:
-    """The marker of every kind of part."""
+def markers_of(curves: Sequence[Curve]) -> dict[str, str]:
+    """By the name of every kind of part, its marker."""
     names = dict.fromkeys(part.name for curve in curves for part in curve.parts)
     return {name: drawing.MARKERS[place % len(drawing.MARKERS)] for place, name in enumerate(names)}
 

@@ -9,12 +9,13 @@ from matplotlib.colors import to_hex
 
 from seqtune.report import drawing, labels, moving
 from seqtune.report.growth_curves import Curve, Part, floors, is_log
+from seqtune.report.growth_drawing import markers_of
 
 PANEL_HEIGHT, AROUND = 300, 150
 """Pixels of a panel, and of what stands above and below all of them."""
 BELOW = 70
 """Pixels from the lowest panel to the names."""
-SYMBOLS = dict(
+SYMBOLS: dict[str, str] = dict(
     zip(
         drawing.MARKERS,
         (
@@ -51,12 +52,14 @@ def moving_growth(
     )
     ranks = {curve.name: curve.rank for curve in curves}
     colours = {name: to_hex(each) for name, each in drawing.named_colours(ranks).items()}
-    kinds = dict.fromkeys(part.name for curve in curves for part in curve.parts)
-    symbols = dict(zip(kinds, [*SYMBOLS.values()] * len(kinds), strict=False))
+    symbols = {name: SYMBOLS[marker] for name, marker in markers_of(curves).items()}
     told: set[str] = set()
     for row, panel in enumerate(panels, start=1):
         mine = [curve for curve in curves if curve.panel == panel]
-        traces = [*_floors(mine, colours=colours), *_lines(mine, colours, symbols, metric, x)]
+        traces = [
+            *_floors(mine, colours=colours),
+            *_lines(mine, colours=colours, symbols=symbols, metric=metric, x=x),
+        ]
         for trace in traces:
             trace.showlegend = bool(trace.name) and trace.name not in told
             told.add(trace.name)
@@ -78,6 +81,7 @@ def moving_growth(
 
 def _lines(
     curves: Sequence[Curve],
+    *,
     colours: Mapping[str, str],
     symbols: Mapping[str, str],
     metric: str,

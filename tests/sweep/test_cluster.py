@@ -262,10 +262,11 @@ def test_a_cluster_on_127_0_0_1_is_found_there(tmp_path: Path):
     with loopback() as cluster:
         assert cluster.add(num_cpus=1, host="127.0.0.1") == "127.0.0.1"
         port = cluster.address.rpartition(":")[2]
-        root = tmp_path / "results"
-        ended(driver(file, root, address=f"localhost:{port}"), code=0, seconds=60)
-        check_all_ended(root, runs=1)
-        assert set(ran_on(root).values()) == {"127.0.0.1"}
+        for place in (f"127.0.0.1:{port}", f"localhost:{port}"):
+            root = tmp_path / place.partition(":")[0]
+            ended(driver(file, root, address=place), code=0, seconds=60)
+            check_all_ended(root, runs=1)
+            assert set(ran_on(root).values()) == {"127.0.0.1"}
     ended(driver(file, tmp_path / "none", address=f"127.0.0.1:{port}"), code=2, seconds=20)
 
 

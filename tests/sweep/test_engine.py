@@ -206,7 +206,9 @@ def test_a_worker_that_is_killed_goes_on_from_its_last_epoch(ray_address: str, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("resources", "at_once"), [("{cpu: 0.5, gpu: 0.25}", 4), ("{cpu: 2}", 1)])
+@pytest.mark.parametrize(
+    ("resources", "at_once"), [("{cpu: 0.5}", 4), ("{cpu: 0.5, gpu: 0.5}", 2), ("{cpu: 2}", 1)]
+)
 def test_fractions_of_cores_and_gpus_are_shared(
     ray_address: str, tmp_path: Path, resources: str, at_once: int
 ):
