@@ -18,27 +18,27 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+TRIES = 3
+"""How often a cluster is asked in: its proxy forks a process for each client while other threads are in gRPC, and
+that process may die before it begins (ray-project/ray#63202: 5 of 24 did on a busy machine, Ray 2.60)."""
 
-def drive_there(drive: Callable[..., Any], *, address: str, **arguments: Any) -> Any:
+
+def drive_there(
+    drive: Callable[..., Any], *, address: str, tell: Callable[[str], None], **arguments: Any
+) -> Any:
     """Calls a driver in the cluster and returns what it returns; Ctrl-C is passed on to it.
 
     Args:
         drive: takes the arguments, and runs in the cluster.
         address: `ray://HOST:PORT`.
+        tell: takes a line for who waits.
         arguments: plain data.
 
     Raises:
         ClusterError: if there is no cluster at the address, or it is lost.
         Exception: what the driver raises.
     """
-    check_reachable(address)
-    try:
-        ray.init(
-            address, runtime_env=environment(), log_to_driver=True, logging_level=logging.ERROR
-        )
-    except (ConnectionError, ValueError, RayError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
+    _connect(address, tell=tell)
     try:
         # It waits for workers most of its time, and takes no core from them.
         driver: Any = (
@@ -58,6 +58,25 @@ def drive_there(drive: Callable[..., Any], *, address: str, **arguments: Any) ->
         ) from None
     finally:
         ray.shutdown()
+
+
+def _connect(address: str, *, tell: Callable[[str], None]) -> None:
+    check_reachable(address)
+    for more in reversed(range(TRIES)):
+        try:
+            ray.init(
+                address, runtime_env=environment(), log_to_driver=True, logging_level=logging.ERROR
+            )
+            return
+        except ConnectionAbortedError as error:
+            # Told in the words of the cluster's process, at whose end is what it died of.
+            reason = str(error).strip().splitlines()[-1].rstrip(".")
+            if not more:
+                raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
+            tell(f"note: {address} let nobody in ({reason}); asked again, {more} times at most")
+        except (ConnectionError, ValueError, RayError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
 
 
 class _Driver:

@@ -136,9 +136,13 @@ def drive(
         FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
             of its studies cannot be used.
     """
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
     if holds_password(plan.sweep.storage):
         line = f"note: {source.name} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
-        console.print(line, markup=False, soft_wrap=True)
+        tell(line)
     sitting = {"source": source, "root": root, "retry": retry, "fail_fast": fail_fast}
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None or not address.startswith("ray://"):
@@ -146,7 +150,7 @@ def drive(
     from seqtune.sweep.client import ClusterError, drive_there
 
     try:
-        return drive_there(_driven, address=address, plan=plan, **sitting)
+        return drive_there(_driven, address=address, tell=tell, plan=plan, **sitting)
     except ClusterError as error:
         raise FileError(str(error)) from None
 

@@ -354,13 +354,25 @@ def test_a_share_of_a_gpu_that_nobody_can_measure_stays_a_whole_one(tmp_path: Pa
     assert most == 1
 
 
+def servers(head: str) -> set[int]:
+    """The processes that a cluster's proxy has for its clients."""
+    words = {"--mode=specific-server", f"--address={head}"}
+    found = set()
+    for each in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess):
+            if words <= set(each.cmdline()):
+                found.add(each.pid)
+    return found
+
+
 def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
-    """By ray://: interrupted once, and gone on with by the same command."""
+    """By ray://: interrupted once, gone on with by the same command, and let in at the second time of asking."""
     text = LONG.replace("trials: 4", "trials: 3").replace("seeds: 2", "seeds: 1")
     file, root = write(tmp_path / "s.yaml", text), tmp_path / "results"
-    outside = f"ray://127.0.0.1:{free_port()}"
-    tokenless = {"RAY_AUTH_MODE": "disabled"}
-    with started(f"127.0.0.9:{free_port()}", environment=tokenless, client=outside):
+    outside, head = f"ray://127.0.0.1:{free_port()}", f"127.0.0.9:{free_port()}"
+    # As docs/cluster says: without it, Ray's proxy loses the processes of some clients.
+    proxy = {"RAY_AUTH_MODE": "disabled", "GRPC_ENABLE_FORK_SUPPORT": "0"}
+    with started(head, environment=proxy, client=outside):
         process = driver(file, root, address=outside)
         await_(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
         process.send_signal(signal.SIGINT)
@@ -369,8 +381,16 @@ def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
         before = measured(root)
         assert "8/8" in ended(driver(file, root, address=outside), code=0)
         other = write(tmp_path / "other.yaml", LONG.replace("name: small", "name: other"))
-        err = ended(driver(other, root, address=outside), code=2)
-        assert err.splitlines()[-1].startswith(f"{root}: belongs to the sweep small")
+        theirs = servers(head)
+        process = driver(other, root, address=outside)
+        await_(lambda: bool(servers(head) - theirs), process=process)
+        for pid in servers(head) - theirs:
+            os.kill(pid, signal.SIGKILL)
+        told = ended(process, code=2).splitlines()
+        assert [line.startswith(f"note: {outside} let nobody in (") for line in told].count(
+            True
+        ) == 1
+        assert told[-1].startswith(f"{root}: belongs to the sweep small")
     check_all_ended(root, runs=8)
     after = measured(root)
     assert {name: after[name][: len(rows)] for name, rows in before.items()} == before
