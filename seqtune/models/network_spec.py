@@ -25,3 +25,10 @@ class NetworkSpec(Spec):
             prompt_length: tokens at the beginning of every string that are given and not predicted;
                 0 where there are none.
         """
+
+    def products(self, *, outputs: int) -> int | None:
+        """Multiplications of one token's matrix products, forward.
+
+        None where they depend on how many tokens there are; they are then counted as the network is run.
+        """
+        return None

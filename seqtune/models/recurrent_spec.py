@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 CellName: TypeAlias = Literal["lstm", "gru", "rnn"]
 
+GATES: dict[CellName, int] = {"lstm": 4, "gru": 3, "rnn": 1}
+"""Matrices that a layer holds against its input, and as many against what it remembers."""
+
 
 class LSTMSpec(NetworkSpec):
     """Embedding, dropout, recurrent layers, dropout, and a head of `head_layers` hidden GELU layers.
@@ -64,3 +67,8 @@ class LSTMSpec(NetworkSpec):
         from seqtune.models.recurrent import Recurrent
 
         return Recurrent(self, vocab_size=vocab_size, outputs=outputs)
+
+    def products(self, *, outputs: int) -> int:
+        inputs = [self.embedding, *[self.width] * (self.layers - 1)]
+        layers = sum(GATES[self.cell] * self.width * (each + self.width) for each in inputs)
+        return layers + self.head_layers * self.width**2 + self.width * outputs

@@ -26,7 +26,7 @@ from seqtune.sweep.needs import kinds
 from seqtune.sweep.room import Room
 from seqtune.sweep.sitting import Events, Sitting, Work
 from seqtune.sweep.studies import Studies
-from seqtune.sweep.worker import train
+from seqtune.sweep.worker import placement, train
 from seqtune.training.measurement import METRICS, Measurement
 
 # A worker that is lost is told in a line of ours; Tune tells it with tracebacks.
@@ -74,7 +74,7 @@ def _fit(watch: "_Watch") -> None:
     """One Tune experiment: until the sitting is over, or Tune breaks."""
     with tempfile.TemporaryDirectory(prefix="seqtune-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(train, _placement),
+            tune.with_resources(train, placement),
             tune_config=tune.TuneConfig(
                 search_alg=_Searcher(watch),
                 scheduler=_Scheduler(watch),
@@ -90,10 +90,6 @@ def _fit(watch: "_Watch") -> None:
                 callbacks=[watch, _Quiet()],
             ),
         ).fit()
-
-
-def _placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    return tune.PlacementGroupFactory([config["bundle"]])
 
 
 def _config(work: Work, *, studies: Studies) -> dict[str, Any]:

@@ -13,6 +13,11 @@ from seqtune.rundir import RunDirectory
 from seqtune.working_copy import WorkingCopy, working_copy
 
 
+def placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a run holds. Beside `train`, with which Tune sends it to workers: they need nothing else of a driver's."""
+    return tune.PlacementGroupFactory([config["bundle"]])
+
+
 def train(config: dict[str, Any]) -> None:
     """The work of one run, in a worker. How it ends is written to its directory."""
     import torch

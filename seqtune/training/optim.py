@@ -132,7 +132,9 @@ class Adam(_Adaptive):
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.Adam(model.parameters(), fused=True, **self._settings())
+        from seqtune.training.uncompiled import uncompiled
+
+        return uncompiled(optim.Adam)(model.parameters(), fused=True, **self._settings())
 
 
 class AdamW(_Adaptive):
@@ -143,7 +145,9 @@ class AdamW(_Adaptive):
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.AdamW(model.parameters(), fused=True, **self._settings())
+        from seqtune.training.uncompiled import uncompiled
+
+        return uncompiled(optim.AdamW)(model.parameters(), fused=True, **self._settings())
 
 
 class SGD(_Optimizer):
@@ -155,7 +159,9 @@ class SGD(_Optimizer):
     def build(self, model: "nn.Module") -> "optim.Optimizer":
         from torch import optim
 
-        return optim.SGD(
+        from seqtune.training.uncompiled import uncompiled
+
+        return uncompiled(optim.SGD)(
             model.parameters(),
             fused=True,
             lr=self.lr,

@@ -1,7 +1,11 @@
+from typing import Any
+
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from seqtune.models import TransformerSpec
+from seqtune.models import LSTMSpec, TransformerSpec
+from seqtune.models.recurrent_spec import GATES, CellName
 from seqtune.models.transformer_spec import Positions
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.training.flops import training_flops_per_token
@@ -31,6 +35,29 @@ def test_a_transformer_has_its_closed_form(shape: dict[str, object], flash: bool
     spec = small(flash=flash, dropout=0.0, **shape)  # with dropout the CPU has no fused kernel
     found = training_flops_per_token(spec, task=LIFE, tokens=34.0)
     assert found == matrix_products(spec, tokens=34.0)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {},
+        {"layers": 3},
+        {"layers": 2, "layer_norm": True, "residual": True},
+        {"head_layers": 2},
+        {"embedding": 16, "tie_embeddings": True},
+    ],
+)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_recurrent_network_has_its_closed_form(cell: CellName, shape: dict[str, Any]):
+    """Against torch's own count, which leaves out the gradient of what a layer remembers before the first token."""
+    spec = LSTMSpec(cell=cell, width=16, **{"embedding": 8, **shape})
+    length = 10
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        network = spec.build(vocab_size=LIFE.vocab_size, outputs=LIFE.outputs, max_length=length)
+        network(torch.zeros(1, length, dtype=torch.int64)).sum().backward()
+    found = training_flops_per_token(spec, task=LIFE, tokens=4.0)
+    left_out = 2 * GATES[cell] * spec.width**2 * spec.layers
+    assert found * length == counter.get_total_flops() + left_out
 
 
 @pytest.mark.parametrize("positions", ["alibi", "polar", "dynamic", "cope", "data_dependent_alibi"])

@@ -1,7 +1,11 @@
 import copy
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +20,7 @@ from seqtune.training.optim import (
     OneCycle,
     ScheduleSpec,
 )
+from seqtune.training.uncompiled import uncompiled
 
 
 def rates(schedule: ScheduleSpec, *, steps: int = 100, per_epoch: int = 10) -> list[float]:
@@ -91,6 +96,46 @@ def test_one_kernel_for_all_does_what_the_formula_says(
             model(read).square().sum().backward()
             optimizer.step()
     torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+def test_without_torchs_compiler_an_optimizer_goes_on_as_torchs_own_does(
+    kind: type[torch.optim.Optimizer],
+):
+    """Its state is torch's too: each goes on from what the other has saved."""
+    torch.manual_seed(0)
+    models = [torch.nn.Linear(3, 2)]
+    models.append(copy.deepcopy(models[0]))
+    kinds: list[Any] = [uncompiled(kind), kind]
+    optimizers = [
+        each(model.parameters(), lr=0.1) for each, model in zip(kinds, models, strict=True)
+    ]
+    for _ in range(3):
+        for _ in range(5):
+            read = torch.randn(4, 3)
+            for model, optimizer in zip(models, optimizers, strict=True):
+                optimizer.zero_grad()
+                model(read).square().sum().backward()
+                optimizer.step()
+        torch.testing.assert_close(models[0].weight, models[1].weight, rtol=0, atol=0)
+        states = [optimizer.state_dict() for optimizer in optimizers]
+        for optimizer, state in zip(optimizers, reversed(states), strict=True):
+            optimizer.load_state_dict(copy.deepcopy(state))
+
+
+def test_training_a_recurrent_network_imports_no_compiler(tmp_path: Path):
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "task: {kind: cfg, grammar: cfg3b, height: 1}\nmodel: {kind: lstm, width: 8}\n"
+        "training: {epochs: 1, batches_per_epoch: 2}\nevaluation: {strings: 16}\n"
+    )
+    words = ["-m", "seqtune", "train", str(file), "--out", str(tmp_path / "run")]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *words], capture_output=True, text=True, check=True
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "torch.optim" in imported
+    assert "torch._dynamo" not in imported
 
 
 @pytest.mark.parametrize("spec", [Adam(lr=0.1), AdamW(lr=0.1), SGD(lr=0.1)])
