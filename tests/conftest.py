@@ -71,3 +71,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where groups are lost, as with pytest 9.2 and xdist 3.8, every process makes all fixtures, and nothing says so."""
+    if session.config.getoption("loadgroup", False):
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError("this pytest and this pytest-xdist lose groups of tests")
