@@ -388,9 +388,7 @@ def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
         for pid in servers(head) - theirs:
             os.kill(pid, signal.SIGKILL)
         told = ended(process, code=2).splitlines()
-        assert [line.startswith(f"note: {outside} let nobody in (") for line in told].count(
-            True
-        ) == 1
+        assert len([line for line in told if f"note: {outside} let nobody in (" in line]) == 1
         assert told[-1].startswith(f"{root}: belongs to the sweep small")
     check_all_ended(root, runs=4)
     after = measured(root)
