@@ -62,7 +62,7 @@ def drive_there(
 
 def _connect(address: str, *, tell: Callable[[str], None]) -> None:
     check_reachable(address)
-    for more in reversed(range(TRIES)):
+    for attempt in range(1, TRIES + 1):
         try:
             ray.init(
                 address, runtime_env=environment(), log_to_driver=True, logging_level=logging.ERROR
@@ -71,9 +71,9 @@ def _connect(address: str, *, tell: Callable[[str], None]) -> None:
         except ConnectionAbortedError as error:
             # Told in the words of the cluster's process, at whose end is what it died of.
             reason = str(error).strip().splitlines()[-1].rstrip(".")
-            if not more:
+            if attempt == TRIES:
                 raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
-            tell(f"note: {address} let nobody in ({reason}); asked again, {more} times at most")
+            tell(f"note: {address} let nobody in ({reason}); attempt {attempt + 1} of {TRIES}")
         except (ConnectionError, ValueError, RayError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise ClusterError(f"no Ray cluster at {address}: {reason}") from None

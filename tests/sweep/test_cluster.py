@@ -383,7 +383,8 @@ def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
         assert "4/4" in ended(driver(file, root, address=outside), code=0)
         other = write(tmp_path / "other.yaml", LONG.replace("name: small", "name: other"))
         theirs = servers(head)
-        process = driver(other, root, address=outside)
+        impatient = {"RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
+        process = driver(other, root, address=outside, environment=impatient)
         await_(lambda: bool(servers(head) - theirs), process=process)
         for pid in servers(head) - theirs:
             os.kill(pid, signal.SIGKILL)
