@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from seqtune.models import ModelSpec
@@ -25,9 +26,6 @@ def training_flops_per_token(model: ModelSpec, *, task: Task, tokens: float) -> 
     products = model.products(outputs=task.outputs)
     if products is not None:
         return 3 * 2.0 * products
-    # Here, since a run of a recurrent network does without: they bring torch's compiler with them.
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
     # Nothing is computed. (On the meta device there is no autocast, which x-transformers switches off for its
     # rotations.)
     with FakeTensorMode():

@@ -130,11 +130,9 @@ class Adam(_Adaptive):
     kind: Literal["adam"] = "adam"
 
     def build(self, model: "nn.Module") -> "optim.Optimizer":
-        from torch import optim
+        from seqtune.training import uncompiled as optim
 
-        from seqtune.training.uncompiled import uncompiled
-
-        return uncompiled(optim.Adam)(model.parameters(), fused=True, **self._settings())
+        return optim.Adam(model.parameters(), fused=True, **self._settings())
 
 
 class AdamW(_Adaptive):
@@ -143,11 +141,9 @@ class AdamW(_Adaptive):
     kind: Literal["adamw"] = "adamw"
 
     def build(self, model: "nn.Module") -> "optim.Optimizer":
-        from torch import optim
+        from seqtune.training import uncompiled as optim
 
-        from seqtune.training.uncompiled import uncompiled
-
-        return uncompiled(optim.AdamW)(model.parameters(), fused=True, **self._settings())
+        return optim.AdamW(model.parameters(), fused=True, **self._settings())
 
 
 class SGD(_Optimizer):
@@ -157,11 +153,9 @@ class SGD(_Optimizer):
     momentum: float = Field(default=0.9, ge=0, lt=1)
 
     def build(self, model: "nn.Module") -> "optim.Optimizer":
-        from torch import optim
+        from seqtune.training import uncompiled as optim
 
-        from seqtune.training.uncompiled import uncompiled
-
-        return uncompiled(optim.SGD)(
+        return optim.SGD(
             model.parameters(),
             fused=True,
             lr=self.lr,

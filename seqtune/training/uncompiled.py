@@ -6,21 +6,24 @@ method imports `torch._dynamo`, about a second of every process that trains. Her
 """
 
 import inspect
-from collections.abc import Callable
-from functools import cache
+from typing import Any
 
 import torch
-from torch.optim import Optimizer
+from torch import optim
 
 _WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
 
-@cache
-def uncompiled(kind: type[Optimizer]) -> Callable[..., Optimizer]:
-    """The same optimizer, with the methods that its wrappers wrap.
+def _unwrapped(kind: type[optim.Optimizer]) -> Any:
+    """The same class, with the methods that its wrappers wrap.
 
     Steps are taken without gradients of their own, as they are unless `differentiable=True`.
     """
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in _WRAPPED}
     step = torch.no_grad()(inspect.unwrap(kind.step))
     return type(kind.__name__, (kind,), {**methods, "step": step})
+
+
+Adam = _unwrapped(optim.Adam)
+AdamW = _unwrapped(optim.AdamW)
+SGD = _unwrapped(optim.SGD)
