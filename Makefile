@@ -6,7 +6,7 @@ BIN := .venv/bin
 TOGETHER := -n 2 --dist loadgroup --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: sweep test test-slow check bench clean
+.PHONY: sweep test test-slow test-avx2 check bench clean
 
 sweep: .venv/installed
 	$(BIN)/seqtune sweep sweeps/lstm_vs_tree.yaml
@@ -16,6 +16,10 @@ test: .venv/installed-dev
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest $(TOGETHER) -m slow
+
+# As on a CPU without AVX-512, whatever this one is.
+test-avx2: .venv/installed-dev
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/pytest $(TOGETHER) tests/models tests/training tests/test_building.py
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .

@@ -6,9 +6,10 @@ import traceback
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from seqtune.building import choose_device
+from seqtune.building import DeviceError, choose_device
 from seqtune.full_disk import disk_is_full
 from seqtune.limits import NO_LIMITS_GIVEN, Keep, Limits
+from seqtune.problem import SpecError
 from seqtune.recording import CHANGED_DATA, OvertimeError, Recording
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory
@@ -94,12 +95,13 @@ def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
     """Makes sure that a run can begin or go on here and now, before anything is written.
 
     Raises:
-        FileError: if its device is not here, or its data or its checkpoint are not what they were.
+        SpecError: if its device is not here, or cannot train it in its precision.
+        FileError: if its data or its checkpoint are not what they were.
     """
     try:
-        device = choose_device(spec.training)
-    except RuntimeError as error:
-        raise FileError(f"{directory.path}: {error}") from None
+        device = choose_device(spec)
+    except DeviceError as error:
+        raise SpecError([error.problem]) from None
     if not directory.exists() or directory.info()["state"] != "running":
         return
     known, found = directory.info().get("data_hash"), spec.task.build().data_hash

@@ -95,7 +95,7 @@ class Recording:
         from torch.utils.tensorboard.writer import SummaryWriter
 
         spec, directory = self._spec, self._directory
-        device = choose_device(spec.training)
+        device = choose_device(spec)
         memory.start_measuring(device)
         task = spec.task.build()
         known = directory.info().get("data_hash")

@@ -13,7 +13,7 @@ from seqtune.training.forcing import Constant, ForcingSpec
 from seqtune.training.optim import AdamW, OptimizerSpec
 from seqtune.training.spec import DataSpec, EvaluationSpec, Fresh, TrainingSpec
 
-NO_FP16_ON_CPU = "fp16 needs a GPU: torch has no half-precision LSTM for the CPU; write bf16"
+NO_FP16_ON_CPU = "fp16 needs a GPU; write fp32"
 
 
 class RunSpec(Spec):

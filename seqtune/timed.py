@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from seqtune import cache, provenance
-from seqtune.building import build_model, choose_device
+from seqtune.building import DeviceError, build_model, choose_device
 from seqtune.models.model import SequenceModel
 from seqtune.plain_data import assigned
 from seqtune.run import RunSpec
@@ -84,8 +84,8 @@ def timed(spec: RunSpec, *, size: Size, threads: int | None) -> Speed | Untimed:
     """
     threads = torch.get_num_threads() if threads is None else threads
     try:
-        device = choose_device(spec.training)
-    except RuntimeError as error:
+        device = choose_device(spec)
+    except DeviceError as error:
         return Untimed(str(error))
     per_string = size.flops_per_step / spec.training.batch_size
     if per_string > LARGEST * MOST_FLOPS[device.type]:

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from seqtune.building import build_model, choose_device
+from seqtune.building import DeviceError, build_model, choose_device
 from seqtune.models.model import SequenceModel
 from seqtune.plain_data import assigned
 from seqtune.problem import SpecError, near
@@ -108,8 +108,8 @@ def load(
     task = original.task.build()
     _check_data(task, known=info.get("data_hash"), path=path)
     try:
-        device = choose_device(spec.training)
-    except RuntimeError as error:
+        device = choose_device(spec)
+    except DeviceError as error:
         raise FileError(f"{path}: {error}; write --set training.device=cpu") from None
     weights, epoch = _read_weights(directory.weights, spec=info["spec"])
     model = build_model(original, task=task, device=torch.device("cpu"))

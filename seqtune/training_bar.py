@@ -20,7 +20,7 @@ def train_with_bar(
     Ctrl-C ends the sitting: the state is then `running`, and another sitting goes on.
 
     Raises:
-        FileError: if the run cannot begin or go on here and now; nothing is changed.
+        SpecError, FileError: if the run cannot begin or go on here and now; nothing is changed.
     """
     directory = RunDirectory(copy.local)
     check_startable(spec, directory=directory)

@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those that start clusters and servers of their own go where there is room. No process shall wait for another in
     the end, so that what takes long comes first: the tests of the session's cluster, which one process does by
-    itself, those with a time limit of their own, and then the files with the most tests.
+    itself, those with clusters or a time limit of their own, and then the files with the most tests.
     """
     groups: dict[pytest.Item, str] = {}
     for item in items:
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (
             groups.get(item) != "ray",
-            item.get_closest_marker("timeout") is None,
+            not any(map(item.get_closest_marker, ("cluster", "timeout"))),
             -sizes[groups.get(item, "")],
         )
     )

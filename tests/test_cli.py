@@ -19,6 +19,7 @@ from seqtune.source import read_yaml
 from seqtune.sweep.drive import read_plan
 from seqtune.tasks.cfg.grammar import grammar
 from tests.sweep.sweeps import SMALL, write
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[1]
 RUN = """
@@ -388,7 +389,7 @@ def test_a_compiled_transformer_is_the_same_model(tmp_path: Path):
         out = tmp_path / compile
         words = ["train", file, "--out", out, "--set", f"training.compile={compile}"]
         command = [sys.executable, "-m", "seqtune", *map(str, words)]
-        subprocess.run(command, check=True, capture_output=True, timeout=280)
+        subprocess.run(command, check=True, capture_output=True, timeout=HANG_SECONDS)
         assert RunDirectory(out).info()["state"] == "finished"
         losses.append([m.metrics["valid/loss"] for m in RunDirectory(out).measurements()])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)

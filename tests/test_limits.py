@@ -12,6 +12,7 @@ from seqtune.record import record
 from seqtune.run import RunSpec
 from seqtune.rundir import RunDirectory, cause
 from tests.training.runs import tiny
+from tests.waiting import HANG_SECONDS
 
 
 def recorded(spec: RunSpec, path: Path, **limits: Any) -> RunDirectory:
@@ -112,7 +113,7 @@ def test_out_of_memory_a_run_goes_on_in_smaller_parts_and_then_fails(tmp_path: P
     def run(name: str, *, mebibytes: int) -> RunDirectory:
         path = tmp_path / name
         words = [sys.executable, "-c", LIMITED, str(path), str(mebibytes)]
-        subprocess.run(words, check=True, timeout=250)
+        subprocess.run(words, check=True, timeout=HANG_SECONDS)
         return RunDirectory(path)
 
     ample, tight, none = (

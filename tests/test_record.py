@@ -25,6 +25,7 @@ from seqtune.tasks.picture import paint
 from tests.disk import fill, small_disk
 from tests.sweep.sweeps import write
 from tests.training.runs import tiny
+from tests.waiting import HANG_SECONDS
 
 
 def recorded(spec: RunSpec, path: Path, *, epochs: int | None = None) -> RunDirectory:
@@ -190,7 +191,7 @@ while len(run.measurements()) < 2:
 def test_a_run_whose_process_ends_around_it_is_not_at_fault(tmp_path: Path):
     """As a worker of Ray's that is told to go: its main thread ends while the run is in another."""
     process = subprocess.run(
-        [sys.executable, "-c", ENDING, str(tmp_path / "run")], timeout=60, check=False
+        [sys.executable, "-c", ENDING, str(tmp_path / "run")], timeout=HANG_SECONDS, check=False
     )
     assert process.returncode == 0
     run = RunDirectory(tmp_path / "run")

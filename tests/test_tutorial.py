@@ -25,7 +25,7 @@ def page() -> list[Block]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_the_tutorial_can_be_followed_word_for_word(page: list[Block], tmp_path: Path):
     copy = tmp_path / "checkout"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NO_PART))

@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from seqtune.sweep.drive import read_plan
 from seqtune.sweep.storage import open_storage
 from tests.report.made import make_cell, make_run
 from tests.sweep.sweeps import SMALL
+from tests.waiting import HANG_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,24 +43,21 @@ def served(*words: str | Path) -> Iterator[str]:
             yield json.loads(said)["url"] if "--json" in words else said.split()[-1]
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=HANG_SECONDS) == 0
 
 
 def asked(url: str, *, body: Any = None, method: str | None = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=HANG_SECONDS) as answer:
         return json.load(answer)
 
 
 def until(ask: Callable[[], Any], *, holds: Callable[[Any], bool]) -> Any:
     """What is answered once something holds; TensorBoard reads its files beside answering."""
-    end = time.monotonic() + 60
-    while not holds(answer := ask()):
-        assert time.monotonic() < end, answer
-        time.sleep(0.2)
-    return answer
+    wait_until(lambda: holds(ask()))
+    return ask()
 
 
 def test_tensorboard_shows_runs_cells_and_a_row_for_every_run(tmp_path: Path):

@@ -60,7 +60,7 @@ def learner_of(spec: RunSpec) -> Learner:
     """A fresh learner on the device at hand."""
     task = spec.task.build()
     recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
-    model = build_model(spec, task=task, device=choose_device(spec.training))
+    model = build_model(spec, task=task, device=choose_device(spec))
     return Learner(model, task=task, recipe=recipe)
 
 

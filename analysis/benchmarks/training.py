@@ -60,7 +60,7 @@ def learner_of(spec: RunSpec) -> tuple[Learner, Evaluator]:
     """Everything that `train` needs."""
     task = spec.task.build()
     recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
-    model = build_model(spec, task=task, device=choose_device(spec.training))
+    model = build_model(spec, task=task, device=choose_device(spec))
     return Learner(model, task=task, recipe=recipe), Evaluator(spec.evaluation, task=task)
 
 

@@ -174,6 +174,8 @@ def train(
             state, reason = train_with_bar(spec, copy=copy, note=note, console=console)
         except RunInUseError as error:
             raise FileError(str(error)) from None
+        except SpecError as error:
+            raise source.error(error) from None
         last = next(reversed(RunDirectory(copy.local).measurements()), None)
     if as_json:
         measured = {"epoch": last.epoch, "metrics": last.metrics} if last is not None else {}

@@ -45,6 +45,8 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 os.environ.update(QUIET)
+# Ray's own default, 15, leaves a run next to nothing of a core that something else uses as well.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def _has_token() -> bool:

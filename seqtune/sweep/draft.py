@@ -75,7 +75,7 @@ class Draft:
         for path, cases in wrong.items():
             tuned, problem = cases[0]
             beside = self._tuned_beside(path, tuned) if len(cases) < len(points) else ""
-            yield Problem(self._origin(path), f"{self._sentence(problem)}{beside}")
+            yield Problem(self.origin(path), f"{self._sentence(problem)}{beside}")
 
     def cell(self, names: Mapping[str, str]) -> Cell:
         """The cell, once it is known that nothing is wrong with it; `names` has a short one for every path."""
@@ -102,7 +102,7 @@ class Draft:
     def _role_problems(self) -> Iterator[Problem]:
         if "seed" in self.data:
             yield Problem(
-                self._origin(("seed",)), "seeds are given out by search and confirm; leave it out"
+                self.origin(("seed",)), "seeds are given out by search and confirm; leave it out"
             )
         for path in self.tune:
             where = self.role_path("tune", path)
@@ -161,7 +161,7 @@ class Draft:
                 f"but got (grace={grace}, training.epochs={epochs})",
             )
 
-    def _origin(self, path: Path) -> Path:
+    def origin(self, path: Path) -> Path:
         """Where in the file a value of the run was written."""
         name = dotted(path)
         if self.matched is not None and name == self.matched.by:
@@ -187,7 +187,7 @@ class Draft:
 
     def _sentence(self, problem: Problem) -> str:
         """An unknown path is told in the words of the roles, or where its block stands in the file."""
-        origin = self._origin(problem.path)
+        origin = self.origin(problem.path)
         if {"tune", "compare"} & set(origin[:3]):
             return problem.message.replace("no such field", "no such path", 1)
         block = dotted(origin[: len(origin) - len(problem.path)])

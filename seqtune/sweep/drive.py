@@ -14,7 +14,7 @@ from seqtune.place import reached
 from seqtune.problem import Problem, SpecError
 from seqtune.source import FileError, Source
 from seqtune.sweep.cell import Cell
-from seqtune.sweep.needs import idle_cases
+from seqtune.sweep.needs import device_problems, idle_cases
 from seqtune.sweep.plan import Plan, make_plan
 from seqtune.sweep.room import NoRoomError
 from seqtune.sweep.spec import SweepSpec
@@ -133,7 +133,7 @@ def drive(
         fail_fast: whether the first run that fails or diverges in this sitting ends the sitting.
 
     Raises:
-        FileError: if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
+        FileError: if this machine is to train runs that it cannot; if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
             of its studies cannot be used.
     """
 
@@ -145,6 +145,10 @@ def drive(
         tell(line)
     sitting = {"source": source, "root": root, "retry": retry, "fail_fast": fail_fast}
     address = address or os.environ.get("RAY_ADDRESS")
+    if address in (None, "local") and (
+        problems := [*device_problems(plan.sweep, cells=plan.cells)]
+    ):
+        raise source.error(SpecError(problems))
     if address is None or not address.startswith("ray://"):
         return _drive_here(plan, address=address, console=console, **sitting)
     from seqtune.sweep.client import ClusterError, drive_there

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from seqtune.problem import Path, Problem
+from seqtune.sweep.draft import Draft
 from seqtune.sweep.request import Request
 from seqtune.sweep.resources import AMOUNTS, Resources, values_of
+from seqtune.sweep.spec import SweepSpec
 from seqtune.sweep.tuned import first_point, tried_points
 
 if TYPE_CHECKING:
@@ -40,6 +42,23 @@ def kinds(resources: Resources, *, cells: Iterable["Cell"]) -> dict[Request, dic
         origins = {name: resources.origin(name, values) for name in AMOUNTS}
         found.setdefault(resources.request(values), origins)
     return found
+
+
+def device_problems(sweep: SweepSpec, *, cells: Iterable["Cell"]) -> Iterator[Problem]:
+    """Runs that this machine cannot train: CUDA or a precision that its devices do not have."""
+    for cell in cells:
+        draft = Draft(sweep, cell.arm, cell.compared, cell.tune, cell.matched)
+        for tuned in tried_points(cell.tune):
+            spec = cell.run(tuned=tuned, seed=0)
+            if spec.training.precision == "fp32" and spec.training.device != "cuda":
+                continue  # every device trains in fp32, and torch is not imported to learn that
+            from seqtune.building import DeviceError, choose_device
+
+            gpu = sweep.resources.request(values_of(spec, arm=cell.arm)).gpu
+            try:
+                choose_device(spec, cuda=None if gpu else False)
+            except DeviceError as error:
+                yield Problem(draft.origin(error.problem.path), error.problem.message)
 
 
 def _values(resources: Resources, *, cells: Iterable["Cell"]) -> Iterator[dict[str, Any]]:

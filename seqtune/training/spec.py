@@ -31,7 +31,8 @@ class TrainingSpec(Spec):
     draws are others). `auto` finds the fewest equal parts that fit, and takes one more, before
     the first step; null is all at once."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """bf16 and fp16 by autocast; fp16 with loss scaling."""
+    """bf16 and fp16 by autocast; fp16 with loss scaling, and on a GPU only. A device that cannot train the model
+    in it is refused: an LSTM in bf16 needs AVX-512 on a CPU, and a GPU needs bf16 of its own."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest norm of the gradient; null for no clipping."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

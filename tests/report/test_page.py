@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from seqtune.report import build
 from tests.report.made import make_cell, make_run
 from tests.report.test_beyond import entry, evaluated
+from tests.waiting import HANG_SECONDS
 
 NASTY = '<script>alert("x")</script> & <b>"quoted"</b>'
 
@@ -82,7 +83,9 @@ def drawn(browser: Chrome) -> list[bool]:
     told = (
         "return [...document.querySelectorAll('.plot')].map(each => each.dataset.drawn === 'yes')"
     )
-    WebDriverWait(browser, timeout=30).until(lambda chrome: all(chrome.execute_script(told)))
+    WebDriverWait(browser, timeout=HANG_SECONDS).until(
+        lambda chrome: all(chrome.execute_script(told))
+    )
     return browser.execute_script(told)
 
 
@@ -155,11 +158,15 @@ def test_the_axis_of_the_learning_curves_can_be_changed_and_cells_clicked_away(
         if each.text == "seconds"
     ]
     choice.click()
-    WebDriverWait(browser, timeout=10).until(lambda chrome: shown(chrome)["axis"] == "seconds")
+    WebDriverWait(browser, timeout=HANG_SECONDS).until(
+        lambda chrome: shown(chrome)["axis"] == "seconds"
+    )
     assert shown(browser)["ends"] == [20] * 3
     browser.find_element(By.CSS_SELECTOR, ".legendtoggle").click()
     # The band's edges, the floor and the mean of one cell go together.
-    WebDriverWait(browser, timeout=10).until(lambda chrome: not all(shown(chrome)["seen"]))
+    WebDriverWait(browser, timeout=HANG_SECONDS).until(
+        lambda chrome: not all(shown(chrome)["seen"])
+    )
     assert shown(browser)["seen"] == [False] * 4 + [True] * 8
 
 

@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from seqtune.rundir import RunDirectory, run_directories
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,8 +32,4 @@ def ended(root: Path) -> dict[str, RunDirectory]:
 
 
 def wait_for(root: Path, *, runs: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while len(ended(root)) < runs:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: len(ended(root)) >= runs, process=process)

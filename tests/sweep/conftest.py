@@ -6,6 +6,7 @@ import pytest
 
 from tests.sweep.commands import command
 from tests.sweep.sweeps import UNDISTURBED, write
+from tests.waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,6 @@ def alone(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("alone")
     file, root = write(folder / "s.yaml", UNDISTURBED), folder / "results"
     process = command("sweep", file, "--out", root, address=ray_address)
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     return root

@@ -4,8 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from seqtune.sweep.cluster import QUIET  # isort: skip
 from ray.cluster_utils import Cluster
 
 from seqtune.rundir import run_directories
+from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,20 +115,10 @@ def ran_on(root: Path) -> dict[str, str]:
     return {info["run"]: info["node"] for info in infos if "node" in info}
 
 
-def await_(condition: Callable[[], bool], *, process: subprocess.Popen[str]) -> None:
-    """Waits until something holds of a driver that is still running."""
-    deadline = time.monotonic() + 200
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            raise AssertionError(process.communicate()[1])
-        time.sleep(0.1)
-
-
-def ended(process: subprocess.Popen[str], *, code: int, seconds: float = 280) -> str:
+def ended(process: subprocess.Popen[str], *, code: int) -> str:
     """Waits for a driver to end with a status, and without a traceback; returns what it said."""
     try:
-        _, err = process.communicate(timeout=seconds)
+        _, err = process.communicate(timeout=HANG_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"still running: {process.communicate()[1]}") from None

@@ -7,15 +7,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.waiting import listens, wait_until
+
 PASSWORD = "ge{h}eim%:/7Q"
 """With signs that a URL, a format string and a configuration file read otherwise."""
-START_SECONDS = 30
 
 
 def programs() -> Path | None:
@@ -135,13 +135,5 @@ def grpc_proxy(url: str) -> Iterator[str]:
 
 
 def _wait_for(port: int, *, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
+    wait_until(lambda: listens(("127.0.0.1", port)) or process.poll() is not None)
+    assert process.poll() is None

@@ -18,10 +18,10 @@ from tests.sweep.commands import command, ended
 from tests.sweep.servers import free_port
 from tests.sweep.sweeps import UNDISTURBED, write
 from tests.sweep.test_kills import scores
+from tests.waiting import HANG_SECONDS, wait_until
 
 # Of the session's cluster they need only what was done there: the same sweep, left alone.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_address")]
-START_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +39,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Pope
         patch.setenv("AWS_ACCESS_KEY_ID", "anybody")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        deadline = time.monotonic() + START_SECONDS
-        while b"Running on" not in log.read_bytes():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: b"Running on" in log.read_bytes() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
         boto3.client("s3").create_bucket(Bucket="results")
         yield process
         process.terminate()
@@ -64,7 +61,7 @@ def killed(file: Path) -> str:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     process = command("sweep", file, "--out", where, address=None)
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     return where
 
@@ -89,12 +86,12 @@ def test_its_report_and_its_runs_are_read_and_kept_there(killed: str):
     assert "in /tmp" not in text
     (place / "report" / "report.md").unlink()
     process = command("report", killed, address=None)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert (process.returncode, out) == (0, f"report: {killed}/report/report.md\n"), err
     assert (place / "report" / "report.md").read_text() == text
     run = run_directories(place / "runs")[0]
     process = command("evaluate", str(run.path), "--set", "task.height=2", address=None)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert json.loads(run.evaluation.read_text())
 
@@ -106,7 +103,7 @@ def test_a_bucket_that_is_not_there_and_a_run_that_is_not_are_told(file: Path):
         (("evaluate", "s3://results/nothing"), "s3://results/nothing"),
     ):
         process = command(*words, address=None)
-        _, err = process.communicate(timeout=100)
+        _, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 2
         assert err.splitlines()[-1].startswith(line)
         assert "Traceback" not in err
@@ -121,7 +118,7 @@ def test_one_run_is_trained_into_a_bucket(server: object, tmp_path: Path):
     )
     for _ in range(2):
         process = command("train", file, "--out", "s3://results/one", address=None)
-        out, err = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=HANG_SECONDS)
         assert (process.returncode, out) == (0, "finished: s3://results/one\n"), err
     assert place_of("s3://results/one/model.safetensors").exists()
 
@@ -131,13 +128,9 @@ def test_a_store_that_goes_in_mid_sweep_is_told_in_a_line(
 ):
     process = command("sweep", file, "--out", "s3://results/gone", address=None)
     runs = place_of("s3://results/gone/runs")
-    deadline = time.monotonic() + 120
-    while not run_directories(runs):
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: bool(run_directories(runs)), process=process)
     server.kill()
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 2, err
     assert err.splitlines()[-1].startswith("s3://results/gone: cannot be reached: ")
     assert "Traceback" not in err

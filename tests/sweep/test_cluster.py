@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,11 +16,12 @@ import pytest
 
 from seqtune.rundir import run_directories
 from seqtune.training.measurement import Measurement
-from tests.sweep.loopback import ROOT, await_, driver, ended, loopback, ran_on
+from tests.sweep.loopback import ROOT, driver, ended, loopback, ran_on
 from tests.sweep.servers import free_port
 from tests.sweep.sweeps import SMALL, write
+from tests.waiting import HANG_SECONDS, listens, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 LONG = SMALL.replace("epochs: 4, batches_per_epoch: 5", "epochs: 6, batches_per_epoch: 600")
 """Its runs take longer than a worker takes to start: Tune gives a run that waits for a new worker to the first
@@ -47,9 +47,9 @@ def test_a_sweep_spreads_over_nodes_that_come_and_go(tmp_path: Path):
     with loopback() as cluster:
         first, second = cluster.add(num_cpus=1), cluster.add(num_cpus=1, num_gpus=1)
         process = driver(file, root, address=cluster.address)
-        await_(lambda: set(ran_on(root).values()) == {first, second}, process=process)
+        wait_until(lambda: set(ran_on(root).values()) == {first, second}, process=process)
         third = cluster.add(num_cpus=1)
-        await_(lambda: set(ran_on(root).values()) == {first, second, third}, process=process)
+        wait_until(lambda: set(ran_on(root).values()) == {first, second, third}, process=process)
 
         def under_way() -> list[str]:
             return [
@@ -58,7 +58,7 @@ def test_a_sweep_spreads_over_nodes_that_come_and_go(tmp_path: Path):
                 if run.checkpoint.exists() and run.info().get("node") == second
             ]
 
-        await_(lambda: bool(under_way()), process=process)
+        wait_until(lambda: bool(under_way()), process=process)
         cluster.kill(second)
         before, lost = measured(root), under_way()
         err = ended(process, code=0)
@@ -79,10 +79,10 @@ def test_after_the_head_node_was_lost_the_same_command_goes_on(tmp_path: Path):
         head = cluster.add(num_cpus=1)
         cluster.add(num_cpus=1)
         process = driver(file, root, address=cluster.address)
-        await_(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
+        wait_until(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
         cluster.kill(head)
         # Before Ray would end it, after a minute and without a word.
-        err = ended(process, code=2, seconds=50)
+        err = ended(process, code=2)
         assert "is gone" in err
         assert err.rstrip().endswith("once there is one again, the same command goes on")
         before = measured(root)
@@ -124,7 +124,7 @@ def test_a_driver_that_waits_in_ray_for_a_head_that_is_gone_ends_too():
             assert process.stdout.readline() == "there\n"
             cluster.kill(head)
             # Ray itself would end it after a minute.
-            said, _ = process.communicate("\n", timeout=50)
+            said, _ = process.communicate("\n", timeout=HANG_SECONDS)
     assert process.returncode == 2
     assert f"the head of the Ray cluster at {cluster.address} is gone" in said
 
@@ -148,7 +148,7 @@ def test_a_run_whose_worker_the_memory_monitor_ends_goes_on_in_halves_and_fails_
     }
     with loopback(monitor) as cluster:
         cluster.add(num_cpus=1)
-        ended(driver(file, root, address=cluster.address), code=1, seconds=500)
+        ended(driver(file, root, address=cluster.address), code=1)
     infos = [run.info() for run in run_directories(root / "runs")]
     ways = {
         width: [
@@ -225,17 +225,10 @@ def started(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as node:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            there = [(host, int(port))]
-            ports = [int(client.rpartition(":")[2])] if client is not None else []
-            ports += [dashboard] if dashboard is not None else []
-            there += [("127.0.0.1", each) for each in ports]
-            with suppress(OSError):
-                for each in there:
-                    socket.create_connection(each, timeout=1).close()
-                break
-            time.sleep(0.2)
+        ports = [int(client.rpartition(":")[2])] if client is not None else []
+        ports += [dashboard] if dashboard is not None else []
+        there = [(host, int(port)), *(("127.0.0.1", each) for each in ports)]
+        wait_until(lambda: all(map(listens, there)))
         try:
             yield
         finally:
@@ -264,10 +257,10 @@ def test_a_cluster_on_127_0_0_1_is_found_there(tmp_path: Path):
         port = cluster.address.rpartition(":")[2]
         for place in (f"127.0.0.1:{port}", f"localhost:{port}"):
             root = tmp_path / place.partition(":")[0]
-            ended(driver(file, root, address=place), code=0, seconds=60)
+            ended(driver(file, root, address=place), code=0)
             check_all_ended(root, runs=1)
             assert set(ran_on(root).values()) == {"127.0.0.1"}
-    ended(driver(file, tmp_path / "none", address=f"127.0.0.1:{port}"), code=2, seconds=20)
+    ended(driver(file, tmp_path / "none", address=f"127.0.0.1:{port}"), code=2)
 
 
 LISTENING = """
@@ -312,7 +305,7 @@ def test_a_local_cluster_listens_on_loopback_and_to_those_with_its_token(tmp_pat
     stranger = driver(file, tmp_path / "results", address=found["address"])
     err = ended(stranger, code=2)
     assert f"no Ray cluster at {found['address']}" in err
-    out, _ = process.communicate("\n", timeout=60)
+    out, _ = process.communicate("\n", timeout=HANG_SECONDS)
     assert json.loads(out) == []
     # No token is left in the home directory, for later clusters to ask for.
     assert not (tmp_path / ".ray").exists()
@@ -374,7 +367,7 @@ def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
     proxy = {"RAY_AUTH_MODE": "disabled", "GRPC_ENABLE_FORK_SUPPORT": "0"}
     with started(head, environment=proxy, client=outside):
         process = driver(file, root, address=outside)
-        await_(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
+        wait_until(lambda: len(list((root / "runs").glob("*/checkpoint.pt"))) > 1, process=process)
         process.send_signal(signal.SIGINT)
         err = ended(process, code=130)
         assert f"--address {outside}" in err.splitlines()[-1]
@@ -384,7 +377,7 @@ def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
         theirs = servers(head)
         impatient = {"RAY_CLIENT_RECONNECT_GRACE_PERIOD": "1"}
         process = driver(other, root, address=outside, environment=impatient)
-        await_(lambda: bool(servers(head) - theirs), process=process)
+        wait_until(lambda: bool(servers(head) - theirs), process=process)
         for pid in servers(head) - theirs:
             os.kill(pid, signal.SIGKILL)
         told = ended(process, code=2).splitlines()

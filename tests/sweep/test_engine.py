@@ -4,7 +4,6 @@ import gc
 import json
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from seqtune.sweep.studies import Studies
 from seqtune.training.measurement import Measurement
 from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, plan_of, write
+from tests.waiting import HANG_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -184,18 +184,14 @@ def test_a_worker_that_is_killed_goes_on_from_its_last_epoch(ray_address: str, t
     text = text.replace("[1, 2]", "[1]").replace("trials: 4", "trials: 2")
     file, root = write(tmp_path / "s.yaml", text), tmp_path / "results"
     process = command("sweep", file, "--out", root, address=ray_address)
-    deadline = time.monotonic() + 120
-    while not list((root / "runs").glob("*/checkpoint.pt")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_until(lambda: bool(list((root / "runs").glob("*/checkpoint.pt"))), process=process)
     # Those of this session's cluster alone: other sweeps may be running on the machine.
     ours = psutil.Process().children(recursive=True)
     workers = [each for each in ours if "ImplicitFunc" in " ".join(each.cmdline())]
     assert workers
     for worker in workers:
         worker.kill()
-    _, err = process.communicate(timeout=250)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     runs = ended(root)
     assert len(runs) == 2 + 2
@@ -237,7 +233,7 @@ def test_a_killed_driver_loses_nothing_and_repeats_nothing(
         process.communicate()
         before = {name: (run.info(), run.measurements()) for name, run in ended(root).items()}
     process = command("sweep", file, "--out", root, address=address)
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     for line in err.splitlines():  # nothing of Ray's or Optuna's own
         assert re.match(
@@ -265,7 +261,7 @@ def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_p
     first = command("sweep", file, "--out", root, address=ray_address)
     wait_for(root, runs=1, process=first)
     second = command("sweep", file, "--out", root, address=ray_address)
-    _, err = second.communicate(timeout=60)
+    _, err = second.communicate(timeout=HANG_SECONDS)
     assert second.returncode == 2
     assert f"a sweep is still running here (process {first.pid} on" in err
     first.send_signal(signal.SIGKILL)
@@ -279,11 +275,11 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(ray_address: str, tmp_pa
         process = command("sweep", file, "--out", root, address=ray_address)
         wait_for(root, runs=runs, process=process)
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 130, err
         assert f"to go on where it stopped: seqtune sweep {file} --out {root}" in err
         assert "Traceback" not in err
     process = command("sweep", file, "--out", root, address=ray_address)
-    process.communicate(timeout=200)
+    process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0
     assert len(ended(root)) == 12

@@ -10,6 +10,7 @@ from seqtune.rundir import run_directories
 from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, write
 from tests.sweep.test_decisions import check_runs
+from tests.waiting import HANG_SECONDS
 
 BLOWN_UP = (
     SMALL.replace("batch_size: 16", "batch_size: 16, clip_norm: null")
@@ -26,7 +27,7 @@ def test_the_first_failure_ends_the_sweep_if_asked_and_another_command_goes_on(
 ):
     file, root = write(tmp_path / "s.yaml", BLOWN_UP), tmp_path / "results"
     process = command("sweep", file, "--out", root, "--fail-fast", address=ray_address)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert "stopped at the first run that failed (--fail-fast)" in err
     assert f"to go on where it stopped: seqtune sweep {file} --out {root}" in err
@@ -34,7 +35,7 @@ def test_the_first_failure_ends_the_sweep_if_asked_and_another_command_goes_on(
     assert "diverged" in [run.info()["state"] for run in ended(root).values()]
     assert len(ended(root)) < 4
     process = command("sweep", file, "--out", root, address=ray_address)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert "2 of 8 runs failed; the report names them, and --retry does them again" in err
     assert len(ended(root)) == 8
@@ -45,14 +46,14 @@ def test_runs_that_take_too_long_are_done_again_with_more_time(ray_address: str,
     limited = SMALL.replace("[1, 2]", "[1]") + "limits: {seconds: 0.001}\n"
     file, root = write(tmp_path / "s.yaml", limited), tmp_path / "results"
     process = command("sweep", file, "--out", root, address=ray_address)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     reason = "its first 3 runs ended alike (timeout)"
     assert f"layers=1: no more runs are begun: {reason}" in err
     assert f"layers=1: {reason}, so there is nothing to confirm" in err
     write(file, limited.replace("0.001", "100"))
     process = command("sweep", file, "--out", root, "--retry", "timeout", address=ray_address)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     trials = pd.read_csv(root / "report" / "trials.csv")
     assert set(trials["state"]) <= {"finished", "stopped"}
@@ -70,7 +71,7 @@ def test_a_killed_driver_of_a_search_by_promotion_repeats_no_epoch(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     process = command("sweep", file, "--out", root, address=ray_address)
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert len(ended(root)) == len(run_directories(root / "runs")) == 12
     check_runs(root)

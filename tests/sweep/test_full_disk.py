@@ -24,6 +24,7 @@ from tests.disk import fill, small_disk
 from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, UNDISTURBED, plan_of, write
 from tests.sweep.test_kills import check_same
+from tests.waiting import HANG_SECONDS
 
 PLAN = plan_of(SMALL)
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -168,7 +169,7 @@ def test_a_sweep_on_a_full_disk_ends_in_order_and_goes_on_once_there_is_room(
         process = command(*words, address=ray_address)
         wait_for(root, runs=3, process=process)
         filler = fill(disk, leave=0)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 2, err
         assert err.endswith(f"{no_room(root)}\n")
         assert "Traceback" not in err
@@ -178,13 +179,13 @@ def test_a_sweep_on_a_full_disk_ends_in_order_and_goes_on_once_there_is_room(
 
         if small != "workers":
             process = command(*words, address=ray_address)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=HANG_SECONDS)
             assert process.returncode == 2, err
             assert err.endswith(f"{no_room(root)}\n")
 
         filler.unlink()
         process = command(*words, address=ray_address)
-        _, err = process.communicate(timeout=200)
+        _, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 0, err
         check_same(ended(root), ended(alone))
         assert not list(disk.rglob("*.partial"))

@@ -11,6 +11,7 @@ import pytest
 from seqtune.rundir import RunDirectory
 from tests.sweep.commands import command, ended
 from tests.sweep.sweeps import UNDISTURBED, write
+from tests.waiting import HANG_SECONDS
 
 KILLS = 5
 
@@ -46,7 +47,7 @@ def test_a_driver_killed_at_random_moments_ends_with_the_runs_of_one_left_alone(
         process.send_signal(signal.SIGKILL)
         process.communicate()
     process = command("sweep", file, "--out", killed, address=ray_address)
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert len(ended(killed)) == 2 * (6 + 2)
     check_same(ended(killed), ended(alone))

@@ -15,19 +15,29 @@ from upath import UPath
 from seqtune.source import FileError
 from seqtune.sweep import lease
 from seqtune.sweep.lease import leased
+from tests.waiting import HANG_SECONDS, wait_until
 
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drivers beat faster than they do elsewhere."""
+    """Drivers beat faster than they do elsewhere, and are taken for dead only if a test says when."""
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(lease, "SILENT_SECONDS", 0.8)
+    monkeypatch.setattr(lease, "SILENT_SECONDS", HANG_SECONDS)
 
 
 @pytest.fixture
 def root(fast: None) -> Path:
     """A place in a store that lives in this process."""
     return cast("Path", UPath(f"memory://{uuid.uuid4()}/sweep", use_listings_cache=False))
+
+
+def is_lost(ours: lease.Lease) -> bool:
+    """Whether its beat has found that the lease is another's, or that the store is gone."""
+    try:
+        ours.check()
+    except FileError:
+        return True
+    return False
 
 
 def write(root: Path, **about: object) -> None:
@@ -55,7 +65,10 @@ def test_a_driver_that_is_no_process_any_more_is_not_waited_for(root: Path):
         ours.check()
 
 
-def test_a_driver_elsewhere_that_is_silent_is_taken_for_dead(root: Path):
+def test_a_driver_elsewhere_that_is_silent_is_taken_for_dead(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lease, "SILENT_SECONDS", 0.8)
     write(root, machine="elsewhere", process=1)
     began = time.monotonic()
     with leased(root) as ours:
@@ -76,14 +89,14 @@ def test_a_driver_elsewhere_that_counts_on_is_alive(root: Path):
 def test_a_driver_that_was_taken_for_dead_learns_of_it_and_leaves_the_lease(root: Path):
     with leased(root) as ours:
         write(root, machine="elsewhere")
-        time.sleep(0.4)
+        wait_until(lambda: is_lost(ours))
         with pytest.raises(FileError, match=r"is driven by process .* on elsewhere now"):
             ours.check()
     assert json.loads((root / ".owner").read_text())["machine"] == "elsewhere"
 
 
 def test_a_store_that_is_gone_for_a_moment_costs_nothing_and_for_long_the_lease(
-    fast: None, tmp_path: Path
+    fast: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     owner, aside = tmp_path / ".owner", tmp_path / "aside"
 
@@ -98,10 +111,10 @@ def test_a_store_that_is_gone_for_a_moment_costs_nothing_and_for_long_the_lease(
         time.sleep(0.25)
         aside.write_bytes(before)
         os.rename(aside, owner)
-        time.sleep(0.25)
+        wait_until(lambda: owner.read_bytes() not in (before, b""))
         ours.check()
-        assert owner.read_bytes() != before
+        monkeypatch.setattr(lease, "SILENT_SECONDS", 0.5)
         go()
-        time.sleep(1.2)
+        wait_until(lambda: is_lost(ours))
         with pytest.raises(FileError, match=r"cannot be reached: .*symbolic links"):
             ours.check()

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from tests.sweep.servers import (
 from tests.sweep.sweeps import SMALL, plan_of, write
 from tests.sweep.test_storage_place import kept_in
 from tests.sweep.test_studies import work
+from tests.waiting import HANG_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = "SEQTUNE_TEST_STUDIES"
@@ -420,11 +420,10 @@ def sweeping(file: Path, root: Path, *, address: str) -> subprocess.Popen[str]:
 
 def wait_for(root: Path, *, runs: int, process: subprocess.Popen[str]) -> None:
     """Waits until so many runs have ended."""
-    deadline = time.monotonic() + 120
-    while len([each for each in run_directories(root / "runs") if ended(each)]) < runs:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(
+        lambda: len([each for each in run_directories(root / "runs") if ended(each)]) >= runs,
+        process=process,
+    )
 
 
 def ended(run: RunDirectory) -> bool:
@@ -444,7 +443,7 @@ def test_a_killed_driver_goes_on_and_writes_no_password_anywhere(
     said = "".join(process.communicate())
     before = {name: found for name, found in outcome(root).items() if found[0] != "running"}
     process = sweeping(file, root, address=ray_address)
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     note = f"note: {file} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
     assert (note in err.splitlines()) == (PASSWORD_IN_URL in storage)
@@ -470,7 +469,7 @@ def test_a_server_that_goes_in_mid_sweep_is_told_and_the_same_command_goes_on(
     process = sweeping(file, root, address=ray_address)
     wait_for(root, runs=2, process=process)
     server.stop()
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     server.start()
     assert process.returncode == 2
     *_, line = err.splitlines()
@@ -478,7 +477,7 @@ def test_a_server_that_goes_in_mid_sweep_is_told_and_the_same_command_goes_on(
     assert line.endswith("what was measured is kept, and the same command goes on")
     assert PASSWORD not in err
     process = sweeping(file, root, address=ray_address)
-    _, err = process.communicate(timeout=200)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert len(run_directories(root / "runs")) == 12
     assert not holding(PASSWORD, root)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from seqtune.training.micro_batch import CPU_MESSAGE, largest_that_fits
+from tests.waiting import HANG_SECONDS
 
 
 @pytest.mark.parametrize("strings", [1, 7, 24])
@@ -64,7 +65,9 @@ def test_auto_takes_what_the_process_may_have():
 
     def run(micro_batch: str, *, mebibytes: int) -> subprocess.CompletedProcess[str]:
         words = [sys.executable, "-c", LIMITED, micro_batch, str(mebibytes << 20)]
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
+        return subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+        )
 
     ample, tight = (run("auto", mebibytes=room).stdout.split() for room in (16_384, 450))
     assert ample[1] == "512"

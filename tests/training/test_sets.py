@@ -10,6 +10,7 @@ from seqtune import cache, seeding
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.training import sets
 from seqtune.training.sets import Drawn
+from tests.waiting import HANG_SECONDS
 
 SPEC = CfgSpec(grammar="cfg3b", height=2)
 
@@ -94,6 +95,6 @@ def test_processes_that_want_the_same_set_at_once_make_one():
         subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, text=True)
         for _ in range(3)
     ]
-    assert len({process.communicate(timeout=60)[0] for process in running}) == 1
+    assert len({process.communicate(timeout=HANG_SECONDS)[0] for process in running}) == 1
     assert all(process.returncode == 0 for process in running)
     assert len(folders()) == 1

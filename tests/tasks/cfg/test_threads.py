@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from seqtune.tasks.cfg.threads import cores, mapped, slices
+from tests.waiting import HANG_SECONDS
 
 
 def test_slices_cover_all_strings_once_and_are_of_bounded_size():
@@ -26,6 +27,6 @@ def test_results_come_in_the_order_of_the_jobs(threads: int):
 
 
 def test_so_many_threads_work_as_were_asked_for():
-    barrier = threading.Barrier(3, timeout=20)
+    barrier = threading.Barrier(3, timeout=HANG_SECONDS)
     mapped(lambda _: barrier.wait(), range(3), threads=3)
     assert cores() >= 1
