@@ -30,7 +30,7 @@ def ray_address() -> Iterator[str]:
     sweep's own it listens on loopback alone.
     """
     # First, since it sets the environment that Ray reads when it is imported.
-    from seqtune.sweep.cluster import on_loopback  # isort: skip
+    from seqtune.sweep.execution.cluster import on_loopback  # isort: skip
 
     import ray
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from fcntl import ioctl
 from pathlib import Path
 
-from seqtune.tasks.exam import SEAM
+from seqtune.tasks.generative_evaluation import SEAM
 
 COLUMNS = 120
 """Width of the terminal that commands are typed into."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
 from seqtune.tasks.cfg.language import Language
 
 Prefixes = list[list[int]]

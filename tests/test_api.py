@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import seqtune
-from seqtune.record import record
-from seqtune.rundir import RunDirectory
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.record import record
 from tests.training.runs import tiny
 
 

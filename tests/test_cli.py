@@ -12,11 +12,11 @@ import torch
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
-from seqtune.record import record
-from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
-from seqtune.source import read_yaml
-from seqtune.sweep.drive import read_plan
+from seqtune.config.yaml_file import read_yaml
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.record import record
+from seqtune.runs.spec import RunSpec
+from seqtune.sweep.execution.driver import read_plan
 from seqtune.tasks.cfg.grammar import grammar
 from tests.sweep.sweeps import SMALL, write
 from tests.waiting import HANG_SECONDS

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seqtune.cli import app
-from seqtune.rundir import RunDirectory
+from seqtune.runs.directory import RunDirectory
 from tests.report.made import make_cell
 from tests.sweep.sweeps import SMALL, write
 from tests.test_cli import COMMANDS, RUN

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from seqtune.limits import Keep
-from seqtune.record import record
-from seqtune.rundir import RunDirectory
-from seqtune.source import FileError
-from seqtune.trained import load
+from seqtune.config.yaml_file import FileError
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.limits import Keep
+from seqtune.runs.record import record
+from seqtune.trained.load import load
 from tests.training.runs import tiny
 
 RISING = {"kind": "reversed", "schedule": "linear"}

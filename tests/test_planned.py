@@ -10,14 +10,14 @@ from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
 from seqtune.models import LSTMSpec
-from seqtune.power import seeds_needed, underpowered
-from seqtune.record import record
-from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
-from seqtune.sized import Ruler, running_means, strings_per_step
-from seqtune.sweep.cautions import cautions
-from seqtune.sweep.forecast import Forecast, forecast_run, forecast_sweep, typical_run
-from seqtune.timed import Speed, Untimed, timed
+from seqtune.runs.cost import Ruler, running_means, strings_per_step
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.record import record
+from seqtune.runs.spec import RunSpec
+from seqtune.runs.timing import Speed, Untimed, timed
+from seqtune.stats.power import seeds_needed, underpowered
+from seqtune.sweep.planning.design_warnings import cautions
+from seqtune.sweep.planning.forecast import Forecast, forecast_run, forecast_sweep, typical_run
 from tests.sweep.sweeps import SMALL, plan_of, write
 
 ROOT = Path(__file__).parents[1]

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
-from seqtune.printed_plan import duration
+from seqtune.cli.tables.plan import duration
 from tests.sweep.sweeps import SMALL, write
 
 RUN = """
@@ -200,11 +200,11 @@ def test_saving_needs_a_probe_and_spares_what_is_none(folder: Path):
 def test_a_narrow_terminal_has_every_figure_whole(folder: Path, columns: int):
     from rich.console import Console
 
-    from seqtune import printed_plan
-    from seqtune.source import read_yaml
-    from seqtune.sweep.drive import read_plan
-    from seqtune.sweep.forecast import forecast_sweep
-    from seqtune.sweep.saved_probe import there
+    from seqtune.cli.tables import plan
+    from seqtune.config.yaml_file import read_yaml
+    from seqtune.sweep.execution.driver import read_plan
+    from seqtune.sweep.planning.forecast import forecast_sweep
+    from seqtune.sweep.planning.saved_probe import there
 
     rows = forecast_sweep(read_plan(read_yaml(folder / "sweep.yaml")), probe=None, gpus=0)
     machines = [
@@ -213,7 +213,7 @@ def test_a_narrow_terminal_has_every_figure_whole(folder: Path, columns: int):
     ]
     console = Console(width=columns, color_system=None)
     with console.capture() as captured:
-        printed_plan.show(rows, machines=machines, console=console)
+        plan.show(rows, machines=machines, console=console)
     table, _, _ = captured.get().partition("12 runs: ")
     assert max(map(len, table.splitlines())) <= columns
     assert "…" not in table

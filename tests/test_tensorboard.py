@@ -8,10 +8,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from seqtune.record import record
-from seqtune.report import cell_curves, load
-from seqtune.report.statistics import t_interval
-from seqtune.rundir import RunDirectory, State
+from seqtune.report import load
+from seqtune.report.data import cell_curves
+from seqtune.runs.directory import RunDirectory, State
+from seqtune.runs.record import record
+from seqtune.stats.estimates import t_interval
 from tests.report.made import make_cell, make_run
 from tests.training.runs import tiny
 

@@ -17,11 +17,12 @@ import pytest
 from typer.testing import CliRunner
 
 from seqtune.cli import app
-from seqtune.report import cell_curves, load
-from seqtune.source import parse_yaml
-from seqtune.sweep.directory import claim
-from seqtune.sweep.drive import read_plan
-from seqtune.sweep.storage import open_storage
+from seqtune.config.yaml_file import parse_yaml
+from seqtune.report import load
+from seqtune.report.data import cell_curves
+from seqtune.sweep.execution.driver import read_plan
+from seqtune.sweep.search.directory import claim
+from seqtune.sweep.search.storage import open_storage
 from tests.report.made import make_cell, make_run
 from tests.sweep.sweeps import SMALL
 from tests.waiting import HANG_SECONDS, wait_until

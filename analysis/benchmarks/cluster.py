@@ -23,11 +23,11 @@ from typing import Any
 import psutil
 
 # First, since it sets the environment that Ray reads when it is imported.
-from seqtune.sweep.cluster import QUIET  # isort: skip
+from seqtune.sweep.execution.cluster import QUIET  # isort: skip
 
 from ray.cluster_utils import Cluster
 
-from seqtune.rundir import RunDirectory, run_directories
+from seqtune.runs.directory import RunDirectory, run_directories
 
 SWEEP = """
 name: nodes

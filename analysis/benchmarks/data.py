@@ -21,9 +21,9 @@ from statistics import median
 import torch
 
 from seqtune import seeding
-from seqtune.building import build_model, choose_device
 from seqtune.provenance import cpu_name
-from seqtune.run import RunSpec
+from seqtune.runs.build import build_model, choose_device
+from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train
 from seqtune.training.scoring import token_scores

@@ -24,7 +24,7 @@ from torch import Tensor
 from seqtune.models import TransformerSpec
 from seqtune.models.transformer import Transformer
 from seqtune.provenance import cpu_name
-from seqtune.tasks.exam import Prompt
+from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.life.task import LifeTask
 from seqtune.training.generation import generate

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqtune.rundir import run_directories
+from seqtune.runs.directory import run_directories
 from seqtune.training.measurement import Measurement
 
 SWEEP = """

@@ -28,7 +28,7 @@ from optuna.pruners import SuccessiveHalvingPruner
 from optuna.samplers import RandomSampler
 
 from seqtune.provenance import cpu_name
-from seqtune.sweep.storage import open_storage
+from seqtune.sweep.search.storage import open_storage
 
 TRIALS = 60
 EPOCHS = 4

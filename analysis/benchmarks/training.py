@@ -18,13 +18,13 @@ import torch
 from torch.nn import functional
 
 from seqtune import seeding
-from seqtune.building import build_model, choose_device
-from seqtune.models.model import trainable_parameters
+from seqtune.config.nested import assigned
+from seqtune.config.yaml_file import read_yaml
+from seqtune.models.base import trainable_parameters
 from seqtune.models.recurrent import Recurrent
-from seqtune.plain_data import assigned
 from seqtune.provenance import cpu_name
-from seqtune.run import RunSpec
-from seqtune.source import read_yaml
+from seqtune.runs.build import build_model, choose_device
+from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing import draw_own
 from seqtune.training.loop import PRECISIONS, Learner, Recipe, train

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from seqtune.place import place_of, reached
-from seqtune.source import FileError, parse_value
-from seqtune.working_copy import WorkingCopy, working_copy
+from seqtune.config.yaml_file import FileError, parse_value
+from seqtune.storage.location import place_of, reached
+from seqtune.storage.mirror import WorkingCopy, working_copy
 
 app = typer.Typer(
     help="Which sequence model, how deep, trained how?",

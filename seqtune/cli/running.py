@@ -21,14 +21,14 @@ from seqtune.cli.app import (
     opened,
     print_json,
 )
-from seqtune.place import is_remote, place_of
-from seqtune.problem import SpecError
-from seqtune.source import FileError, read_yaml
-from seqtune.working_copy import LARGE
+from seqtune.config.errors import SpecError
+from seqtune.config.yaml_file import FileError, read_yaml
+from seqtune.storage.location import is_remote, place_of
+from seqtune.storage.mirror import LARGE
 
 if TYPE_CHECKING:
-    from seqtune.run import RunSpec
-    from seqtune.rundir import RunDirectory
+    from seqtune.runs.directory import RunDirectory
+    from seqtune.runs.spec import RunSpec
 
 
 class Retry(StrEnum):
@@ -80,7 +80,7 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Run a sweep, or go on with it, and write its report."""
-    from seqtune.sweep.drive import drive, idle_lines, read_plan
+    from seqtune.sweep.execution.driver import drive, idle_lines, read_plan
 
     console = Console(stderr=True, highlight=False)
     with clear_errors():
@@ -150,9 +150,9 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train one model, or go on with it, and record it in a run directory."""
-    from seqtune.idle import idle_settings
-    from seqtune.run import RunSpec
-    from seqtune.rundir import RunDirectory, RunInUseError
+    from seqtune.runs.directory import RunDirectory, RunInUseError
+    from seqtune.runs.no_effect import idle_settings
+    from seqtune.runs.spec import RunSpec
 
     with clear_errors():
         source = read_yaml(file).override(changes_of(set_))
@@ -167,7 +167,7 @@ def train(
         _check_run_directory(RunDirectory(copy.local), spec=spec)
         for each in idle_settings(spec):
             typer.echo(f"note: {each}", err=True)
-        from seqtune.training_bar import train_with_bar
+        from seqtune.cli.progress_bar import train_with_bar
 
         console = Console(stderr=True, highlight=False)
         try:
@@ -219,7 +219,7 @@ def describe(
 
     --set takes paths of the task (height=3), or of the file where one is given (task.height=3).
     """
-    from seqtune.described import described, show
+    from seqtune.cli.describe_task import described, show
 
     with clear_errors():
         description = described(language, changes=changes_of(set_))
@@ -232,7 +232,7 @@ def describe(
 def _built(where: str) -> dict[str, Any]:
     """Writes the report; says where it is and how the cells rank."""
     from seqtune.report import build
-    from seqtune.report.outcome import outcome
+    from seqtune.report.render.outcome import outcome
 
     with opened(where, without=LARGE) as copy:
         build(copy.local)
@@ -265,7 +265,7 @@ def _interrupted(
 
 
 def _check_run_directory(directory: "RunDirectory", *, spec: "RunSpec") -> None:
-    from seqtune.sweep.directory import differences
+    from seqtune.sweep.search.directory import differences
 
     if not directory.exists():
         if directory.path.exists() and (

@@ -27,7 +27,7 @@ def schema(
 
     It knows fields, types and bounds. What hangs together, seqtune itself checks before anything runs.
     """
-    from seqtune.sweep import schema
+    from seqtune.sweep.planning import schema
 
     found = {File.sweep: schema.sweep_schema, File.run: schema.run_schema}[file]()
     print_json(found)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
-from seqtune.kinds import ByKind
+from seqtune.config.unions import ByKind
 from seqtune.models.recurrent_spec import LSTMSpec
 from seqtune.models.transformer_spec import TransformerSpec
 

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqtune.models.base import SequenceModel
 from seqtune.models.cells import Cell, GRUCell, LSTMCell, RNNCell, remember, stacked_memory
-from seqtune.models.model import SequenceModel
 from seqtune.models.products import Product
 from seqtune.models.recurrent_spec import LSTMSpec
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from seqtune.models.network_spec import NetworkSpec
-from seqtune.problem import problem
+from seqtune.config.errors import problem
+from seqtune.models.spec import NetworkSpec
 
 if TYPE_CHECKING:
-    from seqtune.models.model import SequenceModel
+    from seqtune.models.base import SequenceModel
 
 CellName: TypeAlias = Literal["lstm", "gru", "rnn"]
 

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqtune.models import masking
-from seqtune.models.library import AttentionLayers, Decoder, Encoder, TransformerWrapper
-from seqtune.models.model import SequenceModel
-from seqtune.models.reading import TransformerState, fresh_state, read
+from seqtune.models.base import SequenceModel
+from seqtune.models.incremental import TransformerState, fresh_state, read
 from seqtune.models.transformer_spec import Causal, Forgetful, Prefix, TransformerSpec, Window
+from seqtune.models.x_transformers import AttentionLayers, Decoder, Encoder, TransformerWrapper
 
 COUNTED = 64
 """Places that CoPE tells apart; what is further than so many counted tokens is at the last of them.

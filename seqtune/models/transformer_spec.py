@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
-from seqtune.kinds import ByKind
-from seqtune.models.network_spec import NetworkSpec
-from seqtune.problem import listed, problem
-from seqtune.spec import Spec
+from seqtune.config.errors import listed, problem
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind
+from seqtune.models.spec import NetworkSpec
 
 if TYPE_CHECKING:
-    from seqtune.models.model import SequenceModel
+    from seqtune.models.base import SequenceModel
 
 Positions: TypeAlias = Literal[
     "absolute",

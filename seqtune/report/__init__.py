@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from seqtune.report import cell_curves, folder, render
-from seqtune.report.page import page
-from seqtune.report.results import Results, load
+from seqtune.report.data import cell_curves
+from seqtune.report.data.results import Results, load
+from seqtune.report.render import files, replace_folder
+from seqtune.report.render.page import page
 from seqtune.report.sections import (
     alarm,
     audit,
@@ -59,23 +60,23 @@ def build(root: Path) -> Path:
     results = load(root)
     found = [section(results) for section in SECTIONS]
     sections = [section for section in found if section is not None]
-    with folder.replaced(root / "report") as new:
-        render.write_csv(results.runs, path=new / "trials.csv")
-        render.write_long_csv(results.curves, path=new / "curves.csv")
+    with replace_folder.replaced(root / "report") as new:
+        files.write_csv(results.runs, path=new / "trials.csv")
+        files.write_long_csv(results.curves, path=new / "curves.csv")
         for name, frame in (("trials", results.runs), ("curves", results.curves)):
-            render.write_parquet(frame, path=new / f"{name}.parquet")
-        render.write_csv(results.cells, path=new / "cells.csv")
-        render.write_csv(results.ranking.frame(), path=new / "ranking.csv")
-        figures, tables = new / render.FIGURES, new / render.TABLES
+            files.write_parquet(frame, path=new / f"{name}.parquet")
+        files.write_csv(results.cells, path=new / "cells.csv")
+        files.write_csv(results.ranking.frame(), path=new / "ranking.csv")
+        figures, tables = new / files.FIGURES, new / files.TABLES
         figures.mkdir()
         for section in sections:
             for chart in section.charts:
-                render.write_chart(chart, folder=figures)
+                files.write_chart(chart, folder=figures)
             for table in section.tables:
                 if table.name:
                     tables.mkdir(exist_ok=True)
-                    render.write_csv(table.data, path=tables / f"{table.name}.csv")
-        text = render.markdown(results, sections=sections)
+                    files.write_csv(table.data, path=tables / f"{table.name}.csv")
+        text = files.markdown(results, sections=sections)
         (new / "report.md").write_text(text, encoding="utf-8")
         (new / "report.html").write_text(page(results, sections=sections), encoding="utf-8")
     cell_curves.write(results, root=root)

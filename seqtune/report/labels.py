@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from seqtune.report.values import is_block, is_missing
+from seqtune.report.data.values import is_block, is_missing
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 UNITS: dict[str, str] = {

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.distinct import LONGEST, distinct
-from seqtune.report.values import is_block, is_missing
+from seqtune.report.data.values import is_block, is_missing
+from seqtune.report.shorten import LONGEST, distinct
 
 LONGEST_CELL, BRIEF_CELL = 100, 28
 """Letters of a cell's name: in a sentence or a table, and in a figure."""

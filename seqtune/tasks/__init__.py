@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
-from seqtune.kinds import ByKind
+from seqtune.config.unions import ByKind
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.text.spec import TextSpec

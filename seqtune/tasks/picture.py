@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.tasks.exam import CELLS, Cells
+from seqtune.tasks.generative_evaluation import CELLS, Cells
 
 PALETTE = ("#f4f4f0", "#20303c", "#f2a93b", "#c2185b", "#8fa3ad")
 """Colour of each of `CELLS`: right ones are light and dark, wrong ones orange and magenta."""

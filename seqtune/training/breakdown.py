@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seqtune import seeding
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Batch, Labelled
 from seqtune.tasks.score import Score
-from seqtune.tasks.task import Batch, Labelled
 from seqtune.training.evaluation import TOKENS_A_BATCH, Evaluator
 from seqtune.training.scoring import read, true_losses
 

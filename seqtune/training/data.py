@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seqtune import seeding
-from seqtune.tasks.task import Batch, Mask, Strings, Task, Tokens
-from seqtune.training.sets import Drawn
+from seqtune.tasks.base import Batch, Mask, Strings, Task, Tokens
+from seqtune.training.dataset_cache import Drawn
 from seqtune.training.spec import DataSpec, Fixed, TrainingSpec
 
 Prepared = TypeVar("Prepared")

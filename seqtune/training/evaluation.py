@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 
 from seqtune import seeding
-from seqtune.models.model import SequenceModel
-from seqtune.tasks.exam import Examination, Prompt, sit
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Batch, Floor, Strings, Task
+from seqtune.tasks.generative_evaluation import Examination, Prompt, sit
 from seqtune.tasks.score import Score
-from seqtune.tasks.task import Batch, Floor, Strings, Task
-from seqtune.training.freely import own_inputs
+from seqtune.training.free_running import own_inputs
 from seqtune.training.generation import completed
 from seqtune.training.measurement import DivergedError
 from seqtune.training.scoring import StringScores, read, true_losses

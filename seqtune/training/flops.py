@@ -7,8 +7,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from seqtune.models import ModelSpec
-from seqtune.models.model import SequenceModel
-from seqtune.tasks.task import Task
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Task
 
 
 def training_flops_per_token(model: ModelSpec, *, task: Task, tokens: float) -> float:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from seqtune.models.model import SequenceModel
-from seqtune.tasks.exam import Prompt
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.generative_evaluation import Prompt
 
 COLDEST = 1e-30
 """Below this temperature the most probable token is taken: float32 has no smaller divisor to spare."""

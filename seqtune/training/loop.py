@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from seqtune import seeding
-from seqtune.models.model import SequenceModel
-from seqtune.tasks.task import Batch, Mask, Task
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Batch, Mask, Task
 from seqtune.training import memory
 from seqtune.training.data import Batches
+from seqtune.training.epoch_metrics import Tally
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing import ForcingSpec
 from seqtune.training.forcing.inputs import forced_inputs
@@ -28,7 +29,6 @@ from seqtune.training.micro_batch import largest_that_fits
 from seqtune.training.optim import OptimizerSpec
 from seqtune.training.scoring import token_scores
 from seqtune.training.spec import DataSpec, TrainingSpec
-from seqtune.training.tally import Tally
 from seqtune.training.transfer import Sent, Transfer
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}

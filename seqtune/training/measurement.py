@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seqtune.tasks.exam import Examination
+from seqtune.tasks.generative_evaluation import Examination
 
 METRICS: dict[str, str] = {
     "train/loss": "nats per scored token of the epoch's batches, as the model read them",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from seqtune.kinds import ByKind
-from seqtune.spec import Spec
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind
 
 if TYPE_CHECKING:
     from torch import nn, optim

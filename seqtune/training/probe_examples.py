@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.tasks.task import Labelled, Mask, Tokens
-from seqtune.training.reading import TARGETS, ProbeTarget
+from seqtune.tasks.base import Labelled, Mask, Tokens
+from seqtune.training.probe_result import TARGETS, ProbeTarget
 
 Labels = npt.NDArray[np.int64]
 

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from seqtune.models.model import SequenceModel
-from seqtune.tasks.task import Batch
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Batch
 from seqtune.training.transfer import Transfer
 
 Numbers = npt.NDArray[np.float64]

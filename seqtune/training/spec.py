@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag
 
-from seqtune.kinds import ByKind
-from seqtune.spec import Spec
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind
 
 
 def _written(value: Any) -> str:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqtune.kinds import members
+from seqtune.config.unions import members
 from seqtune.models import LSTMSpec, ModelSpec, TransformerSpec
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
 from seqtune.models.transformer_spec import Causal
 from tests.models.recurrents import every_recurrent
 from tests.models.transformers import every_encoding_and_masking

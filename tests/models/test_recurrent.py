@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqtune.config.errors import SpecError
 from seqtune.models import LSTMSpec
-from seqtune.models.model import trainable_parameters
+from seqtune.models.base import trainable_parameters
 from seqtune.models.recurrent import FUSED, Recurrent
 from seqtune.models.recurrent_spec import CellName
-from seqtune.problem import SpecError
 from tests.models.recurrents import CELLS, every_recurrent
 
 SEED = LSTMSpec(layers=3, width=512, embedding=128, head_layers=2, dropout=0.2)

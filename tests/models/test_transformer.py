@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqtune.config.errors import SpecError
+from seqtune.config.yaml_file import FileError
 from seqtune.models import TransformerSpec
+from seqtune.models.base import trainable_parameters
 from seqtune.models.masking import kept
-from seqtune.models.model import trainable_parameters
 from seqtune.models.transformer import Transformer
 from seqtune.models.transformer_spec import NOT_FLASH, Norm, Positions
-from seqtune.problem import SpecError
-from seqtune.record import record
-from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
-from seqtune.source import FileError
-from seqtune.trained import load
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.record import record
+from seqtune.runs.spec import RunSpec
+from seqtune.trained.load import load
 from tests.models.transformers import (
     MASKINGS,
     POSITIONS,

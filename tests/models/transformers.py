@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, get_args
 
+from seqtune.config.errors import SpecError
 from seqtune.models import TransformerSpec
 from seqtune.models.transformer_spec import Norm, Positions
-from seqtune.problem import SpecError
 
 POSITIONS: tuple[Positions, ...] = get_args(Positions)
 NORMS: tuple[Norm, ...] = get_args(Norm)

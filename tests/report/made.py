@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from seqtune.plain_data import assigned
-from seqtune.rundir import RunDirectory, State
-from seqtune.sweep.names import text_of
-from seqtune.tasks.exam import Examination, Sample
+from seqtune.config.nested import assigned
+from seqtune.runs.directory import RunDirectory, State
+from seqtune.sweep.planning.cell_names import text_of
+from seqtune.tasks.generative_evaluation import Examination, Sample
 from seqtune.tasks.score import Score
 from seqtune.training.measurement import Measurement
 

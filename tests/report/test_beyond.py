@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqtune.report import build, growth, load
-from seqtune.report.results import Results
+from seqtune.config.yaml_file import FileError
+from seqtune.report import build, load
+from seqtune.report.data import length_generalization
+from seqtune.report.data.results import Results
 from seqtune.report.sections import beyond
-from seqtune.report.statistics import t_interval
-from seqtune.rundir import RunDirectory
-from seqtune.source import FileError
+from seqtune.runs.directory import RunDirectory
+from seqtune.stats.estimates import t_interval
 from tests.report.made import make_cell, make_run
 
 TASK = {"kind": "cfg", "height": 2}
@@ -70,7 +71,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def by_height(results: Results, metric: str = "valid/excess") -> pd.DataFrame:
-    return growth.by_field(results, field="height", metric=metric)
+    return length_generalization.by_field(results, field="height", metric=metric)
 
 
 def test_a_value_is_the_mean_over_the_evaluated_runs_of_a_cell(root: Path):
@@ -104,14 +105,14 @@ def test_of_two_evaluations_on_one_task_that_on_more_strings_counts(root: Path):
 
 
 def test_lengths_are_groups_of_each_task(root: Path):
-    frame = growth.by_length(load(root), metric="valid/excess")
+    frame = length_generalization.by_length(load(root), metric="valid/excess")
     assert frame[["first", "last"]].to_numpy().tolist() == [[20, 24], [25, 25]]
     assert frame["evaluated"].tolist() == ["height 3"] * 2
     assert frame["trained"].tolist() == ["height 2"] * 2
     assert not frame["own"].any()
     assert frame["mean"].tolist() == pytest.approx([0.5, 0.6])
     # Who knows a string's length knows more than its prefix tells: accuracy has no floor there.
-    assert growth.by_length(load(root), metric="valid/accuracy")["best"].isna().all()
+    assert length_generalization.by_length(load(root), metric="valid/accuracy")["best"].isna().all()
 
 
 def test_the_section_draws_and_tabulates_both_metrics(root: Path):

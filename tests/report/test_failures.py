@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from seqtune.config.yaml_file import FileError
 from seqtune.report import build, load
 from seqtune.report.sections import failures
-from seqtune.source import FileError
 from tests.report.made import make_cell, make_run
 
 CELL = {"model.layers": 1}

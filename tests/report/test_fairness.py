@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from seqtune.report import load
-from seqtune.report.budgets import budgets, score_at
+from seqtune.report.data.equal_budget import budgets, score_at
 from seqtune.report.sections import fairness
 from tests.report.made import make_run
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from seqtune.report import build, load
-from seqtune.report.section import Table
 from seqtune.report.sections import free
+from seqtune.report.sections.section import Table
 from tests.report.made import make_run
 
 CELLS = {1: (0.1, 0.3), 2: (0.5, 0.7)}

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from seqtune.report import SECTIONS, build, load
 from seqtune.report.naming import naming
-from seqtune.report.section import Chart, Section
 from seqtune.report.sections import comparison, curves
+from seqtune.report.sections.section import Chart, Section
 from tests.report.made import make_run, texts
 
 OPTIMIZERS: list[dict[str, Any]] = [

@@ -3,7 +3,7 @@ import math
 from pathlib import Path
 
 from seqtune.report import load
-from seqtune.report.fronts import front, points
+from seqtune.report.data.pareto import front, points
 from seqtune.report.sections import pareto
 from tests.report.made import make_run
 

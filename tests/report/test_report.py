@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from seqtune.record import record
 from seqtune.report import build, load
-from seqtune.rundir import RunDirectory
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.record import record
 from tests.report.made import boards, make_cell, make_run, texts
 from tests.training.runs import tiny
 

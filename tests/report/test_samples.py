@@ -9,9 +9,9 @@ import pytest
 from matplotlib.image import imread
 
 from seqtune.report import build, load
-from seqtune.report.section import Section
 from seqtune.report.sections import samples
-from seqtune.tasks.exam import CELLS, Examination, Sample
+from seqtune.report.sections.section import Section
+from seqtune.tasks.generative_evaluation import CELLS, Examination, Sample
 from seqtune.tasks.picture import PALETTE, rgb
 from seqtune.tasks.score import Score
 from tests.report.made import boards, make_run, texts

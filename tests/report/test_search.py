@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from seqtune.report import load
-from seqtune.report.coordinates import MISSING, axis
-from seqtune.report.search_drawing import places, shaded
+from seqtune.report.data.trials import Trial, importance, trials
+from seqtune.report.figures.coordinates import MISSING, axis
+from seqtune.report.figures.search_drawing import places, shaded
 from seqtune.report.sections import search
-from seqtune.report.trials import Trial, importance, trials
 from tests.report.made import make_run
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seqtune.rundir import RunDirectory, run_directories
+from seqtune.runs.directory import RunDirectory, run_directories
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

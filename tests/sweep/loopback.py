@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 # First, since it sets the environment that Ray reads when it is imported.
-from seqtune.sweep.cluster import QUIET  # isort: skip
+from seqtune.sweep.execution.cluster import QUIET  # isort: skip
 
 from ray.cluster_utils import Cluster
 
-from seqtune.rundir import run_directories
+from seqtune.runs.directory import run_directories
 from tests.waiting import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]

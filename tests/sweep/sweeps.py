@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from seqtune.source import parse_yaml
-from seqtune.sweep.drive import read_plan
-from seqtune.sweep.plan import Plan
+from seqtune.config.yaml_file import parse_yaml
+from seqtune.sweep.execution.driver import read_plan
+from seqtune.sweep.planning.plan import Plan
 
 SMALL = """
 name: small

@@ -12,8 +12,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from seqtune.place import place_of
-from seqtune.rundir import run_directories
+from seqtune.runs.directory import run_directories
+from seqtune.storage.location import place_of
 from tests.sweep.commands import command, ended
 from tests.sweep.servers import free_port
 from tests.sweep.sweeps import UNDISTURBED, write

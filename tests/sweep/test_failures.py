@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from seqtune.rundir import run_directories
+from seqtune.runs.directory import run_directories
 from tests.sweep.commands import command, ended, wait_for
+from tests.sweep.search.test_decisions import check_runs
 from tests.sweep.sweeps import SMALL, write
-from tests.sweep.test_decisions import check_runs
 from tests.waiting import HANG_SECONDS
 
 BLOWN_UP = (

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.full_disk import full_disk, no_room, told_if_full
-from seqtune.report import folder
-from seqtune.source import FileError, read_yaml
-from seqtune.sweep.directory import claim
-from seqtune.sweep.drive import read_plan
-from seqtune.sweep.needs import kinds
-from seqtune.sweep.room import Room
-from seqtune.sweep.sitting import Events, Sitting
-from seqtune.sweep.studies import Studies
+from seqtune.config.yaml_file import FileError, read_yaml
+from seqtune.report.render import replace_folder
+from seqtune.storage.full_disk import full_disk, no_room, told_if_full
+from seqtune.sweep.execution.capacity import Room
+from seqtune.sweep.execution.driver import read_plan
+from seqtune.sweep.execution.open_runs import Events, Sitting
+from seqtune.sweep.planning.resource_checks import kinds
+from seqtune.sweep.search.directory import claim
+from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
 from tests.disk import fill, small_disk
 from tests.sweep.commands import command, ended, wait_for
@@ -132,15 +132,15 @@ def test_other_errors_are_raised_as_they_are(tmp_path: Path):
 
 def test_without_room_for_a_new_report_the_old_one_stays(tmp_path: Path):
     with small_disk(tmp_path / "disk", size=200_000) as disk:
-        with folder.replaced(disk / "report") as new:
+        with replace_folder.replaced(disk / "report") as new:
             (new / "report.md").write_text("old")
         filler = fill(disk, leave=8192)
-        with pytest.raises(FileError) as caught, folder.replaced(disk / "report") as new:
+        with pytest.raises(FileError) as caught, replace_folder.replaced(disk / "report") as new:
             (new / "report.md").write_text("new" * 10_000)
         assert str(caught.value) == str(no_room(disk))
         assert (disk / "report" / "report.md").read_text() == "old"
         filler.unlink()
-        with folder.replaced(disk / "report") as new:
+        with replace_folder.replaced(disk / "report") as new:
             (new / "report.md").write_text("new")
         assert (disk / "report" / "report.md").read_text() == "new"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.rundir import run_directories
+from seqtune.runs.directory import run_directories
+from tests.sweep.execution.test_cluster import check_all_ended, started
 from tests.sweep.loopback import ROOT
 from tests.sweep.servers import free_port
 from tests.sweep.sweeps import SMALL, write
-from tests.sweep.test_cluster import check_all_ended, started
 from tests.waiting import HANG_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.rundir import RunDirectory
+from seqtune.runs.directory import RunDirectory
 from tests.sweep.commands import command, ended
 from tests.sweep.sweeps import UNDISTURBED, write
 from tests.waiting import HANG_SECONDS

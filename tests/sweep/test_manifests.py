@@ -16,8 +16,8 @@ import pytest
 import ray.autoscaler
 import yaml
 
-from seqtune.source import parse_yaml
-from seqtune.sweep.drive import read_plan
+from seqtune.config.yaml_file import parse_yaml
+from seqtune.sweep.execution.driver import read_plan
 
 FOLDER = Path(__file__).parents[2] / "docs" / "cluster"
 KUBERNETES = "1.31"

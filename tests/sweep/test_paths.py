@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.source import FileError
-from seqtune.sweep.names import LONGEST_KEY, key_of, text_of
-from seqtune.sweep.proposal import Proposal
+from seqtune.config.yaml_file import FileError
+from seqtune.sweep.planning.cell_names import LONGEST_KEY, key_of, text_of
+from seqtune.sweep.search.proposal import Proposal
 from tests.sweep.sweeps import SMALL, plan_of
 
 ODD = (

@@ -1,6 +1,6 @@
 import numpy as np
 
-from seqtune.tasks.exam import CELLS
+from seqtune.tasks.generative_evaluation import CELLS
 from seqtune.tasks.picture import CELL_PIXELS, GAP_PIXELS, PALETTE, paint, rgb
 
 

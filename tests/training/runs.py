@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from seqtune.plain_data import assigned
-from seqtune.run import RunSpec
+from seqtune.config.nested import assigned
+from seqtune.runs.spec import RunSpec
 
 TINY: dict[str, Any] = {
     "task": {"kind": "cfg", "grammar": "cfg3b", "height": 1},

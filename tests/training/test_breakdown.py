@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from seqtune.models import LSTMSpec
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Batch, Labelled, LanguageSpec, Strings, Task
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.score import Score
-from seqtune.tasks.task import Batch, Labelled, LanguageSpec, Strings, Task
 from seqtune.tasks.text.spec import TextSpec
 from seqtune.training.breakdown import Row, levels, tables
 from seqtune.training.evaluation import Evaluator

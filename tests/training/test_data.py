@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
+from seqtune.tasks.base import Batch, Strings, Task
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.task import Batch, Strings, Task
 from seqtune.training.data import AHEAD, Batches
 from seqtune.training.spec import DataSpec, Fixed, Fresh, TrainingSpec
 from tests.waiting import wait_until

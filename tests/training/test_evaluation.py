@@ -6,12 +6,12 @@ import torch
 
 from seqtune import seeding
 from seqtune.models import LSTMSpec
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
+from seqtune.tasks.base import Floor, LanguageSpec, Task
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.exam import Prompt
+from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.score import Score
-from seqtune.tasks.task import Floor, LanguageSpec, Task
 from seqtune.tasks.text.spec import TextSpec
 from seqtune.training.evaluation import Evaluation, Evaluator
 from seqtune.training.generation import generate
@@ -240,7 +240,7 @@ def test_bounds_on_the_memory_change_no_score(spec: LanguageSpec, monkeypatch: p
     whole = scores_of(task, model)
     monkeypatch.setattr("seqtune.training.evaluation.TRUTH_NUMBERS", 3000)
     monkeypatch.setattr("seqtune.training.evaluation.TOKENS_A_BATCH", 300)
-    monkeypatch.setattr("seqtune.training.freely.TOKENS_AT_ONCE", 500)
+    monkeypatch.setattr("seqtune.training.free_running.TOKENS_AT_ONCE", 500)
     parts = scores_of(task, model)
     assert set(parts) == set(whole)
     for name, score in parts.items():

@@ -6,7 +6,7 @@ import torch
 
 from seqtune.models import LSTMSpec
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.exam import Prompt
+from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.training.generation import TOKENS_AT_ONCE, completed, generate, rows_at_once
 from tests.oracle import Oracle
 

@@ -5,20 +5,14 @@ from typing import Any
 import pytest
 import torch
 
-from seqtune.building import build_model, cpu_trains_lstm_in_bf16
-from seqtune.problem import SpecError
-from seqtune.run import RunSpec
-from seqtune.source import read_yaml
-from seqtune.tasks.task import Task
+from seqtune.config.errors import SpecError
+from seqtune.config.yaml_file import read_yaml
+from seqtune.runs.build import build_model, cpu_trains_lstm_in_bf16
+from seqtune.runs.spec import RunSpec
+from seqtune.tasks.base import Task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train
-from seqtune.training.measurement import (
-    GENERATED,
-    METRICS,
-    DivergedError,
-    Measurement,
-    Progress,
-)
+from seqtune.training.measurement import GENERATED, METRICS, DivergedError, Measurement, Progress
 from tests.training.runs import TINY, tiny
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +150,7 @@ def test_bf16_learns_what_fp32_learns(model: dict[str, Any]):
 
 
 def test_the_heartbeat_tells_where_a_run_is(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("seqtune.training.tally.HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr("seqtune.training.epoch_metrics.HEARTBEAT_SECONDS", 0.0)
     spec = tiny()
     task = spec.task.build()
     beats: list[Progress] = []

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
+from seqtune.tasks.base import Labelled
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.task import Labelled
 from seqtune.training.probe_examples import Examples, examples
 
 

@@ -3,9 +3,9 @@
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.leaks import CHANCE, Leak, Leaks, leaks
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
+from seqtune.report.data.leaks import CHANCE, Leak, Leaks, leaks
+from seqtune.report.data.results import Results
+from seqtune.report.sections.section import Section, Table
 
 
 def section(results: Results) -> Section | None:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.audits import ANSWERS, BETTER, DIVERGED, audits_frame
-from seqtune.report.proportions import proportion
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
+from seqtune.report.data.audits import ANSWERS, BETTER, DIVERGED, audits_frame
+from seqtune.report.data.results import Results
+from seqtune.report.sections.section import Section, Table
+from seqtune.stats.proportions import proportion
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 MOST_SHOWN = 20

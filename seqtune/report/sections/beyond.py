@@ -4,15 +4,23 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from seqtune.report import grid, growth, labels
-from seqtune.report.distinct import distinct
-from seqtune.report.growth_curves import Curve, Part
-from seqtune.report.growth_drawing import draw
-from seqtune.report.growth_tables import estimate, field_table, length_table, trained_on, with_cells
-from seqtune.report.moving_growth import moving_growth
-from seqtune.report.results import Results
-from seqtune.report.section import Chart, Section, Table
-from seqtune.report.shown import shown
+from seqtune.report import labels
+from seqtune.report.data import length_generalization
+from seqtune.report.data.display_values import shown
+from seqtune.report.data.length_generalization_tables import (
+    estimate,
+    field_table,
+    length_table,
+    trained_on,
+    with_cells,
+)
+from seqtune.report.data.results import Results
+from seqtune.report.figures import grid
+from seqtune.report.figures.growth_curves import Curve, Part
+from seqtune.report.figures.growth_drawing import draw
+from seqtune.report.figures.moving_growth import moving_growth
+from seqtune.report.sections.section import Chart, Section, Table
+from seqtune.report.shorten import distinct
 from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
 
 TITLE = "Beyond training"
@@ -30,15 +38,18 @@ def section(results: Results) -> Section | None:
     if not found:
         hint = _hint(results)
         return Section(title=TITLE, paragraphs=(hint,)) if hint else None
-    metrics = growth.metrics(found)
+    metrics = length_generalization.metrics(found)
     charts: list[Chart] = []
     tables: list[Table] = []
-    for field in growth.numeric_fields(found):
-        frames = {name: growth.by_field(results, field=field, metric=name) for name in metrics}
+    for field in length_generalization.numeric_fields(found):
+        frames = {
+            name: length_generalization.by_field(results, field=field, metric=name)
+            for name in metrics
+        }
         for metric, frame in frames.items():
             charts += _field_chart(frame, field=field, metric=metric, results=results)
             tables += field_table(frame, field=field, metric=metric, results=results)
-    frames = {name: growth.by_length(results, metric=name) for name in metrics}
+    frames = {name: length_generalization.by_length(results, metric=name) for name in metrics}
     for metric, frame in frames.items():
         charts += _length_chart(frame, metric=metric, results=results)
     tables += length_table(frames, results=results)
@@ -70,8 +81,10 @@ def _hint(results: Results) -> str:
 def _what(results: Results) -> str:
     found = results.evaluations
     runs, cells = ({getattr(each, name) for each in found} for name in ("run", "cell"))
-    fields = growth.changed_fields(found)
-    settings = dict.fromkeys(growth.setting(each.task, fields=fields) for each in found)
+    fields = length_generalization.changed_fields(found)
+    settings = dict.fromkeys(
+        length_generalization.setting(each.task, fields=fields) for each in found
+    )
     on = [each for each in settings if each]
     asked = (
         f"for more than they were trained on, on {labels.listed(on)}"

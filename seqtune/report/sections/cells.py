@@ -3,10 +3,10 @@
 import pandas as pd
 
 from seqtune.report import labels
+from seqtune.report.data.display_values import shown
+from seqtune.report.data.results import Results
 from seqtune.report.naming import together
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
-from seqtune.report.shown import shown
+from seqtune.report.sections.section import Section, Table
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 

@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from seqtune.report import drawing, grid, heatmap, labels, points
-from seqtune.report.moving_heatmap import moving_heat_map
-from seqtune.report.results import Results
-from seqtune.report.section import Chart, Section
-from seqtune.report.shown import Shown, shown
+from seqtune.report import labels
+from seqtune.report.data.display_values import Shown, shown
+from seqtune.report.data.results import Results
+from seqtune.report.figures import drawing, grid, heatmap, points
+from seqtune.report.figures.moving_heatmap import moving_heat_map
+from seqtune.report.sections.section import Chart, Section
 
 
 def section(results: Results) -> Section:

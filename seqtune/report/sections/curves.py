@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import pandas as pd
 
-from seqtune.report import floors, frames, labels, lines, shading
-from seqtune.report.bands import Band, bands
-from seqtune.report.best import sorted_by
-from seqtune.report.costs import COSTS
-from seqtune.report.curve_lines import REFERRED, best_lines
-from seqtune.report.moving_curves import moving_curves
-from seqtune.report.results import Results
-from seqtune.report.section import Chart, Section
+from seqtune.report import labels
+from seqtune.report.data import floors, frames
+from seqtune.report.data.bands import Band, bands
+from seqtune.report.data.costs import COSTS
+from seqtune.report.data.representative_runs import sorted_by
+from seqtune.report.data.results import Results
+from seqtune.report.figures import lines, shading
+from seqtune.report.figures.curve_lines import REFERRED, best_lines
+from seqtune.report.figures.moving_curves import moving_curves
+from seqtune.report.sections.section import Chart, Section
 
 MOST_CELLS = 100
 """Whose curves are drawn: no reader tells more apart, and each takes its time and a place on the page."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from seqtune.decided import End
-from seqtune.replay import Replay
 from seqtune.report import labels
+from seqtune.report.data.results import Results
+from seqtune.report.data.values import plain
 from seqtune.report.naming import Naming
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
-from seqtune.report.values import plain
+from seqtune.report.sections.section import Section, Table
+from seqtune.runs.decision_log import End
+from seqtune.runs.replay import Replay
 
 
 def section(results: Results) -> Section:

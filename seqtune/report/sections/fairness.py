@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.budgets import BUDGETS, Budget, budgets
-from seqtune.report.costs import COUNTED, spent
-from seqtune.report.ranking import Ranking
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
+from seqtune.report.data.costs import COUNTED, spent
+from seqtune.report.data.equal_budget import BUDGETS, Budget, budgets
+from seqtune.report.data.ranking import Ranking
+from seqtune.report.data.results import Results
+from seqtune.report.sections.section import Section, Table
 
 
 def section(results: Results) -> Section | None:

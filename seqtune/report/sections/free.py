@@ -3,10 +3,10 @@
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.cells import estimate_columns
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
-from seqtune.report.statistics import interval_name
+from seqtune.report.data.cells import estimate_columns
+from seqtune.report.data.results import Results
+from seqtune.report.sections.section import Section, Table
+from seqtune.stats.estimates import interval_name
 from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS
 
 FORCED = "valid/loss"

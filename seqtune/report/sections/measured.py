@@ -1,9 +1,10 @@
 """What was measured, over how many runs, and on strings of which some were seen in training."""
 
-from seqtune.report import floors, labels, seen
-from seqtune.report.results import Results
-from seqtune.report.section import Section
-from seqtune.report.shown import shown
+from seqtune.report import labels
+from seqtune.report.data import floors, overlap
+from seqtune.report.data.display_values import shown
+from seqtune.report.data.results import Results
+from seqtune.report.sections.section import Section
 from seqtune.training.measurement import COMPARED, METRICS
 
 
@@ -20,7 +21,7 @@ def section(results: Results) -> Section:
     covered = floors.note(results.best, metric=metric) if metric in COMPARED else ""
     paragraphs = (
         " ".join(filter(None, (measured, covered))),
-        seen.sentences(results),
+        overlap.sentences(results),
         _size(results),
     )
     return Section(title="What was measured", paragraphs=tuple(filter(None, paragraphs)))

@@ -1,12 +1,12 @@
 """What quality costs: the cells that no cheaper one beats."""
 
 from seqtune.report import labels
-from seqtune.report.costs import COUNTED
-from seqtune.report.front_drawing import front_figure, moving_front
-from seqtune.report.fronts import PRICES, points
-from seqtune.report.results import Results
-from seqtune.report.section import Chart, Section
-from seqtune.report.statistics import interval_name
+from seqtune.report.data.costs import COUNTED
+from seqtune.report.data.pareto import PRICES, points
+from seqtune.report.data.results import Results
+from seqtune.report.figures.front_drawing import front_figure, moving_front
+from seqtune.report.sections.section import Chart, Section
+from seqtune.stats.estimates import interval_name
 
 
 def section(results: Results) -> Section | None:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from seqtune.report import grid, labels, references
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
+from seqtune.report import labels
+from seqtune.report.data import references
+from seqtune.report.data.results import Results
+from seqtune.report.figures import grid
+from seqtune.report.sections.section import Section, Table
 
 REFERENCES = (
     "References: what named predictors score on the same validation data, in nats a scored token. They "

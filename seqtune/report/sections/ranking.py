@@ -5,11 +5,11 @@ import math
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.pairs import MOST_CELLS
-from seqtune.report.ranking import Ranked
-from seqtune.report.results import Results
-from seqtune.report.section import MOST_ROWS, Section, Table
-from seqtune.report.statistics import interval_name
+from seqtune.report.data.pairs import MOST_CELLS
+from seqtune.report.data.ranking import Ranked
+from seqtune.report.data.results import Results
+from seqtune.report.sections.section import MOST_ROWS, Section, Table
+from seqtune.stats.estimates import interval_name
 
 NAMED = 10
 """Cells that the answer's sentence names beside the best one."""

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from seqtune.report import boards, excerpts, labels, rollouts, score_tables
-from seqtune.report.answers import Answer, Answers, answers, epochs, runs
-from seqtune.report.results import Results
-from seqtune.report.section import Chart, Listing, Section
-from seqtune.report.sheets import PREDICTION, Sheet, evenly, sheets
-from seqtune.tasks.exam import Sample
+from seqtune.report import labels
+from seqtune.report.data.results import Results
+from seqtune.report.data.sample_selection import Answer, Answers, answers, epochs, runs
+from seqtune.report.figures import boards, rollouts
+from seqtune.report.figures.board_grid import PREDICTION, Sheet, evenly, sheets
+from seqtune.report.sections import excerpts, score_tables
+from seqtune.report.sections.section import Chart, Listing, Section
+from seqtune.tasks.generative_evaluation import Sample
 
 ROLLOUTS = "roll-outs by step"
 ROLLED_BOARDS = "roll-outs by board"

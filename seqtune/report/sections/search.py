@@ -5,12 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.coordinates import Axis, axis
-from seqtune.report.moving_search import moving_parallel, moving_slices
-from seqtune.report.results import Results
-from seqtune.report.search_drawing import Cells, parallel, slices
-from seqtune.report.section import Chart, Section, Table
-from seqtune.report.trials import (
+from seqtune.report.data.results import Results
+from seqtune.report.data.trials import (
     FEWEST,
     TOP,
     TOP_SHARE,
@@ -20,6 +16,10 @@ from seqtune.report.trials import (
     trials,
     tried,
 )
+from seqtune.report.figures.coordinates import Axis, axis
+from seqtune.report.figures.moving_search import moving_parallel, moving_slices
+from seqtune.report.figures.search_drawing import Cells, parallel, slices
+from seqtune.report.sections.section import Chart, Section, Table
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 MOST_PANELS = 4

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from seqtune.report import labels
-from seqtune.report.cells import SHARES
+from seqtune.report.data.cells import SHARES
+from seqtune.report.data.results import Results
 from seqtune.report.naming import Naming
-from seqtune.report.results import Results
-from seqtune.report.section import Section, Table
-from seqtune.rundir import STATES
+from seqtune.report.sections.section import Section, Table
+from seqtune.runs.directory import STATES
 
 NAMED = ["cell", "phase", "trial", "seed", "epoch", "directory"]
 """Columns that tell which run it is, and how far it has come."""

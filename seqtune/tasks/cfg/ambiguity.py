@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from seqtune.tasks.task import Strings
+from seqtune.tasks.base import Strings
 
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.grammar import Grammar

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from seqtune.tasks.cfg import icicle
+from seqtune.tasks.base import Strings
+from seqtune.tasks.cfg import tree_text
 from seqtune.tasks.cfg.ambiguity import ENUMERABLE, ROUNDING
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
-from seqtune.tasks.cfg.recursive import RecursiveGrammar
+from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 from seqtune.tasks.cfg.rules import natural, reachable
 from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
-from seqtune.tasks.task import Strings
 
 SAMPLES = 2_048
 SEED = 0
@@ -49,7 +49,7 @@ def describe(language: Language) -> Description:
         ),
     )
     parts["trees"] = Listing(
-        tuple(line for row in range(SHOWN) for line in (*icicle.draw(trees, row), ""))[:-1]
+        tuple(line for row in range(SHOWN) for line in (*tree_text.draw(trees, row), ""))[:-1]
     )
     return Description(title=_title(language), summary=_summary(language), parts=parts)
 

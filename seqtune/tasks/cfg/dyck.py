@@ -16,7 +16,7 @@ depth: Hewitt et al. 2020, RNNs can generate bounded hierarchical languages with
 
 from __future__ import annotations
 
-from seqtune.tasks.cfg.recursive import RecursiveGrammar
+from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 
 BRACKETS = ("()", "[]", "{}", "<>")
 """The first kinds of brackets; the fifth is written (5 and 5), and so on."""

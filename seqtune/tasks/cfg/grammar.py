@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from seqtune.problem import nearest
+from seqtune.config.errors import nearest
 from seqtune.tasks.cfg.ambiguity import Ambiguity, Entropy, judge, string_entropy
 from seqtune.tasks.cfg.language import Language, Lengths
 from seqtune.tasks.cfg.named import RULES

@@ -5,15 +5,15 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, Tag, model_validator
 
-from seqtune.kinds import ByKind, ByShape, OrInShort
-from seqtune.problem import problem
-from seqtune.spec import Spec
+from seqtune.config.errors import problem
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind, ByShape, OrInShort
 from seqtune.tasks.cfg.dyck import dyck
-from seqtune.tasks.cfg.generated import generated
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.probabilities import read_probabilities
-from seqtune.tasks.cfg.recursive import RecursiveGrammar
+from seqtune.tasks.cfg.random_families import generated
+from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 from seqtune.tasks.cfg.rules import cycle, problems, read_rules, terminal_problems
 
 LONGEST_RECURSIVE = 2_048

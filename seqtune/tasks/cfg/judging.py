@@ -12,12 +12,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.problem import listed, nearest
+from seqtune.config.errors import listed, nearest
+from seqtune.tasks.base import Strings, Tokens
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import Layout
 from seqtune.tasks.cfg.rows import own_probability
-from seqtune.tasks.exam import SEAM, Prompt, Sample
-from seqtune.tasks.task import Strings, Tokens
+from seqtune.tasks.generative_evaluation import SEAM, Prompt, Sample
 
 MOST_NAMED = 5
 """Tokens that could follow are named if there are at most so many."""

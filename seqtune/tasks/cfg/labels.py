@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seqtune.tasks.base import Batch, Labelled, Strings, Tokens
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import SENTENCES_SKIPPED, Layout, Packed, Sentences
 from seqtune.tasks.cfg.rules import reachable
 from seqtune.tasks.cfg.trees import Trees
-from seqtune.tasks.task import Batch, Labelled, Strings, Tokens
 
 LEVELS = 8
 """Most levels of a tree whose leaves lie at many depths."""

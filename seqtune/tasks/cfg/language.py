@@ -16,12 +16,12 @@ from typing import Protocol
 
 import numpy as np
 
+from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.ambiguity import Ambiguity, Entropy
 from seqtune.tasks.cfg.probabilities import Probabilities
 from seqtune.tasks.cfg.rules import Rules, begins, natural
 from seqtune.tasks.cfg.scoring import Scorer
 from seqtune.tasks.cfg.trees import Trees
-from seqtune.tasks.task import Strings
 
 TokenStrings = Iterable[Sequence[int] | np.ndarray] | Strings
 

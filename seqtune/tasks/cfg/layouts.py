@@ -9,9 +9,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from seqtune.tasks.base import Batch, Floor, Mask, Strings, Tokens
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.threads import slices
-from seqtune.tasks.task import Batch, Floor, Mask, Strings, Tokens
 
 Truth: TypeAlias = npt.NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seqtune.problem import listed, nearest
+from seqtune.config.errors import listed, nearest
 from seqtune.tasks.cfg.probabilities import value_problems
 
 Rules = Mapping[str, tuple[tuple[str, ...], ...]]

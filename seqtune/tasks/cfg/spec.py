@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
-from seqtune.kinds import ByShape
-from seqtune.problem import problem
+from seqtune.config.errors import problem
+from seqtune.config.unions import ByShape
+from seqtune.tasks.base import LanguageSpec
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.grammar_spec import DESCRIBED, GeneratedSpec, GrammarSpec, Symbol
 from seqtune.tasks.cfg.language import Language
-from seqtune.tasks.task import LanguageSpec
 
 if TYPE_CHECKING:
     from seqtune.tasks.cfg.task import CfgTask

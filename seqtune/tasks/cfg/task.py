@@ -21,16 +21,16 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from seqtune.tasks.base import Batch, Floor, Labelled, Mask, Split, Strings, Task, Tokens
 from seqtune.tasks.cfg import judging
 from seqtune.tasks.cfg.describe import describe
-from seqtune.tasks.cfg.exam import CfgExam, accepts
+from seqtune.tasks.cfg.generative_evaluation import CfgExam, accepts
 from seqtune.tasks.cfg.labels import labelled
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import Layout, Packed, Padded, Sentences
 from seqtune.tasks.cfg.spec import WINDOW
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import Exam, Prompt, Sample
-from seqtune.tasks.task import Batch, Floor, Labelled, Mask, Split, Strings, Task, Tokens
+from seqtune.tasks.generative_evaluation import Exam, Prompt, Sample
 
 
 class CfgTask(Task):

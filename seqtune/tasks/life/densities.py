@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BeforeValidator, Field
 
-from seqtune.kinds import ByKind, OrInShort
-from seqtune.spec import Spec
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind, OrInShort
 from seqtune.tasks.life.board import Boards
 
 Probabilities: TypeAlias = npt.NDArray[np.float64]

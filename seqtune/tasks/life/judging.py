@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from seqtune.problem import nearest
-from seqtune.tasks.exam import CELLS, Cells, Sample
+from seqtune.config.errors import nearest
+from seqtune.tasks.base import Tokens
+from seqtune.tasks.generative_evaluation import CELLS, Cells, Sample
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.notation import BEFORE, MISSING, Notation
 from seqtune.tasks.life.pattern import SHIPPED, load, place
 from seqtune.tasks.life.pattern_files import SUFFIXES
-from seqtune.tasks.task import Tokens
 
 DEAD, ALIVE = "0.", "1O"
 """How a cell is written on a board: as the language does, or as pattern files do."""
@@ -110,7 +110,7 @@ def judged(
 
 
 def compared(cells: Cells, *, truth: Boards) -> Cells:
-    """Predicted cells by the codes of `seqtune.tasks.exam.CELLS`."""
+    """Predicted cells by the codes of `seqtune.tasks.generative_evaluation.CELLS`."""
     coded = np.where(cells == truth, cells, cells + 2)
     return np.where(cells == MISSING, 4, coded).astype(np.int8)
 

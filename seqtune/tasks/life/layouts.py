@@ -12,8 +12,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from seqtune.kinds import ByKind
-from seqtune.spec import Spec
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.densities import Probabilities
 

@@ -17,9 +17,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.tasks.exam import Cells
+from seqtune.tasks.base import Mask, Strings, Tokens
+from seqtune.tasks.generative_evaluation import Cells
 from seqtune.tasks.life.board import Boards
-from seqtune.tasks.task import Mask, Strings, Tokens
 
 Vocabulary: TypeAlias = Literal["bytes", "compact"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqtune.problem import nearest
+from seqtune.config.errors import nearest
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.pattern_files import SUFFIXES, read_file
 

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from seqtune.problem import problem
+from seqtune.config.errors import problem
+from seqtune.tasks.base import LanguageSpec
 from seqtune.tasks.life.board import Boards, Border, Rule
 from seqtune.tasks.life.densities import DensitySpec, Fixed, High
 from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec
 from seqtune.tasks.life.notation import Notation, Vocabulary
 from seqtune.tasks.life.pattern import Pattern, load, place, shipped
-from seqtune.tasks.task import LanguageSpec
 
 if TYPE_CHECKING:
     from seqtune.tasks.life.task import LifeTask

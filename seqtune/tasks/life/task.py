@@ -29,15 +29,15 @@ Source: Berkovich & Buehler 2024, arXiv 2409.12182 (LifeGPT); Gardner 1970 (the 
 import numpy as np
 import numpy.typing as npt
 
+from seqtune.tasks.base import Batch, Floor, Split, Strings, Task, Tokens
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import Exam, Prompt, Sample
+from seqtune.tasks.generative_evaluation import Exam, Prompt, Sample
 from seqtune.tasks.life import judging
 from seqtune.tasks.life.board import Boards, Rule, step
-from seqtune.tasks.life.exam import BoardSet, LifeExam
+from seqtune.tasks.life.generative_evaluation import BoardSet, LifeExam
 from seqtune.tasks.life.layouts import Homogeneous
 from seqtune.tasks.life.notation import Notation
 from seqtune.tasks.life.spec import LifeSpec
-from seqtune.tasks.task import Batch, Floor, Split, Strings, Task, Tokens
 
 TEST_DENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Densities of the test sets; those of the original's test boards."""

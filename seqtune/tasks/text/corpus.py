@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seqtune import cache
+from seqtune.storage import cache
 from seqtune.tasks.text.encoding import Parts, Tokens, byte_parts, count, encode
 from seqtune.tasks.text.files import Measures, Text, measure
 from seqtune.tasks.text.units import ByteVocabulary, Unit, UnitVocabulary, Vocabulary

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
+from seqtune.tasks.base import Strings
 from seqtune.tasks.description import Description, Figures, Grid, Listing
-from seqtune.tasks.task import Strings
 from seqtune.tasks.text.corpus import Corpus
 from seqtune.tasks.text.files import DOCUMENTATION
 from seqtune.tasks.text.references import LZMA_BYTES, NGRAM_UNITS, references

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from seqtune.source import FileError
+from seqtune.config.yaml_file import FileError
 
 CHUNK_BYTES = 1 << 20
 """Files are read in pieces of at most this many bytes."""

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seqtune import cache
-from seqtune.tasks.task import Strings
+from seqtune.storage import cache
+from seqtune.tasks.base import Strings
 from seqtune.tasks.text import kneser_ney
 from seqtune.tasks.text.corpus import Corpus
 

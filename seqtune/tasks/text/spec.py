@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from seqtune.problem import problem
-from seqtune.source import FileError
-from seqtune.tasks.task import LanguageSpec
+from seqtune.config.errors import problem
+from seqtune.config.yaml_file import FileError
+from seqtune.tasks.base import LanguageSpec
 from seqtune.tasks.text.corpus import Encoding, open_corpus
 from seqtune.tasks.text.encoding import divide
 from seqtune.tasks.text.files import Text, find, measure

@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seqtune import seeding
-from seqtune.problem import listed
+from seqtune.config.errors import listed
+from seqtune.tasks.base import Batch, Split, Strings, Task, Tokens
 from seqtune.tasks.description import Description
-from seqtune.tasks.exam import SEAM, Exam, Examination, Prompt, Sample
-from seqtune.tasks.task import Batch, Split, Strings, Task, Tokens
+from seqtune.tasks.generative_evaluation import SEAM, Exam, Examination, Prompt, Sample
 from seqtune.tasks.text import describe, references
 from seqtune.tasks.text.corpus import Corpus
 from seqtune.tasks.text.units import UNKNOWN, tokenize

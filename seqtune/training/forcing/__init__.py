@@ -12,9 +12,9 @@ beside them, `mixing.py` coins and inputs; only `inputs.py`, which finds a model
 Source: Bengio et al. 2015 (scheduled sampling); Goodfellow et al. 2016, section 10.2.1 (teacher forcing).
 """
 
-from seqtune.training.forcing.choices import Argmax, Exact, Parallel, Sample, StageSpec
 from seqtune.training.forcing.decays import Cosine, Exponential, InverseSigmoid, Linear
 from seqtune.training.forcing.mixing import ARGMAX, Feedback, draw_own, mixed_inputs
+from seqtune.training.forcing.options import Argmax, Exact, Parallel, Sample, StageSpec
 from seqtune.training.forcing.schedule import Clock
 from seqtune.training.forcing.schedules import Constant, ForcingSpec, Phase, Phased, Reversed
 

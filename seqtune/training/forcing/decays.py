@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from seqtune.problem import problem
+from seqtune.config.errors import problem
 from seqtune.training.forcing.schedule import Clock, Forcing, Probability
 
 LEFT = 0.01

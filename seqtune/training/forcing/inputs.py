@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seqtune.models.model import SequenceModel
-from seqtune.training.forcing.choices import Argmax, Exact, Parallel, Sample, StageSpec
+from seqtune.models.base import SequenceModel
 from seqtune.training.forcing.mixing import ARGMAX, Feedback, draw_own, mixed_inputs
+from seqtune.training.forcing.options import Argmax, Exact, Parallel, Sample, StageSpec
 from seqtune.training.forcing.schedule import Forcing
 
 

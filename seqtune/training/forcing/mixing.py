@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqtune.tasks.task import Mask
-from seqtune.training.forcing.choices import Coin, Exact, StageSpec
+from seqtune.tasks.base import Mask
+from seqtune.training.forcing.options import Coin, Exact, StageSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from seqtune.models.model import SequenceModel
+    from seqtune.models.base import SequenceModel
 
 
 @dataclass(frozen=True, eq=False)

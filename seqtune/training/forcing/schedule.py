@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from seqtune.spec import Spec
-from seqtune.training.forcing.choices import Argmax, Coin, FeedbackSpec, StageSpec
+from seqtune.config.spec import Spec
+from seqtune.training.forcing.options import Argmax, Coin, FeedbackSpec, StageSpec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, Tag, field_serializer, field_validator
 
-from seqtune.kinds import ByKind, ByShape
-from seqtune.problem import problem
-from seqtune.spec import Spec
+from seqtune.config.errors import problem
+from seqtune.config.spec import Spec
+from seqtune.config.unions import ByKind, ByShape
 from seqtune.training.forcing.decays import Cosine, Exponential, InverseSigmoid, Linear
 from seqtune.training.forcing.schedule import Clock, Forcing, Probability
 

@@ -6,7 +6,7 @@ from math import fsum, log
 
 import numpy as np
 
-from seqtune.tasks.cfg.recursive import RecursiveGrammar
+from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 
 NEGLIGIBLE = 1e-24
 """Forms less likely than this are not expanded: chains of unit rules need not end."""

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.ambiguity import Entropy
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.named import RULES
-from seqtune.tasks.task import Strings
 
 
 def own_grammar(rules: dict[str, list[str]]) -> Grammar:

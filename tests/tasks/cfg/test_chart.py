@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.named import RULES
-from seqtune.tasks.task import Strings
 
 MIXED = Grammar.from_rules(
     name="mixed",

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from seqtune import seeding
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.judging import terminals
-from seqtune.tasks.cfg.recursive import RecursiveGrammar
+from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
-from seqtune.tasks.exam import SEAM, Prompt, Sample
+from seqtune.tasks.generative_evaluation import SEAM, Prompt, Sample
 from tests.tasks.cfg.listed import Listed
 
 PAIRS = {"root": "S", "rules": {"S": {"a S b": 0.4, "a b": 0.6}}, "max_length": 6}

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
+from seqtune.tasks.base import Labelled
 from seqtune.tasks.cfg.grammar_spec import OwnSpec
 from seqtune.tasks.cfg.labels import LEVELS
 from seqtune.tasks.cfg.rules import Rules
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.task import Labelled
 
 NONE = -1
 EVEN = {"S": ["A B"], "A": ["a b"], "B": ["b a a"]}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.problem import SpecError
+from seqtune.config.errors import SpecError
+from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
-from seqtune.tasks.task import Strings
 
 DYCK = {"kind": "dyck", "pairs": 2, "max_length": 12}
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.named import RULES
 from seqtune.tasks.cfg.trees import Trees
-from seqtune.tasks.task import Strings
 
 FIRST = [3, 2, 1, 3, 2, 1, 2, 3]
 DIGEST = "3f31b529c9fcc959daef370a54e14fafc8ea106259e4a3a89b7a9eb6e7157e9a"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.problem import SpecError
+from seqtune.config.errors import SpecError
+from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
-from seqtune.tasks.task import Strings
 
 
 def strings_of(*rows: list[int]) -> Strings:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqtune import seeding
-from seqtune.tasks.exam import CELLS, Sample
+from seqtune.tasks.generative_evaluation import CELLS, Sample
 from seqtune.tasks.life.judging import board
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.life.task import LifeTask

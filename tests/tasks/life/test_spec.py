@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.problem import SpecError
-from seqtune.spec import read, replace
+from seqtune.config.errors import SpecError
+from seqtune.config.spec import read, replace
 from seqtune.tasks.life.spec import LifeSpec
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
+from seqtune.tasks.base import Floor, Strings
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.life.task import LifeTask
-from seqtune.tasks.task import Floor, Strings
 from tests.tasks.life.boards import CONWAY, board, plain_step
 
 

@@ -182,7 +182,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_done_without(
 
 
 def test_a_relative_cache_home_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from seqtune import cache
+    from seqtune.storage import cache
 
     monkeypatch.setenv("HOME", str(tmp_path))
     for home in ("somewhere", ""):

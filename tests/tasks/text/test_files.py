@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from seqtune.source import FileError
+from seqtune.config.yaml_file import FileError
 from seqtune.tasks.text import files
 from seqtune.tasks.text.files import Text, documentation, find, measure
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.tasks.exam import SEAM, Prompt
+from seqtune.tasks.generative_evaluation import SEAM, Prompt
 from seqtune.tasks.text.spec import TextSpec
 from seqtune.tasks.text.task import TextTask
 from seqtune.tasks.text.units import Unit

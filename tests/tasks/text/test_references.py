@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.tasks.task import Strings
+from seqtune.tasks.base import Strings
 from seqtune.tasks.text import references as module
 from seqtune.tasks.text.kneser_ney import probabilities
 from seqtune.tasks.text.references import NAMES, references

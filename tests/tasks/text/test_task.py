@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.problem import SpecError
-from seqtune.tasks.exam import SEAM, Prompt, sit
-from seqtune.tasks.task import Split, Strings
+from seqtune.config.errors import SpecError
+from seqtune.tasks.base import Split, Strings
+from seqtune.tasks.generative_evaluation import SEAM, Prompt, sit
 from seqtune.tasks.text import spec as module
 from seqtune.tasks.text.files import documentation
 from seqtune.tasks.text.spec import TextSpec

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
 
 
 class Attention(SequenceModel[Tensor]):

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqtune.tasks.task import Mask
+from seqtune.tasks.base import Mask
 from seqtune.training.forcing import draw_own
-from seqtune.training.forcing.choices import Coin
+from seqtune.training.forcing.options import Coin
 
 COINS: tuple[Coin, ...] = ("token", "step", "sequence")
 

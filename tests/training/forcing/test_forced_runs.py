@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from seqtune.building import build_model
-from seqtune.run import RunSpec
+from seqtune.runs.build import build_model
+from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import Learner, Recipe, train
 from seqtune.training.measurement import Measurement

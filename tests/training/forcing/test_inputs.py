@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seqtune.building import cpu_trains_lstm_in_bf16
-from seqtune.kinds import members
+from seqtune.config.unions import members
 from seqtune.models import LSTMSpec, ModelSpec
-from seqtune.models.model import SequenceModel
+from seqtune.models.base import SequenceModel
 from seqtune.models.transformer_spec import Prefix, TransformerSpec
+from seqtune.runs.build import cpu_trains_lstm_in_bf16
+from seqtune.tasks.base import Mask
 from seqtune.tasks.life.spec import LifeSpec
-from seqtune.tasks.task import Mask
 from seqtune.training.forcing import (
     ARGMAX,
     Constant,
@@ -29,8 +29,8 @@ from seqtune.training.forcing import (
     draw_own,
     mixed_inputs,
 )
-from seqtune.training.forcing.choices import Coin, StageSpec
 from seqtune.training.forcing.inputs import chosen, forced_inputs
+from seqtune.training.forcing.options import Coin, StageSpec
 from tests.training.forcing.attention import Attention
 
 STRINGS, STEPS, VOCABULARY = 6, 14, 5

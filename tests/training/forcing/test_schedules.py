@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from seqtune.kinds import members
-from seqtune.problem import SpecError
-from seqtune.run import RunSpec
-from seqtune.source import read_yaml
+from seqtune.config.errors import SpecError
+from seqtune.config.unions import members
+from seqtune.config.yaml_file import read_yaml
+from seqtune.runs.spec import RunSpec
 from seqtune.training.forcing import (
     Argmax,
     Clock,

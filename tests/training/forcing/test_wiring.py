@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from seqtune import seeding
-from seqtune.building import build_model
-from seqtune.run import RunSpec
+from seqtune.runs.build import build_model
+from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing.inputs import forced_inputs
 from seqtune.training.loop import Learner, Recipe, train

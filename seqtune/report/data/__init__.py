@@ -1,0 +1,1 @@
+"""Run directories as tidy frames, and what is computed from frames."""

@@ -1,0 +1,79 @@
+"""Which value stands for a cell in figures and tables: that of its confirm runs, as long as there are any."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from seqtune.report import labels
+from seqtune.report.data.results import Results
+from seqtune.report.data.values import is_missing
+from seqtune.stats.estimates import interval_name
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The cells with the value to show.
+
+    Attributes:
+        cells: `Results.cells` with the columns `value`, `low`, `high` and `note` (on what it rests,
+            or why there is none); `arm` is text, empty where there is none.
+        confirmed: false if no cell has a finished confirm run, so that search trials stand for them.
+        what: what a value is, for a caption.
+        columns: those of `Results.cells` that the value comes from.
+    """
+
+    cells: pd.DataFrame
+    confirmed: bool
+    what: str
+    columns: tuple[str, ...]
+
+
+def shown(results: Results) -> Shown:
+    """The confirm runs' means; where no cell of the whole sweep has any, the best search trials'."""
+    cells = results.cells
+    if cells["n"].sum() > 0 or cells["best_trial_value"].isna().all():
+        return Shown(
+            cells=_table(
+                cells.assign(value=cells["mean"], low=cells["ci_low"], high=cells["ci_high"]),
+                notes=[f"n {count}" for count in cells["n"]],
+                missing="no finished\nconfirm run",
+            ),
+            confirmed=True,
+            what=_what_is_confirmed(results),
+            columns=("n", "mean", "ci_low", "ci_high"),
+        )
+    what = (
+        f"{results.metric} after the last epoch of a cell's best search trial: no confirm run has finished, "
+        "and the best of several trials looks better than its setting is on fresh seeds"
+    )
+    return Shown(
+        cells=_table(
+            cells.assign(value=cells["best_trial_value"], low=math.nan, high=math.nan),
+            notes=[f"best of {count}" for count in cells["search_trials"]],
+            missing="no finished\nsearch trial",
+        ),
+        confirmed=False,
+        what=what,
+        columns=("search_trials", "best_trial_value"),
+    )
+
+
+def _table(cells: pd.DataFrame, *, notes: list[str], missing: str) -> pd.DataFrame:
+    arms = ["" if is_missing(arm) else str(arm) for arm in cells["arm"]]
+    given = [
+        missing if is_missing(value) else note
+        for value, note in zip(cells["value"], notes, strict=True)
+    ]
+    return cells.assign(arm=arms, note=given)
+
+
+def _what_is_confirmed(results: Results) -> str:
+    counts = [int(count) for count in results.cells["n"] if count]
+    n = labels.counts(counts)
+    if results.runs["phase"].isna().all():
+        return f"{results.metric} after the last epoch of a finished run ({n})"
+    runs = f"{results.metric} after the last epoch over a cell's finished confirm runs"
+    if max(counts, default=0) < 2:
+        return f"the mean of {runs} ({n}, too few for an interval)"
+    return f"the mean of {runs}, with its {interval_name(counts)} ({n})"

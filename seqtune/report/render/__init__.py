@@ -1,0 +1,1 @@
+"""Sections as Markdown, HTML and files."""

@@ -1,0 +1,136 @@
+"""Sections -> Markdown, and their charts -> files."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+from pyarrow import csv
+
+from seqtune.report import labels
+from seqtune.report.data.results import Results
+from seqtune.report.figures import drawing
+from seqtune.report.sections.section import Chart, Listing, Section, Table
+
+FIGURES, TABLES = "figures", "tables"
+"""Folders of the charts' files and of the tables' data, beside the report."""
+ROWS_TOGETHER = 500_000
+"""Of a long frame that is written, so that its text is not held whole."""
+
+
+def markdown(results: Results, *, sections: Iterable[Section]) -> str:
+    """The whole report."""
+    blocks = [f"# {escaped(results.name)}"]
+    if results.question:
+        blocks.append(f"**{escaped(results.question.strip())}**")
+    figures, tables, listings = 0, 0, 0
+    for section in sections:
+        blocks.append(f"## {escaped(section.title)}")
+        blocks += [f"**{escaped(alarm)}**" for alarm in section.alarms]
+        blocks += [escaped(paragraph) for paragraph in section.paragraphs]
+        for chart in section.charts:
+            figures += 1
+            blocks += _chart(chart, number=figures)
+        for table in section.tables:
+            tables += bool(table.caption)
+            blocks += _table(table.shortened(), number=tables)
+        for listing in section.listings:
+            listings += 1
+            blocks += _listing(listing, number=listings)
+    return "\n\n".join(blocks) + "\n"
+
+
+@drawing.styled
+def write_chart(chart: Chart, *, folder: Path) -> None:
+    """Writes a chart as PNG and SVG, and its data as CSV."""
+    for suffix in ("png", "svg"):
+        # Without a date the same runs give the same file.
+        metadata = {"Date": None} if suffix == "svg" else None
+        chart.figure.savefig(folder / f"{chart.name}.{suffix}", metadata=metadata)
+        # The layout is the same for both, and takes as long as the drawing.
+        chart.figure.set_layout_engine("none")
+    write_csv(chart.data, path=folder / f"{chart.name}.csv")
+
+
+def write_csv(frame: pd.DataFrame, *, path: Path) -> None:
+    """Writes a frame with as many digits as it takes to read the same numbers back; missing is empty."""
+    frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def write_long_csv(frame: pd.DataFrame, *, path: Path) -> None:
+    """As `write_csv`, several times as fast, of a long frame whose columns are numbers and categories of text.
+
+    A number is written as briefly as it can be read back: 10 for 10.0.
+    """
+    texts = [
+        text for name in frame.select_dtypes("category") for text in frame[name].cat.categories
+    ]
+    quoting = "needed" if any(re.search(r'[",\r\n]', text) for text in texts) else "none"
+    options = csv.WriteOptions(include_header=False, quoting_style=quoting)
+    with path.open("wb") as file:
+        file.write((",".join(map(str, frame)) + "\n").encode())
+        for start in range(0, len(frame), ROWS_TOGETHER):
+            part = frame.iloc[start : start + ROWS_TOGETHER]
+            csv.write_csv(pyarrow.Table.from_pandas(part, preserve_index=False), file, options)
+
+
+def write_parquet(frame: pd.DataFrame, *, path: Path) -> None:
+    """Writes a frame with its types; a column of numbers and text together is written as text."""
+    written = frame.copy(deep=False)
+    for name in frame:
+        if frame[name].dtype == object:
+            written[name] = frame[name].map(str, na_action="ignore").astype("str")
+    written.to_parquet(path, index=False)
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    line = " ".join(text.split())
+    line = line.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    line = re.sub(r"([`*|~$])", r"\\\1", line)
+    # Inside a word an underscore is a letter, and a bracket needs a second one after it to be a link.
+    line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
+    line = re.sub(r"\](?=[(\[])", r"\\]", line)
+    # At the start of a line these would open a list, a heading or a quotation.
+    line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
+    return re.sub(r"^([#>+=-])", r"\\\1", line)
+
+
+def _chart(chart: Chart, *, number: int) -> Iterator[str]:
+    path = f"{FIGURES}/{chart.name}"
+    yield f"![{escaped(chart.title)}]({path}.png)"
+    yield (f"**Figure {number}.** {escaped(chart.caption)} ([SVG]({path}.svg), [data]({path}.csv))")
+
+
+def _table(table: Table, *, number: int) -> Iterator[str]:
+    if table.caption:
+        data = f" ([data]({TABLES}/{table.name}.csv))" if table.name else ""
+        yield f"**Table {number}.** {escaped(table.caption)}{data}"
+    frame = table.frame
+    fields = [[_field(value) for value in row] for row in frame.itertuples(index=False)]
+    right = [all(_is_number(field) for field in column) for column in zip(*fields, strict=True)]
+    rows = [
+        [escaped(str(name)) for name in frame],
+        ["---:" if each else "---" for each in right],
+        *fields,
+    ]
+    yield "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _listing(listing: Listing, *, number: int) -> Iterator[str]:
+    yield f"**Listing {number}.** {escaped(listing.caption)}"
+    # A line break inside a line would begin a line of its own.
+    lines = [" ".join(line.splitlines()) for line in listing.lines]
+    # Only a fence as long as the opening one closes it.
+    longest = max((len(found) for line in lines for found in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield "\n".join((f"{fence}text", *lines, fence))
+
+
+def _field(value: object) -> str:
+    return escaped(value) if isinstance(value, str) else labels.number(value, digits=4)
+
+
+def _is_number(field: str) -> bool:
+    return re.fullmatch(r"(\\?-)?[\d,.]*(e-?\d+)?", field) is not None

@@ -1,0 +1,132 @@
+"""Sections -> one HTML file that needs nothing else: no network, no folder beside it.
+
+Its script sorts tables and draws the interactive figures; without it everything can still be read. A policy
+in the page itself forbids every request.
+"""
+
+import base64
+import io
+import math
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from seqtune.report import labels
+from seqtune.report.data.results import Results
+from seqtune.report.data.values import is_missing
+from seqtune.report.figures import drawing
+from seqtune.report.render.files import FIGURES, TABLES
+from seqtune.report.sections.section import Chart, Listing, Section, Table
+
+_TEMPLATES = files("seqtune.report.render") / "templates"
+PIXELS_AN_INCH = 96
+
+
+def page(results: Results, *, sections: Iterable[Section]) -> str:
+    """The whole report."""
+    sections = list(sections)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = environment.from_string(_text("page.html"))
+    moving = any(chart.interactive is not None for each in sections for chart in each.charts)
+    return template.render(
+        name=results.name,
+        question=results.question.strip(),
+        sections=list(_sections(sections)),
+        style=Markup(_text("page.css")),
+        script=Markup(_text("page.js")),
+        plotly=Markup(_plotly()) if moving else "",
+    )
+
+
+def _sections(sections: Iterable[Section]) -> Iterator[dict[str, Any]]:
+    figures, tables, listings = 0, 0, 0
+    for section in sections:
+        found: dict[str, Any] = {"title": section.title, "paragraphs": section.paragraphs}
+        found["alarms"] = section.alarms
+        found["charts"], found["tables"], found["listings"] = [], [], []
+        for chart in section.charts:
+            figures += 1
+            found["charts"].append(_chart(chart, number=figures))
+        for table in section.tables:
+            tables += bool(table.caption)
+            found["tables"].append(_table(table.shortened(), number=tables if table.caption else 0))
+        for listing in section.listings:
+            listings += 1
+            found["listings"].append(_listing(listing, number=listings))
+        yield found
+
+
+@drawing.styled
+def _chart(chart: Chart, *, number: int) -> dict[str, Any]:
+    svg = io.BytesIO()
+    chart.figure.savefig(svg, format="svg", metadata={"Date": None})
+    picture = base64.b64encode(svg.getvalue()).decode("ascii")
+    return {
+        "number": number,
+        "title": chart.title,
+        "caption": chart.caption,
+        "path": f"{FIGURES}/{chart.name}",
+        # As an image, its names cannot clash with those of another one.
+        "picture": f"data:image/svg+xml;base64,{picture}",
+        "width": round(chart.figure.get_figwidth() * PIXELS_AN_INCH),
+        "interactive": chart.interactive,
+    }
+
+
+def _table(table: Table, *, number: int) -> dict[str, Any]:
+    frame = table.frame
+    rows = [[_field(value) for value in row] for row in frame.itertuples(index=False)]
+    numbers = [all(field["number"] for field in column) for column in zip(*rows, strict=True)]
+    return {
+        "number": number,
+        "caption": table.caption,
+        "path": f"{TABLES}/{table.name}.csv" if table.name else "",
+        "columns": [
+            {"name": str(name), "number": bool(rows) and numbers[index]}
+            for index, name in enumerate(frame)
+        ],
+        "rows": rows,
+    }
+
+
+def _field(value: object) -> dict[str, Any]:
+    """A field's text, and what it is sorted by where that is not the text."""
+    if is_missing(value) or value is pd.NaT:
+        return {"text": "", "sort": None, "number": True}
+    if isinstance(value, str):
+        number = _number(value)
+        return {"text": value, "sort": number, "number": number is not None}
+    text = labels.number(value, digits=4)
+    return {"text": text, "sort": _finite(value), "number": True}
+
+
+def _number(text: str) -> float | None:
+    try:
+        return _finite(text.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _listing(listing: Listing, *, number: int) -> dict[str, Any]:
+    # A line break inside a line would begin a line of its own.
+    lines = (" ".join(line.splitlines()) for line in listing.lines)
+    return {"number": number, "caption": listing.caption, "text": "\n".join(lines)}
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()

@@ -1,0 +1,1 @@
+"""One recorded run: its spec, its directory, its TensorBoard events, its cost."""

@@ -1,0 +1,1 @@
+"""Estimates, intervals and tests: functions of arrays alone."""

@@ -1,0 +1,1 @@
+"""Where results live: directories and URLs, mirroring, atomic writes, full disks."""

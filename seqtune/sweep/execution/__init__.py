@@ -1,0 +1,1 @@
+"""Running the proposals: the driver, Ray Tune, workers and clusters."""

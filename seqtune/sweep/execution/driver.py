@@ -1,0 +1,222 @@
+"""One sitting of a sweep, from its file to its run directories."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from seqtune.config.errors import Problem, SpecError
+from seqtune.config.yaml_file import FileError, Source
+from seqtune.runs.no_effect import idle_settings
+from seqtune.storage.full_disk import told_if_full
+from seqtune.storage.location import reached
+from seqtune.sweep.execution.capacity import NoRoomError
+from seqtune.sweep.planning.cell import Cell
+from seqtune.sweep.planning.plan import Plan, make_plan
+from seqtune.sweep.planning.resource_checks import device_problems, idle_cases
+from seqtune.sweep.planning.search_points import first_point
+from seqtune.sweep.planning.spec import SweepSpec
+from seqtune.sweep.planning.storage_url import holds_password
+
+if TYPE_CHECKING:
+    from seqtune.sweep.search.studies import Studies
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sitting ended.
+
+    Attributes:
+        done: whether every run of the sweep has ended; false after an interruption.
+        failed: runs that failed or diverged, of this sitting and earlier ones.
+        unconfirmed: by the name of each cell without confirm runs, why it has none.
+        runs: of the sweep in all.
+        halted: whether the first failure ended the sitting.
+    """
+
+    done: bool
+    failed: int
+    unconfirmed: Mapping[str, str]
+    runs: int
+    halted: bool
+
+
+def read_plan(source: Source) -> Plan:
+    """The plan of a sweep file.
+
+    Raises:
+        FileError: with every problem, located.
+    """
+    try:
+        plan = make_plan(SweepSpec.parse(source.data))
+    except SpecError as error:
+        raise source.error(SpecError([*error.problems, *_problems_of_runs(source.data)])) from None
+    if {"search", "search.storage"} & set(source.overridden) and holds_password(plan.sweep.storage):
+        raise FileError(
+            "--set search.storage: a password on the command line can be read by everyone on this "
+            "machine; write '{env: NAME}'"
+        )
+    return plan
+
+
+def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
+    """What has no effect in some cells or all of them, a line each.
+
+    Args:
+        plan: the cells.
+        changed: paths of the file that were given on the command line.
+    """
+    lines = []
+    for path in changed:
+        _, _, within = path.partition("base.")
+        if within and all(within in cell.compared for cell in plan.cells):
+            lines.append(f"--set {path} has no effect: {within} is compared")
+        if within and all(within in cell.tune for cell in plan.cells):
+            lines.append(f"--set {path} has no effect: {within} is tuned")
+        if within and all(_solved(cell, path=within) for cell in plan.cells):
+            lines.append(f"--set {path} has no effect: {within} is solved by match")
+    cells: dict[Problem, list[str]] = {}
+    for cell in plan.cells:
+        spec = cell.run(tuned=first_point(cell.tune), seed=0)
+        for each in idle_settings(spec):
+            cells.setdefault(each, []).append(cell.name)
+    lines += map(str, idle_cases(plan.sweep.resources, cells=plan.cells))
+    return lines + [
+        str(each) if len(names) == len(plan.cells) else f"{each} ({'; '.join(names)})"
+        for each, names in cells.items()
+    ]
+
+
+def _solved(cell: Cell, *, path: str) -> bool:
+    return cell.matched is not None and cell.matched.by == path
+
+
+def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
+    """What is wrong with the runs themselves, so that a file wrong elsewhere too is told as a whole."""
+    if "arms" in data:
+        return ()
+    roles = {role: data.get(role, {}) for role in ("base", "compare")}
+    roles |= {"match": data["match"]} if "match" in data else {}
+    # The metric of every task: the file's own has been looked at.
+    runs = {"name": "runs", "metric": "valid/loss", **roles}
+    try:
+        make_plan(SweepSpec.parse(runs))
+    except SpecError as error:
+        # What is missing here may be supplied by what is tuned.
+        return tuple(each for each in error.problems if not each.message.startswith("is required"))
+    return ()
+
+
+def drive(
+    plan: Plan,
+    *,
+    source: Source,
+    root: Path,
+    address: str | None,
+    console: Console,
+    retry: Collection[str] = (),
+    fail_fast: bool = False,
+) -> Outcome:
+    """Runs a sweep until it is done or interrupted; goes on from what is in `root`.
+
+    Args:
+        plan: the sweep, spelt out.
+        source: its file.
+        root: the directory of its results.
+        address: of a Ray cluster; None for `RAY_ADDRESS`, or else a local one. At `ray://...` the driver runs
+            in the cluster, and `root` is there.
+        console: where it is told how it goes.
+        retry: runs that ended so are done again: words of `rundir.cause`.
+        fail_fast: whether the first run that fails or diverges in this sitting ends the sitting.
+
+    Raises:
+        FileError: if this machine is to train runs that it cannot; if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
+            of its studies cannot be used.
+    """
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    if holds_password(plan.sweep.storage):
+        line = f"note: {source.name} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
+        tell(line)
+    sitting = {"source": source, "root": root, "retry": retry, "fail_fast": fail_fast}
+    address = address or os.environ.get("RAY_ADDRESS")
+    if address in (None, "local") and (
+        problems := [*device_problems(plan.sweep, cells=plan.cells)]
+    ):
+        raise source.error(SpecError(problems))
+    if address is None or not address.startswith("ray://"):
+        return _drive_here(plan, address=address, console=console, **sitting)
+    from seqtune.sweep.execution.remote import ClusterError, drive_there
+
+    try:
+        return drive_there(_driven, address=address, tell=tell, plan=plan, **sitting)
+    except ClusterError as error:
+        raise FileError(str(error)) from None
+
+
+def _driven(plan: Plan, **sitting: Any) -> Outcome:
+    """A sitting in a cluster that this process is a part of; what it says goes to standard error."""
+    console = Console(stderr=True, highlight=False, force_terminal=False)
+    return _drive_here(plan, address=None, console=console, **sitting)
+
+
+def _drive_here(
+    plan: Plan,
+    *,
+    source: Source,
+    root: Path,
+    address: str | None,
+    console: Console,
+    retry: Collection[str],
+    fail_fast: bool,
+) -> Outcome:
+    from seqtune.sweep.search.directory import check_owner, claim, held
+    from seqtune.sweep.search.driver_files import desk
+    from seqtune.sweep.search.storage import check_server
+    from seqtune.sweep.search.studies import Studies
+
+    with reached(root), told_if_full(root):
+        check_owner(root, plan=plan)
+        check_server(plan.sweep.storage)
+        with held(root) as lease:
+            claim(root, plan=plan, source=source)
+            with desk(root, lease=lease) as at:
+                studies = Studies(plan, root=root, desk=at, retry=retry)
+                try:
+                    return _run(studies, address=address, console=console, fail_fast=fail_fast)
+                except NoRoomError as error:
+                    raise source.error(SpecError([error.problem])) from None
+
+
+def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast: bool) -> Outcome:
+    from seqtune.sweep.display.progress import LiveTable
+    from seqtune.sweep.execution.cluster import ClusterError, cluster, head
+    from seqtune.sweep.execution.engine import Events, execute
+    from seqtune.sweep.search.storage import lost
+
+    halted = False
+    if not studies.done:
+        try:
+            with cluster(address), LiveTable(studies, console=console) as table:
+                events = Events(table.ended, tick=table.tick, interrupted=table.interrupted)
+                with head().watched(table.last_words):
+                    halted = execute(studies, events=events, fail_fast=fail_fast)
+        except ClusterError as error:
+            raise FileError(str(error)) from None
+        except Exception as error:
+            # A server that goes shows itself as whatever was being done with it; all else is raised again.
+            if (told := lost(studies.plan.sweep.storage, error=error)) is not None:
+                raise told from None
+            raise
+    return Outcome(
+        done=studies.done,
+        failed=sum(each.failed for each in studies.progress.values()),
+        unconfirmed=studies.unconfirmed,
+        runs=studies.runs,
+        halted=halted,
+    )

@@ -1,0 +1,71 @@
+"""What a worker of the cluster does: one run, from its checkpoint on, into its directory."""
+
+import json
+from typing import Any
+
+from ray import tune
+from ray.util import get_node_ip_address
+
+from seqtune.runs.directory import RunDirectory
+from seqtune.runs.limits import Limits
+from seqtune.runs.spec import RunSpec
+from seqtune.storage.location import place_of
+from seqtune.storage.mirror import WorkingCopy, working_copy
+
+
+def placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a run holds. Beside `train`, with which Tune sends it to workers: they need nothing else of a driver's."""
+    return tune.PlacementGroupFactory([config["bundle"]])
+
+
+def train(config: dict[str, Any]) -> None:
+    """The work of one run, in a worker. How it ends is written to its directory."""
+    import torch
+
+    torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
+    with working_copy(place_of(config["directory"]), fenced=True) as copy:
+        _record(config, copy=copy)
+
+
+def _record(config: dict[str, Any], *, copy: WorkingCopy) -> None:
+    """Trains, and reports every measurement once the run's own place has it."""
+    import torch
+
+    from seqtune.runs.record import record
+
+    directory, judged = RunDirectory(copy.local), config["metric"]
+    measurements = record(
+        RunSpec.parse(json.loads(config["spec"])),
+        directory=directory,
+        metric=judged,
+        sweep=config["sweep"],
+        note=config["sweep"]["question"],
+        limits=Limits.parse(config["limits"]),
+        keep=config["keep"],
+        node=get_node_ip_address(),
+    )
+    try:
+        for measurement in measurements:
+            if torch.cuda.is_available() and config["bundle"].get("GPU") == 1:
+                free, total = torch.cuda.mem_get_info()
+                memory = {"held_bytes": total - free, "total_bytes": total}
+                directory.update({"gpu_memory": memory})
+            copy.put_back()
+            # Stopping raises SystemExit inside report.
+            tune.report(
+                {
+                    "epoch": measurement.epoch,
+                    "step": measurement.step,
+                    "tokens": measurement.tokens,
+                    "seconds": measurement.seconds,
+                    # Tune keeps statistics of all that it is told, of every trial; the rest is on disk.
+                    **{
+                        name: value for name, value in measurement.metrics.items() if name == judged
+                    },
+                }
+            )
+        copy.put_back()
+    finally:
+        measurements.close()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

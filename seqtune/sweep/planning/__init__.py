@@ -1,0 +1,1 @@
+"""From a sweep file to its cells, checked before anything runs."""

@@ -1,0 +1,183 @@
+"""What a careful person would ask of a design before it runs: told, and not refused."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from seqtune.config.errors import listed
+from seqtune.runs.spec import RunSpec
+from seqtune.stats.power import underpowered
+from seqtune.sweep.planning.cell import Cell
+from seqtune.sweep.planning.cell_names import text_of
+from seqtune.sweep.planning.forecast import MUCH, Forecast, typical_run
+from seqtune.sweep.planning.plan import Plan
+from seqtune.sweep.planning.search_points import tried_points
+from seqtune.training.forcing import ForcingSpec, Phased, Reversed
+from seqtune.training.optim import OneCycle
+
+
+def cautions(plan: Plan, *, forecasts: Sequence[Forecast]) -> list[str]:
+    """A line each."""
+    return [
+        *_unequal_budgets(plan, forecasts),
+        *_short_grace(plan),
+        *_audits(plan, forecasts),
+        *_too_few_seeds(plan),
+        *_paired_paths(plan),
+        *_blocks_that_differ_twice(plan),
+        *_arms_that_differ_twice(plan),
+    ]
+
+
+def _unequal_budgets(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]:
+    """In which of the budgets the cells of one task differ most."""
+    rows = {row.name: row.size for row in forecasts}
+    for what in ("flops", "tokens"):
+        found = []
+        for family in families(plan):
+            spent = sorted((getattr(rows[name], what), name) for name in family)
+            found.append((spent[-1][0] / spent[0][0], spent[-1][1], spent[0][1]))
+        ratio, most, least = max(found)
+        if ratio > MUCH:
+            word = "FLOPs" if what == "flops" else what
+            yield f"budgets differ: a run of ({most}) has {ratio:.1f} times the {word} of one of ({least})"
+
+
+def families(plan: Plan) -> list[list[str]]:
+    """Names of the cells that are compared with one another, as in the report: those of one task.
+
+    Where no task has two cells, all of them are one family.
+    """
+    found: dict[str, list[str]] = {}
+    for cell in plan.cells:
+        task = {path: v for path, v in cell.compared.items() if path.split(".")[0] == "task"}
+        found.setdefault(str(task), []).append(cell.name)
+    alone = all(len(family) == 1 for family in found.values())
+    return [[cell.name for cell in plan.cells]] if alone else [*found.values()]
+
+
+def _short_grace(plan: Plan) -> Iterator[str]:
+    search = plan.sweep.search
+    grace = getattr(search.pruner, "grace", None) if search is not None else None
+    if grace is None:
+        return
+    late: dict[str, float] = {}
+    for cell in plan.cells:
+        for tuned in tried_points(cell.tune) if cell.tune else []:
+            spec = cell.run(tuned=tuned, seed=0)
+            for what, epochs in _beginnings(spec):
+                late[what] = max(late.get(what, 0.0), epochs)
+    for what, epochs in late.items():
+        if grace < epochs:
+            yield (
+                f"search.pruner.grace: trials may be stopped after epoch {grace}, before {what} ends "
+                f"(epoch {epochs:g})"
+            )
+
+
+def _beginnings(spec: RunSpec) -> Iterator[tuple[str, float]]:
+    """What a run begins with that says little of how it ends, and how many epochs it lasts."""
+    schedule = spec.optimizer.schedule
+    rise = schedule.rise * spec.training.epochs if isinstance(schedule, OneCycle) else 0.0
+    yield "the warm-up (optimizer.schedule)", schedule.warmup_epochs + rise
+    phases = _phases(spec.forcing)
+    if len(phases) > 1:
+        yield "the first phase of forcing", float(phases[0])
+
+
+def _phases(forcing: ForcingSpec) -> list[int]:
+    """Epochs of the phases of a schedule, in the order of the training."""
+    match forcing:
+        case Phased(phases=phases):
+            return [phase.epochs for phase in phases]
+        case Reversed(schedule=schedule):
+            return _phases(schedule)[::-1]
+        case _:
+            return []
+
+
+def _audits(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]:
+    """What auditing costs; or that it finds nothing out."""
+    search = plan.sweep.search
+    if search is None or search.audit == 0:
+        return
+    trials, audits = sum(row.trials for row in forecasts), sum(row.audits for row in forecasts)
+    if audits == 0:
+        yield (
+            f"search.audit: none of the {trials} trials is drawn to run on if it is stopped; a larger share, "
+            "more trials or another search.seed draws some"
+        )
+        return
+    grace = getattr(search.pruner, "grace", 0)
+    epochs = {cell.name: typical_run(cell).training.epochs for cell in plan.cells}
+    more = sum(row.audits * max(0, epochs[row.name] - grace) for row in forecasts)
+    yield (
+        f"search.audit: {audits} of {trials} trials run on to their last epoch if they are stopped: up to "
+        f"{more} epochs more than without, which the figures hold already, since they count every run whole"
+    )
+
+
+def _too_few_seeds(plan: Plan) -> Iterator[str]:
+    """As the report will say of its ranking."""
+    pairs = sum(math.comb(len(family), 2) for family in families(plan))
+    if line := underpowered(plan.sweep.confirm.seeds, pairs=pairs):
+        yield line
+
+
+def _paired_paths(plan: Plan) -> Iterator[str]:
+    sweep = plan.sweep
+    blocks = {"compare": sweep.compare}
+    blocks |= {f"arms.{name}.compare": arm.compare for name, arm in sweep.arms.items()}
+    for place, block in blocks.items():
+        paths = block["zip"][0] if "zip" in block else []
+        if len(paths) > 1:
+            yield (
+                f"{place}.zip: {listed(paths)} change together, so that what cells differ by may be "
+                "due to any of them"
+            )
+
+
+def _blocks_that_differ_twice(plan: Plan) -> Iterator[str]:
+    values: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for cell in plan.cells:
+        for path, value in cell.compared.items():
+            if isinstance(value, Mapping):
+                values.setdefault(path, {})[text_of(value)] = value
+    for path, blocks in values.items():
+        for (left, one), (right, other) in combinations(blocks.items(), 2):
+            if len(found := list(_differences(one, other))) > 1:
+                yield f"compare.{path}: {left} and {right} differ in {listed(found)} at once"
+
+
+def _arms_that_differ_twice(plan: Plan) -> Iterator[str]:
+    first: dict[str, Cell] = {}
+    for cell in plan.cells:
+        first.setdefault(cell.arm or "", cell)
+    for (left, one), (right, other) in combinations(first.items(), 2):
+        found = [path for path in _arm_differences(one, other) if path]
+        if len(found) > 1:
+            yield f"arms: {left} and {right} differ in {listed(found)} at once"
+
+
+def _arm_differences(one: Cell, other: Cell) -> Iterator[str]:
+    """Dotted paths in which two arms differ, but for what is compared, tuned or solved in one of them."""
+    own = {*one.compared, *other.compared, *one.tune, *other.tune}
+    own |= {cell.matched.by for cell in (one, other) if cell.matched is not None}
+    for path in _differences(one.fixed(), other.fixed()):
+        if not any(path == each or path.startswith(f"{each}.") for each in own):
+            yield path
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Dotted paths in which two blocks differ; blocks of different kinds differ in one thing, their kind."""
+    if one.get("kind") != other.get("kind"):
+        yield path or "kind"
+        return
+    for name in dict.fromkeys((*one, *other)):
+        below = f"{path}.{name}" if path else name
+        left, right = one.get(name), other.get(name)
+        if isinstance(left, Mapping) and isinstance(right, Mapping):
+            yield from _differences(left, right, below)
+        elif left != right:
+            yield below

@@ -1,0 +1,1 @@
+"""What to run next: Optuna studies, samplers, pruning, confirm runs, and how a sweep is resumed."""

@@ -1,0 +1,1 @@
+"""Recursive grammars, made finite by a cap on the length of strings."""

@@ -1,0 +1,1 @@
+"""A trained run, used again: load, evaluate, generate, probe."""
