@@ -10,13 +10,13 @@ from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
 from seqtune.models import LSTMSpec
-from seqtune.runs.cost import Ruler, running_means, strings_per_step
+from seqtune.runs.cost import CostEstimator, running_means, strings_per_step
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.runs.spec import RunSpec
-from seqtune.runs.timing import Speed, Untimed, timed
+from seqtune.runs.timing import Speed, Untimed, measure_speed
 from seqtune.stats.power import seeds_needed, underpowered
-from seqtune.sweep.planning.design_warnings import cautions
+from seqtune.sweep.planning.design_warnings import design_warnings
 from seqtune.sweep.planning.forecast import Forecast, forecast_run, forecast_sweep, typical_run
 from tests.sweep.sweeps import SMALL, plan_of, write
 
@@ -54,7 +54,7 @@ def forecasts(text: str) -> list[Forecast]:
 
 def notes(*changes: tuple[str, str]) -> list[str]:
     plan = plan_of(edited(*changes))
-    return cautions(plan, forecasts=forecast_sweep(plan, probe=None, gpus=0))
+    return design_warnings(plan, forecasts=forecast_sweep(plan, probe=None, gpus=0))
 
 
 def lstm_flops(spec: LSTMSpec, *, outputs: int) -> int:
@@ -94,7 +94,7 @@ def test_an_lstms_flops_are_their_closed_form_and_those_of_its_run(tmp_path: Pat
 
 def test_strings_of_one_length_have_exact_costs():
     spec = RunSpec.parse(LIFE)
-    size = Ruler().size(spec)
+    size = CostEstimator().size(spec)
     # The next board of 6 cells is scored: ` [`, its cells and `]$`; 34 tokens are read for it.
     assert (size.tokens_per_step, size.steps, size.tokens) == (8 * 10, 10, 800)
     width, inner, hidden = 16, 2 * 8, 4 * 16
@@ -124,15 +124,17 @@ def test_an_optimizer_keeps_as_many_numbers_as_torchs_own(optimizer: object, mea
     kept = built.state[layer.weight].values()
     found = sum(each.numel() for each in kept if isinstance(each, torch.Tensor) and each.ndim == 2)
     assert running_means(spec.optimizer) == means == found / 3
-    held = 4 * Ruler().parameters(spec)
-    memory = Ruler().size(spec).memory
+    held = 4 * CostEstimator().parameters(spec)
+    memory = CostEstimator().size(spec).memory
     assert (memory.weights, memory.gradients, memory.optimizer) == (held, held, means * held)
 
 
 def test_memory_grows_with_what_is_worked_on_at_once():
     def activations(**changes: object) -> int:
         training = {**LIFE["training"], "batch_size": 64, **changes}
-        return Ruler().size(RunSpec.parse({**LIFE, "training": training})).memory.activations
+        return (
+            CostEstimator().size(RunSpec.parse({**LIFE, "training": training})).memory.activations
+        )
 
     whole = activations()
     assert activations(micro_batch=16) == pytest.approx(whole / 4, rel=0.1)
@@ -285,7 +287,7 @@ def test_what_is_tuned_is_taken_in_its_middle_and_given_as_a_range():
     assert isinstance(typical.model, LSTMSpec)
     assert (typical.model.width, typical.model.embedding) == (36, 12)
     assert typical.optimizer.lr == pytest.approx((3e-3 * 1e-1) ** 0.5)
-    ruler = Ruler()
+    ruler = CostEstimator()
     ends = [
         ruler.parameters(plan.cells[0].run(tuned={"model.width": w, "model.embedding": e}, seed=0))
         for w, e in ((8, 4), (64, 36))
@@ -423,16 +425,16 @@ def test_arms_that_differ_in_one_thing_are_not_told():
 def test_a_probe_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     spec = RunSpec.parse(LIFE)
-    size = Ruler().size(spec)
-    first = timed(spec, size=size, threads=1)
+    size = CostEstimator().size(spec)
+    first = measure_speed(spec, size=size, threads=1)
     assert isinstance(first, Speed)
     assert first.step_seconds > 0
     assert first.mixed_step_seconds is None
     assert first.evaluation_seconds > 0
     [kept] = (tmp_path / "seqtune" / "probes").iterdir()
-    assert timed(spec, size=size, threads=1) == first
+    assert measure_speed(spec, size=size, threads=1) == first
     other = RunSpec.parse({**LIFE, "seed": 7})
-    assert timed(other, size=size, threads=1) == first
+    assert measure_speed(other, size=size, threads=1) == first
     assert [*kept.parent.iterdir()] == [kept]
     assert torch.get_num_threads() == 1
 
@@ -461,7 +463,7 @@ def test_what_is_too_large_for_a_short_probe_is_not_timed(
     task: dict[str, object], width: int, reason: str
 ):
     spec = RunSpec.parse({**LIFE, "task": task, "model": {"kind": "lstm", "width": width}})
-    row = forecast_run(spec, name="large", probe=timed)
+    row = forecast_run(spec, name="large", probe=measure_speed)
     assert isinstance(row.speed, Untimed)
     assert reason in row.speed.reason
     assert row.run_seconds is row.seconds is None
@@ -471,7 +473,7 @@ def test_what_is_too_large_for_a_short_probe_is_not_timed(
 def test_what_needs_a_gpu_is_planned_and_not_timed(tmp_path: Path):
     done = call(write(tmp_path / "run.yaml", RUN), "--set", "training.device=cuda")
     assert done.exit_code == 0
-    assert "not timed: training.device is cuda, but torch finds no CUDA device here" in done.stdout
+    assert "not timed: training.device: is cuda, but torch finds no CUDA device here" in done.stdout
 
 
 @pytest.mark.slow
@@ -488,7 +490,7 @@ def test_a_run_takes_about_as_long_as_was_planned(tmp_path: Path):
             "training": {"epochs": 4, "batches_per_epoch": 100},
         }
     )
-    planned = forecast_run(spec, name="run", probe=timed).run_seconds
+    planned = forecast_run(spec, name="run", probe=measure_speed).run_seconds
     assert planned is not None
     *_, last = record(spec, directory=RunDirectory(tmp_path / "run"))
     assert 1 / 2.5 < planned / last.seconds < 2.5

@@ -25,7 +25,7 @@ from seqtune.provenance import cpu_name
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.scoring import token_scores
 from seqtune.training.transfer import Transfer
 
@@ -56,12 +56,12 @@ def run_of(task: dict[str, object]) -> RunSpec:
     )
 
 
-def learner_of(spec: RunSpec) -> Learner:
+def learner_of(spec: RunSpec) -> TrainState:
     """A fresh learner on the device at hand."""
     task = spec.task.build()
-    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=choose_device(spec))
-    return Learner(model, task=task, recipe=recipe)
+    return TrainState(model, task=task, recipe=recipe)
 
 
 def synchronised() -> float:

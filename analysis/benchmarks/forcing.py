@@ -31,7 +31,7 @@ from seqtune.models import LSTMSpec
 from seqtune.models.products import packs
 from seqtune.models.recurrent import Recurrent
 from seqtune.provenance import cpu_name
-from seqtune.training.forcing import draw_own, mixed_inputs
+from seqtune.training.forcing import draw_prediction_mask, mixed_inputs
 
 VOCABULARY = 5
 TRUTHS = (1.0, 0.5, 0.0)
@@ -171,7 +171,7 @@ def _seconds(call: Callable[[], object], *, times: int) -> float:
 
 def own_tokens(configuration: Configuration, *, truth: float) -> np.ndarray:
     """Where the model reads its own token: the same in every repetition."""
-    return draw_own(
+    return draw_prediction_mask(
         "step",
         truth=truth,
         scored=np.ones((configuration.batch, configuration.length), dtype=bool),

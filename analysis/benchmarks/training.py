@@ -26,8 +26,8 @@ from seqtune.provenance import cpu_name
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.forcing import draw_own
-from seqtune.training.loop import PRECISIONS, Learner, Recipe, train
+from seqtune.training.forcing import draw_prediction_mask
+from seqtune.training.loop import PRECISIONS, TrainConfig, TrainState, train
 from seqtune.training.transfer import Transfer
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
@@ -56,15 +56,15 @@ def spec_of(file: str, changes: Mapping[str, object]) -> RunSpec:
     return RunSpec.parse(assigned(read_yaml(SWEEPS / file).data, changes))
 
 
-def learner_of(spec: RunSpec) -> tuple[Learner, Evaluator]:
+def learner_of(spec: RunSpec) -> tuple[TrainState, Evaluator]:
     """Everything that `train` needs."""
     task = spec.task.build()
-    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=choose_device(spec))
-    return Learner(model, task=task, recipe=recipe), Evaluator(spec.evaluation, task=task)
+    return TrainState(model, task=task, recipe=recipe), Evaluator(spec.evaluation, task=task)
 
 
-def plain_epoch(learner: Learner, *, truth: float, epoch: int) -> float:
+def plain_epoch(learner: TrainState, *, truth: float, epoch: int) -> float:
     """Scored tokens a second of an epoch of the step-by-step loop."""
     model, settings = learner.model, learner.recipe.training
     assert isinstance(model, Recurrent)
@@ -80,7 +80,9 @@ def plain_epoch(learner: Learner, *, truth: float, epoch: int) -> float:
     for batch in batches:
         sent = transfer.send(batch.tokens, batch.targets)
         tokens, targets = sent.received()
-        own = draw_own("step", truth=truth, scored=batch.scored[:1] | True, generator=generator)
+        own = draw_prediction_mask(
+            "step", truth=truth, scored=batch.scored[:1] | True, generator=generator
+        )
         fed, state, rows = tokens[:, 0], None, []
         with torch.autocast(model.device.type, dtype=dtype, enabled=dtype is not None):
             for t in range(tokens.shape[1]):

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from seqtune.config.yaml_file import FileError, parse_value
-from seqtune.storage.location import place_of, reached
-from seqtune.storage.mirror import WorkingCopy, working_copy
+from seqtune.storage.location import parse_location, reached
+from seqtune.storage.mirror import Mirror, open_mirror
 
 app = typer.Typer(
     help="Which sequence model, how deep, trained how?",
@@ -86,25 +86,25 @@ def clear_errors() -> Iterator[None]:
 
 
 @contextmanager
-def opened(text: str, *, without: Collection[str] = ()) -> Iterator[WorkingCopy]:
+def opened(text: str, *, without: Collection[str] = ()) -> Iterator[Mirror]:
     """A directory or URL that a person gave, to be worked on here; errors are told as by `clear_errors`.
 
     Args:
         text: what was given.
         without: names of files that need not be fetched.
     """
-    with clear_errors(), fetched(place_of(text), without=without) as copy:
+    with clear_errors(), fetched(parse_location(text), without=without) as copy:
         yield copy
 
 
 @contextmanager
-def fetched(place: Path, *, without: Collection[str] = ()) -> Iterator[WorkingCopy]:
+def fetched(place: Path, *, without: Collection[str] = ()) -> Iterator[Mirror]:
     """A place's files, to be worked on here; what is wrong with them is told of the place itself.
 
     Raises:
         FileError: what is raised of its copy, with the place's own name.
     """
-    with reached(place), working_copy(place, without=without) as copy:
+    with reached(place), open_mirror(place, without=without) as copy:
         try:
             yield copy
         except FileError as error:

@@ -70,7 +70,9 @@ def generate(
 
     with opened(run, without=UNREAD) as copy:
         text = _only(prompt)
-        request = generate.Request(text, count, temperature=temperature, longest=longest, seed=seed)
+        request = generate.GenerationRequest(
+            text, count, temperature=temperature, longest=longest, seed=seed
+        )
         changeable, unused = generate.CHANGEABLE, generate.UNUSED
         trained = load(copy.local, changes=changes_of(set_), changeable=changeable, unused=unused)
         generation = generate.Generation(trained, request=request)

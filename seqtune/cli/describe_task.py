@@ -17,7 +17,14 @@ from seqtune.tasks.base import LanguageSpec
 from seqtune.tasks.cfg.grammar_spec import DESCRIBED
 from seqtune.tasks.cfg.named import RULES
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
+from seqtune.tasks.description import (
+    Description,
+    EstimatedFigure,
+    Figures,
+    GridFigure,
+    ListedStrings,
+    Value,
+)
 
 PLAIN_DIGITS = 15
 """Whole numbers of at most so many digits are grouped by commas."""
@@ -27,7 +34,7 @@ class _OfFile(Spec):
     task: TaskSpec
 
 
-def described(name: str, *, changes: dict[str, object]) -> Description:
+def describe(name: str, *, changes: dict[str, object]) -> Description:
     """The language that a person names: a grammar, a kind of task, or a file that has one.
 
     Args:
@@ -87,9 +94,9 @@ def show(description: Description, *, console: Console) -> None:
         match part:
             case Figures():
                 console.print(_figures(part))
-            case Grid():
+            case GridFigure():
                 console.print(_grid(part))
-            case Listing():
+            case ListedStrings():
                 for line in part.lines:
                     console.print(Text(f"  {line}"), soft_wrap=True)
 
@@ -103,7 +110,7 @@ def _figures(figures: Figures) -> Table:
     return table
 
 
-def _grid(grid: Grid) -> Table:
+def _grid(grid: GridFigure) -> Table:
     table = Table(box=None, pad_edge=True, padding=(0, 2), header_style="dim")
     for place, name in enumerate(grid.columns):
         if any(isinstance(row[place], str) for row in grid.rows):
@@ -126,7 +133,7 @@ def text(value: Value) -> str:
             return f"{value:,}" if len(str(abs(value))) <= PLAIN_DIGITS else str(value)
         case float():
             return f"{value:.6g}"
-        case Estimate():
+        case EstimatedFigure():
             return f"{value.value:.6g} ± {value.standard_error:.2g}"
         case str():
             return value

@@ -20,12 +20,12 @@ from seqtune.cli.app import (
 )
 from seqtune.cli.ask import UNREAD, ChangeOption, warn
 from seqtune.config.yaml_file import FileError
-from seqtune.storage.location import place_of, reached
+from seqtune.storage.location import parse_location, reached
 from seqtune.storage.mirror import LARGE
 
 if TYPE_CHECKING:
     from seqtune.report.data.representative_runs import Standing
-    from seqtune.trained.evaluate import Found
+    from seqtune.trained.evaluate import EvaluationResult
 
 Entry = dict[str, Any]
 
@@ -54,7 +54,7 @@ def evaluate(
     call again takes the place of its own entry, and of no other.
     """
     with clear_errors():
-        changes, place = changes_of(set_), place_of(run)
+        changes, place = changes_of(set_), parse_location(run)
         with reached(place):
             alone = (place / "run.json").exists()
         if alone:
@@ -130,7 +130,7 @@ def _standing(place: Path) -> "tuple[Standing, ...]":
 
 def _found(
     place: Path, *, name: str, changes: Mapping[str, object]
-) -> "Iterator[tuple[Found, Entry, bool]]":
+) -> "Iterator[tuple[EvaluationResult, Entry, bool]]":
     """What each combination of changes gives, with its entry and whether a list of values was asked for.
 
     An entry is kept once the caller has seen it, so that what was found is not lost where it cannot be kept.

@@ -104,23 +104,25 @@ def _run_of(source: Source) -> "RunSpec":
 def _of_sweep(planned: "Plan", *, source: Source, time: bool) -> tuple[list["Forecast"], list[str]]:
     import torch
 
-    from seqtune.runs.timing import timed
-    from seqtune.sweep.execution.driver import idle_lines
-    from seqtune.sweep.planning.design_warnings import cautions
+    from seqtune.runs.timing import measure_speed
+    from seqtune.sweep.execution.driver import no_effect_lines
+    from seqtune.sweep.planning.design_warnings import design_warnings
     from seqtune.sweep.planning.forecast import forecast_sweep
 
-    rows = forecast_sweep(planned, probe=timed if time else None, gpus=torch.cuda.device_count())
-    idle = idle_lines(planned, changed=source.overridden)
-    return rows, [*idle, *cautions(planned, forecasts=rows)]
+    rows = forecast_sweep(
+        planned, probe=measure_speed if time else None, gpus=torch.cuda.device_count()
+    )
+    idle = no_effect_lines(planned, changed=source.overridden)
+    return rows, [*idle, *design_warnings(planned, forecasts=rows)]
 
 
 def _of_run(spec: "RunSpec", *, name: str, time: bool) -> tuple[list["Forecast"], list[str]]:
-    from seqtune.runs.no_effect import idle_settings
-    from seqtune.runs.timing import timed
+    from seqtune.runs.no_effect import settings_without_effect
+    from seqtune.runs.timing import measure_speed
     from seqtune.sweep.planning.forecast import forecast_run
 
-    row = forecast_run(spec, name=name, probe=timed if time else None)
-    return [row], [str(each) for each in idle_settings(spec)]
+    row = forecast_run(spec, name=name, probe=measure_speed if time else None)
+    return [row], [str(each) for each in settings_without_effect(spec)]
 
 
 def _machines(rows: list["Forecast"], *, saved: list[Path], file: Path) -> list["OnMachine"]:

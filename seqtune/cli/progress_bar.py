@@ -6,12 +6,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import check_startable, record
 from seqtune.runs.spec import RunSpec
-from seqtune.storage.mirror import WorkingCopy
+from seqtune.storage.mirror import Mirror
 from seqtune.training import measurement as measured
 
 
 def train_with_bar(
-    spec: RunSpec, *, copy: WorkingCopy, note: str, console: Console
+    spec: RunSpec, *, copy: Mirror, note: str, console: Console
 ) -> tuple[str, str | None]:
     """Records a run and shows how it goes; returns its state and the reason, if any.
 

@@ -23,7 +23,7 @@ from seqtune.cli.app import (
 )
 from seqtune.config.errors import SpecError
 from seqtune.config.yaml_file import FileError, read_yaml
-from seqtune.storage.location import is_remote, place_of
+from seqtune.storage.location import is_remote, parse_location
 from seqtune.storage.mirror import LARGE
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """Run a sweep, or go on with it, and write its report."""
-    from seqtune.sweep.execution.driver import drive, idle_lines, read_plan
+    from seqtune.sweep.execution.driver import no_effect_lines, read_plan, run_sweep
 
     console = Console(stderr=True, highlight=False)
     with clear_errors():
@@ -88,15 +88,15 @@ def sweep(
         if "task" in source.data and "base" not in source.data:
             raise FileError(f"{file}: is a single run, not a sweep; write: seqtune train {file}")
         plan = read_plan(source)
-        root = place_of(out or f"results/{plan.sweep.name}")
+        root = parse_location(out or f"results/{plan.sweep.name}")
         console.print(
             f"{plan.sweep.name}: {len(plan.cells)} cells, {plan.runs} runs, in {root}",
             markup=False,
             soft_wrap=True,
         )
-        for line in idle_lines(plan, changed=source.overridden):
+        for line in no_effect_lines(plan, changed=source.overridden):
             console.print(f"note: {line}", markup=False, soft_wrap=True)
-        outcome = drive(
+        outcome = run_sweep(
             plan,
             source=source,
             root=root,
@@ -151,7 +151,7 @@ def train(
 ) -> None:
     """Train one model, or go on with it, and record it in a run directory."""
     from seqtune.runs.directory import RunDirectory, RunInUseError
-    from seqtune.runs.no_effect import idle_settings
+    from seqtune.runs.no_effect import settings_without_effect
     from seqtune.runs.spec import RunSpec
 
     with clear_errors():
@@ -165,7 +165,7 @@ def train(
     where = out or f"runs/{file.stem}-{spec.hash()}"
     with opened(where) as copy:
         _check_run_directory(RunDirectory(copy.local), spec=spec)
-        for each in idle_settings(spec):
+        for each in settings_without_effect(spec):
             typer.echo(f"note: {each}", err=True)
         from seqtune.cli.progress_bar import train_with_bar
 
@@ -219,10 +219,10 @@ def describe(
 
     --set takes paths of the task (height=3), or of the file where one is given (task.height=3).
     """
-    from seqtune.cli.describe_task import described, show
+    from seqtune.cli.describe_task import describe, show
 
     with clear_errors():
-        description = described(language, changes=changes_of(set_))
+        description = describe(language, changes=changes_of(set_))
     if as_json:
         print_json(description.to_data())
     else:

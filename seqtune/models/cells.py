@@ -23,7 +23,7 @@ Weights: TypeAlias = Sequence[Tensor]
 """Of a layer, in torch's order: input and recurrent matrix, input and recurrent bias."""
 
 
-class Cell(abc.ABC):
+class RecurrentCell(abc.ABC):
     """One layer: its weights laid out for the step, and what it remembers of every string.
 
     Attributes:
@@ -84,7 +84,7 @@ class Cell(abc.ABC):
         """Remembers what the product says; it may be overwritten."""
 
 
-class LSTMCell(Cell):
+class LSTMCell(RecurrentCell):
     """See `torch.nn.LSTM`. The product has four parts: input gate, forget gate, new values, output gate."""
 
     memories = 2
@@ -111,7 +111,7 @@ class LSTMCell(Cell):
         torch.mul((2 * cell).sigmoid_(), shown, out=hidden).mul_(2).sub_(shown)
 
 
-class GRUCell(Cell):
+class GRUCell(RecurrentCell):
     """See `torch.nn.GRU`. The product has four parts: reset and update gate, new values from input and hidden state.
 
     The last two stay apart because torch's reset gate multiplies what comes of the hidden state, its bias
@@ -137,7 +137,7 @@ class GRUCell(Cell):
         hidden.sub_(new).mul_(kept).add_(new)
 
 
-class RNNCell(Cell):
+class RNNCell(RecurrentCell):
     """See `torch.nn.RNN` with tanh."""
 
     @staticmethod
@@ -150,13 +150,13 @@ class RNNCell(Cell):
         torch.sigmoid(sums, out=self.memory[0]).mul_(2).sub_(1)
 
 
-def stacked_memory(cells: Sequence[Cell]) -> Tensor | tuple[Tensor, ...]:
+def stacked_memory(cells: Sequence[RecurrentCell]) -> Tensor | tuple[Tensor, ...]:
     """What layers remember, as torch's kernels take it."""
     stacked = tuple(torch.stack(parts) for parts in _by_kind(cells))
     return stacked[0] if len(stacked) == 1 else stacked
 
 
-def remember(cells: Sequence[Cell], *, memory: Tensor | tuple[Tensor, ...]) -> None:
+def remember(cells: Sequence[RecurrentCell], *, memory: Tensor | tuple[Tensor, ...]) -> None:
     """Puts what torch's kernels give back of layers in the place of what these remember."""
     stacked = (memory,) if isinstance(memory, Tensor) else memory
     for parts, new in zip(_by_kind(cells), stacked, strict=True):
@@ -164,5 +164,5 @@ def remember(cells: Sequence[Cell], *, memory: Tensor | tuple[Tensor, ...]) -> N
             part.copy_(layer)
 
 
-def _by_kind(cells: Sequence[Cell]) -> list[tuple[Tensor, ...]]:
+def _by_kind(cells: Sequence[RecurrentCell]) -> list[tuple[Tensor, ...]]:
     return list(zip(*(cell.memory for cell in cells), strict=True))

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seqtune.models.kv_cache import LayerCache
+from seqtune.models.kv_cache import KVCache
 from seqtune.models.x_transformers import (
     TransformerWrapper,
     apply_polar_pos_emb,
@@ -35,7 +35,7 @@ class TransformerState:
         length: tokens read.
     """
 
-    caches: list[LayerCache]
+    caches: list[KVCache]
     centre: int
     length: int = 0
 
@@ -52,7 +52,7 @@ class _Block:
 
 def fresh_state(*, layers: int, capacity: int) -> TransformerState:
     """Nothing read yet, and memory for so many tokens."""
-    caches = [LayerCache(capacity=capacity) for _ in range(layers)]
+    caches = [KVCache(capacity=capacity) for _ in range(layers)]
     return TransformerState(caches=caches, centre=capacity // 2)
 
 
@@ -125,7 +125,7 @@ def _attended(
     attention: Any,
     normed: Float[Tensor, "B N D"],
     *,
-    cache: LayerCache,
+    cache: KVCache,
     turn: Turn,
     mask: Tensor | None,
     bias: Tensor | None,
@@ -153,7 +153,7 @@ def _attended(
 
 
 def _forgetting(
-    alibi: Any, normed: Float[Tensor, "B N D"], *, cache: LayerCache
+    alibi: Any, normed: Float[Tensor, "B N D"], *, cache: KVCache
 ) -> Float[Tensor, "B H N M"]:
     """The logarithm of what is left of every token when each new one is read."""
     start = cache.forgotten.count

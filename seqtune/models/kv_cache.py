@@ -4,8 +4,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-class Rows:
-    """Rows of numbers, [B, H, n, D], that are added to at the end and read whole.
+class Buffer:
+    """Buffer of numbers, [B, H, n, D], that are added to at the end and read whole.
 
     Memory for `capacity` rows is taken with the first; whenever it is full, for twice as many.
     """
@@ -36,7 +36,7 @@ class Rows:
         return memory
 
 
-class LayerCache:
+class KVCache:
     """What one layer remembers of the tokens read.
 
     Attributes:
@@ -46,6 +46,6 @@ class LayerCache:
     """
 
     def __init__(self, *, capacity: int) -> None:
-        self.keys = Rows(capacity=capacity)
-        self.values = Rows(capacity=capacity)
-        self.forgotten = Rows(capacity=capacity)
+        self.keys = Buffer(capacity=capacity)
+        self.values = Buffer(capacity=capacity)
+        self.forgotten = Buffer(capacity=capacity)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqtune.models.base import SequenceModel
-from seqtune.models.cells import Cell, GRUCell, LSTMCell, RNNCell, remember, stacked_memory
+from seqtune.models.cells import GRUCell, LSTMCell, RecurrentCell, RNNCell, remember, stacked_memory
 from seqtune.models.products import Product
 from seqtune.models.recurrent_spec import LSTMSpec
 
@@ -28,7 +28,7 @@ class RecurrentState:
         head: its products, bottom up.
     """
 
-    cells: list[Cell]
+    cells: list[RecurrentCell]
     head: list[Product]
 
 

@@ -16,7 +16,7 @@ from seqtune.training.evaluation import laid_out
 from seqtune.training.flops import training_flops_per_token
 from seqtune.training.network_cost import Reading, count_parameters, step_bytes
 from seqtune.training.optim import SGD, Adam, AdamW, OptimizerSpec
-from seqtune.training.spec import Fixed
+from seqtune.training.spec import FixedData
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ class Size:
         }
 
 
-class Ruler:
+class CostEstimator:
     """Measures runs; what several of them have in common is made and counted once."""
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class Ruler:
         training = spec.training
         part = training.micro_batch
         rows = min(part, training.batch_size) if isinstance(part, int) else training.batch_size
-        if isinstance(spec.data, Fixed):
+        if isinstance(spec.data, FixedData):
             rows = min(rows, spec.data.strings)
         half = training.precision != "fp32"
         peak = self._once(
@@ -213,7 +213,7 @@ class Ruler:
 def strings_per_step(spec: RunSpec) -> float:
     """Mean strings of a step: the last batch of a fixed set is smaller."""
     size, batches = spec.training.batch_size, spec.training.batches_per_epoch
-    if not isinstance(spec.data, Fixed):
+    if not isinstance(spec.data, FixedData):
         return float(size)
     taken, left = 0, 0
     for _ in range(batches):

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class End:
+class RunEnd:
     """How a run ended before it was done again."""
 
     state: str
@@ -14,7 +14,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class ReplayedRun:
+class LoggedRun:
     """A run, as far as the log has come.
 
     Attributes:
@@ -44,7 +44,7 @@ class ReplayedRun:
     stop: str | None = None
     audited: int | None = None
     resumed: int = 0
-    retried: tuple[End, ...] = ()
+    retried: tuple[RunEnd, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenTrial:
     """What a cell confirms.
 
     Attributes:
@@ -76,7 +76,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class ReplayedCell:
+class LoggedCell:
     """A cell, as far as the log has come.
 
     Attributes:
@@ -90,4 +90,4 @@ class ReplayedCell:
     seeds: int | None = None
     given_up: str | None = None
     unconfirmed: str | None = None
-    confirmed: Chosen | None = None
+    confirmed: ChosenTrial | None = None

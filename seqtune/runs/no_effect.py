@@ -14,7 +14,7 @@ MIXED = ("by", "coin", "feedback", "stage")
 """What a schedule says of the model's own tokens, and nothing else."""
 
 
-def idle_settings(spec: RunSpec) -> Iterator[Problem]:
+def settings_without_effect(spec: RunSpec) -> Iterator[Problem]:
     """Each with its path and the reason why it has no effect."""
     match spec.model:
         case LSTMSpec():

@@ -11,7 +11,7 @@ from seqtune.config.yaml_file import FileError
 from seqtune.runs.build import DeviceError, choose_device
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.limits import NO_LIMITS_GIVEN, Keep, Limits
-from seqtune.runs.run_session import CHANGED_DATA, OvertimeError, Recording
+from seqtune.runs.run_session import CHANGED_DATA, OvertimeError, RunSession
 from seqtune.runs.spec import RunSpec
 from seqtune.storage.full_disk import disk_is_full
 from seqtune.training import checkpoint
@@ -61,7 +61,7 @@ def record(
         assert info["hash"] == spec.hash(), f"{directory.path} holds run {info['hash']}"
         if info["state"] != "running":
             return
-        recording = Recording(
+        recording = RunSession(
             spec,
             directory=directory,
             metric=metric,

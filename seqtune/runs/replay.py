@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from seqtune.config.yaml_file import FileError
-from seqtune.runs.decision_log import Chosen, End, Refusal, ReplayedCell, ReplayedRun
+from seqtune.runs.decision_log import ChosenTrial, LoggedCell, LoggedRun, Refusal, RunEnd
 from seqtune.runs.directory import STATES
 
 DECISIONS = "decisions.jsonl"
@@ -56,8 +56,8 @@ class Replay:
         refused: by cell and number of the trial.
     """
 
-    runs: dict[str, ReplayedRun] = field(default_factory=dict)
-    cells: dict[str, ReplayedCell] = field(default_factory=dict)
+    runs: dict[str, LoggedRun] = field(default_factory=dict)
+    cells: dict[str, LoggedCell] = field(default_factory=dict)
     refused: dict[tuple[str, int], Refusal] = field(default_factory=dict)
 
     def learn(self, event: Mapping[str, Any]) -> bool:
@@ -77,7 +77,7 @@ class Replay:
         Confirm runs are those of the values that are confirmed now: others were the best before there were
         more trials.
         """
-        chosen = self.cells.get(cell, ReplayedCell()).confirmed
+        chosen = self.cells.get(cell, LoggedCell()).confirmed
         states = Counter(
             run.state
             for run in self.runs.values()
@@ -90,7 +90,7 @@ class Replay:
             states["failed"] += refused
         return dict(states)
 
-    def in_state(self, *states: str) -> list[ReplayedRun]:
+    def in_state(self, *states: str) -> list[LoggedRun]:
         """The runs that are in one of these states."""
         return [run for run in self.runs.values() if run.state in states]
 
@@ -124,7 +124,7 @@ class Replay:
         return news
 
     def _put_cell(self, name: str, event: Mapping[str, Any]) -> bool:
-        return _put(self.cells, name, _cell_after(self.cells.get(name, ReplayedCell()), event))
+        return _put(self.cells, name, _cell_after(self.cells.get(name, LoggedCell()), event))
 
 
 def replay(lines: Iterable[str | bytes]) -> Replay:
@@ -177,8 +177,8 @@ def _put(known: dict[K, V], key: K, value: V) -> bool:
     return news
 
 
-def _proposed(event: Mapping[str, Any]) -> ReplayedRun:
-    return ReplayedRun(
+def _proposed(event: Mapping[str, Any]) -> LoggedRun:
+    return LoggedRun(
         name=event["run"],
         cell=event["cell"],
         phase=event["phase"],
@@ -188,7 +188,7 @@ def _proposed(event: Mapping[str, Any]) -> ReplayedRun:
     )
 
 
-def _run_after(run: ReplayedRun, event: Mapping[str, Any]) -> ReplayedRun:
+def _run_after(run: LoggedRun, event: Mapping[str, Any]) -> LoggedRun:
     stop = None if run.audited is None else run.stop
     again = {"state": "running", "reason": None, "value": None, "stop": stop}
     changes: dict[str, Any]
@@ -207,7 +207,7 @@ def _run_after(run: ReplayedRun, event: Mapping[str, Any]) -> ReplayedRun:
         case "ended":
             changes = {name: event[name] for name in ("state", "reason", "value")}
         case "retried":
-            ended = End(event["state"], event["reason"])
+            ended = RunEnd(event["state"], event["reason"])
             changes = {**again, "retried": (*run.retried, ended)}
         case "dropped":
             changes = {"state": "dropped", "reason": event["reason"]}
@@ -216,7 +216,7 @@ def _run_after(run: ReplayedRun, event: Mapping[str, Any]) -> ReplayedRun:
     return replace(run, **changes)
 
 
-def _cell_after(cell: ReplayedCell, event: Mapping[str, Any]) -> ReplayedCell:
+def _cell_after(cell: LoggedCell, event: Mapping[str, Any]) -> LoggedCell:
     match event["event"]:
         case "planned":
             more = cell.trials is not None and event["trials"] != cell.trials
@@ -233,12 +233,12 @@ def _cell_after(cell: ReplayedCell, event: Mapping[str, Any]) -> ReplayedCell:
             return replace(cell, unconfirmed=event["reason"], confirmed=None)
         case "confirmed":
             names = ("trial", "tuned", "value", "seeds", "reason")
-            chosen = Chosen(**{name: event[name] for name in names})
+            chosen = ChosenTrial(**{name: event[name] for name in names})
             return replace(cell, confirmed=chosen, unconfirmed=cell.given_up)
         case kind:
             raise ReplayError(f"{kind}: there is no such event")
 
 
-def _reopened(cell: ReplayedCell) -> ReplayedCell:
+def _reopened(cell: LoggedCell) -> LoggedCell:
     """A cell whose search is not over any more: what it confirms is open again."""
     return replace(cell, confirmed=None, unconfirmed=cell.given_up)

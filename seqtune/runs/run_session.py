@@ -23,7 +23,7 @@ from seqtune.tasks.base import Task
 from seqtune.training import checkpoint, memory
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.flops import training_flops_per_token
-from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.measurement import HIGHER_IS_BETTER, DivergedError, Measurement, Progress
 from seqtune.training.micro_batch import out_of_memory
 
@@ -37,7 +37,7 @@ class OvertimeError(Exception):
     """The run has taken longer than it may."""
 
 
-class Recording:
+class RunSession:
     """One sitting of a run."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Recording:
         self._keep: Keep = keep
         self._heartbeat = heartbeat
         self._node = node or socket.gethostname()
-        self._learner: Learner | None = None
+        self._learner: TrainState | None = None
         self._started = time.perf_counter()
         self._before = 0.0
 
@@ -83,7 +83,7 @@ class Recording:
         self._directory.update({"micro_batch": smaller})
         yield from self._attempt()
 
-    def _smaller(self, learner: Learner | None) -> int | None:
+    def _smaller(self, learner: TrainState | None) -> int | None:
         """Half as many strings at a time as now; None if that was tried before, or cannot be."""
         if self._directory.info().get("micro_batch") is not None:
             return None
@@ -130,9 +130,9 @@ class Recording:
                 self._check(measurement, outputs=task.outputs)
                 yield measurement
 
-    def _taken_up(self, task: Task, *, device: torch.device) -> Learner:
+    def _taken_up(self, task: Task, *, device: torch.device) -> TrainState:
         spec, directory = self._spec, self._directory
-        recipe = Recipe(
+        recipe = TrainConfig(
             training=spec.training,
             optimizer=spec.optimizer,
             forcing=spec.forcing,
@@ -140,7 +140,7 @@ class Recording:
             seed=spec.seed,
             language=spec.task.hash(),
         )
-        learner = Learner(build_model(spec, task=task, device=device), task=task, recipe=recipe)
+        learner = TrainState(build_model(spec, task=task, device=device), task=task, recipe=recipe)
         if directory.checkpoint.exists():
             learner.restore(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))
             log.info("%s goes on after epoch %d", directory.name, learner.epoch)
@@ -210,7 +210,7 @@ class _Weights:
 
 
 def _facts(
-    spec: RunSpec, *, learner: Learner, evaluator: Evaluator, device: torch.device
+    spec: RunSpec, *, learner: TrainState, evaluator: Evaluator, device: torch.device
 ) -> dict[str, Any]:
     """What run.json says besides spec and state."""
     return {

@@ -11,7 +11,7 @@ from seqtune.models.transformer_spec import Prefix, TransformerSpec
 from seqtune.tasks import TaskSpec
 from seqtune.training.forcing import Constant, ForcingSpec
 from seqtune.training.optim import AdamW, OptimizerSpec
-from seqtune.training.spec import DataSpec, EvaluationSpec, Fresh, TrainingSpec
+from seqtune.training.spec import DataSpec, EvaluationSpec, FreshData, TrainingSpec
 
 NO_FP16_ON_CPU = "fp16 needs a GPU; write fp32"
 
@@ -24,7 +24,7 @@ class RunSpec(Spec):
     forcing: ForcingSpec = Constant()
     training: TrainingSpec = TrainingSpec()
     optimizer: OptimizerSpec = AdamW()
-    data: DataSpec = Fresh()
+    data: DataSpec = FreshData()
     evaluation: EvaluationSpec = EvaluationSpec()
     seed: int = Field(default=0, ge=0)
 

@@ -28,8 +28,8 @@ from seqtune.runs.spec import RunSpec
 from seqtune.storage import cache
 from seqtune.tasks.base import Task
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.loop import Learner, Recipe, train
-from seqtune.training.spec import EvaluationSpec, Fresh
+from seqtune.training.loop import TrainConfig, TrainState, train
+from seqtune.training.spec import EvaluationSpec, FreshData
 
 SECONDS = 0.5
 """About how long steps of one kind are timed for."""
@@ -75,7 +75,7 @@ class Untimed:
     reason: str
 
 
-def timed(spec: RunSpec, *, size: Size, threads: int | None) -> Speed | Untimed:
+def measure_speed(spec: RunSpec, *, size: Size, threads: int | None) -> Speed | Untimed:
     """How fast a run is here: as found before, or by a probe of some seconds.
 
     Args:
@@ -163,14 +163,14 @@ class _Steps:
         if isinstance(part, int):
             changes["training.micro_batch"] = min(part, self.strings)
         short = RunSpec.parse(assigned(self.spec.to_data(), changes))
-        recipe = Recipe(
+        recipe = TrainConfig(
             training=short.training,
             optimizer=short.optimizer,
             forcing=short.forcing,
-            data=Fresh(),
+            data=FreshData(),
             seed=0,
         )
-        learner = Learner(self.model, task=self.task, recipe=recipe)
+        learner = TrainState(self.model, task=self.task, recipe=recipe)
         [measurement] = train(learner, evaluator=self.evaluator)
         return measurement.tokens / measurement.metrics["tokens_per_second"] / steps
 

@@ -23,7 +23,7 @@ PACKAGES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
-def place_of(text: str) -> Path:
+def parse_location(text: str) -> Path:
     """The place that a person means: an absolute path, or a URL's.
 
     A URL's is no `pathlib.Path`, but has the methods of one that we call; what is only there for files of

@@ -29,7 +29,7 @@ _ORDER = ("model.safetensors", "checkpoint.pt", "*", "run.json")
 """A checkpoint is put back before the rows that it holds too, and the state when all else is there."""
 
 
-class WorkingCopy:
+class Mirror:
     """Files of a place, on this machine.
 
     Attributes:
@@ -46,7 +46,7 @@ class WorkingCopy:
         without: Collection[str] = (),
         fenced: bool = False,
     ) -> None:
-        """Fetches the files; `working_copy` says what each argument is."""
+        """Fetches the files; `open_mirror` says what each argument is."""
         self.place = place
         self.local = local
         self._only = only
@@ -130,13 +130,13 @@ class WorkingCopy:
 
 
 @contextmanager
-def working_copy(
+def open_mirror(
     place: Path,
     *,
     only: Collection[str] | None = None,
     without: Collection[str] = (),
     fenced: bool = False,
-) -> Iterator[WorkingCopy]:
+) -> Iterator[Mirror]:
     """A place's files on this machine, as long as the context lasts; nothing is put back at its end.
 
     Args:
@@ -146,12 +146,12 @@ def working_copy(
         fenced: whether whoever fetches it next takes it away from us.
     """
     if not is_remote(place):
-        yield WorkingCopy(place, local=place)
+        yield Mirror(place, local=place)
         return
     with tempfile.TemporaryDirectory(prefix="seqtune-copy-") as folder:
         local = Path(folder) / place.name
         local.mkdir()
-        yield WorkingCopy(place, local=local, only=only, without=without, fenced=fenced)
+        yield Mirror(place, local=local, only=only, without=without, fenced=fenced)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -132,7 +132,7 @@ class Floor:
 
 
 @dataclass(frozen=True, eq=False)
-class Labelled:
+class WithTrees:
     """Strings and what is known of their structure, for every token that a model reads.
 
     Attributes:
@@ -191,7 +191,7 @@ class Task(abc.ABC):
         """
         return None
 
-    def labelled(self, count: int, *, generator: np.random.Generator) -> Labelled | None:
+    def labelled(self, count: int, *, generator: np.random.Generator) -> WithTrees | None:
         """Strings with their structure; None where a language has none."""
         return None
 

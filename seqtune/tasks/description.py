@@ -6,14 +6,14 @@ from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
-class Estimate:
+class EstimatedFigure:
     """A figure found by sampling, with its standard error."""
 
     value: float
     standard_error: float
 
 
-Value: TypeAlias = int | float | str | bool | Estimate | None
+Value: TypeAlias = int | float | str | bool | EstimatedFigure | None
 """A figure. Whole numbers are exact, however large; None is one that nobody knows."""
 
 
@@ -29,7 +29,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Grid:
+class GridFigure:
     """A table; every row has a value for every column."""
 
     columns: tuple[str, ...]
@@ -41,7 +41,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListedStrings:
     """Lines that are shown as they stand, in letters of equal width."""
 
     lines: tuple[str, ...]
@@ -63,7 +63,7 @@ class Description:
 
     title: str
     summary: str
-    parts: Mapping[str, Figures | Grid | Listing]
+    parts: Mapping[str, Figures | GridFigure | ListedStrings]
 
     def to_data(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -72,6 +72,6 @@ class Description:
 
 
 def _plain(value: Value) -> Any:
-    if isinstance(value, Estimate):
+    if isinstance(value, EstimatedFigure):
         return {"value": value.value, "standard_error": value.standard_error}
     return value

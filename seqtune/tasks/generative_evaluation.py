@@ -97,7 +97,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class Examination:
+class GenerationResult:
     """What an exam found.
 
     Attributes:
@@ -120,11 +120,11 @@ class Examination:
         }
 
 
-Exam: TypeAlias = Generator[Prompt, npt.NDArray[np.int64], Examination]
+Exam: TypeAlias = Generator[Prompt, npt.NDArray[np.int64], GenerationResult]
 """Yields prompts, is sent completions int64 [B, N] that hold the stop from where they end."""
 
 
-def sit(exam: Exam, *, complete: Callable[[Prompt], npt.NDArray[np.int64]]) -> Examination:
+def run(exam: Exam, *, complete: Callable[[Prompt], npt.NDArray[np.int64]]) -> GenerationResult:
     """Takes an exam: `complete` answers every prompt."""
     completions: npt.NDArray[np.int64] | None = None
     while True:

@@ -24,7 +24,7 @@ from seqtune.storage.files import check_writable, replace_text
 from seqtune.tasks.generative_evaluation import Sample
 from seqtune.tasks.score import Score, finite
 from seqtune.tasks.share import bound
-from seqtune.trained.load import Trained
+from seqtune.trained.load import TrainedRun
 from seqtune.training import breakdown
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.measurement import DivergedError
@@ -38,7 +38,7 @@ GENERATE = "evaluation.generate"
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class EvaluationResult:
     """What an evaluation found of a trained run.
 
     Attributes:
@@ -50,7 +50,7 @@ class Found:
         samples: what was generated.
     """
 
-    trained: Trained
+    trained: TrainedRun
     floor: Mapping[str, float] | None
     references: Mapping[str, float]
     scores: Mapping[str, Score]
@@ -90,7 +90,7 @@ class Found:
         }
 
 
-def evaluate(trained: Trained) -> Found:
+def evaluate(trained: TrainedRun) -> EvaluationResult:
     """Every score of a trained run on its task, which may be another than it was trained on.
 
     Raises:
@@ -102,7 +102,7 @@ def evaluate(trained: Trained) -> Found:
     except DivergedError as error:
         raise FileError(f"{trained.directory.path}: {error}") from None
     exam = evaluation.examination
-    return Found(
+    return EvaluationResult(
         trained=trained,
         floor=evaluator.floor_data,
         references=evaluator.references,
@@ -142,7 +142,7 @@ def _is_choice(path: str, *, value: object, spec: Mapping[str, Any]) -> bool:
     return False
 
 
-def check(trained: Trained) -> None:
+def check(trained: TrainedRun) -> None:
     """Makes sure that an evaluation has what it needs and can be kept, before it takes its time.
 
     Raises:

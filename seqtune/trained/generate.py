@@ -16,7 +16,7 @@ from seqtune.config.yaml_file import FileError
 from seqtune.tasks.generative_evaluation import CELLS, Prompt, Sample
 from seqtune.tasks.score import Score, finite
 from seqtune.tasks.share import bound, shown_bound
-from seqtune.trained.load import Trained
+from seqtune.trained.load import TrainedRun
 from seqtune.training.generation import generate, rows_at_once
 
 COUNT = 20
@@ -45,7 +45,7 @@ WRONG_CELL = CELLS.index("wrongly dead")
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerationRequest:
     """What a person asks for.
 
     Attributes:
@@ -88,7 +88,7 @@ class Generation:
         alike: whether they would be, since neither prompts nor tokens are drawn.
     """
 
-    def __init__(self, trained: Trained, *, request: Request) -> None:
+    def __init__(self, trained: TrainedRun, *, request: GenerationRequest) -> None:
         """Reads the prompt.
 
         Raises:
@@ -137,7 +137,7 @@ class Generation:
         return asked.temperature if own is None else own
 
 
-def _longest(asked: Prompt, *, trained: Trained, request: Request) -> int:
+def _longest(asked: Prompt, *, trained: TrainedRun, request: GenerationRequest) -> int:
     """Tokens that a completion may have; of them and the prompt's, the model reads all but the last."""
     model, read = trained.model, asked.tokens.shape[1]
     ends = asked.stop is not None
@@ -158,7 +158,7 @@ def _longest(asked: Prompt, *, trained: Trained, request: Request) -> int:
     return longest
 
 
-def _within_reach(longest: int, *, read: int, trained: Trained) -> int:
+def _within_reach(longest: int, *, read: int, trained: TrainedRun) -> int:
     """So many tokens, or fewer where a model that has positions would go beyond those that it was taught."""
     model = trained.model
     if model.recurrent and model.longest is None:
@@ -172,7 +172,7 @@ def _within_reach(longest: int, *, read: int, trained: Trained) -> int:
     return max(1, min(longest, room))
 
 
-class Tally:
+class GenerationCounts:
     """Judged samples, added up.
 
     Attributes:
@@ -250,7 +250,7 @@ def _with_error(score: Score) -> str:
 
 def to_data(generation: Generation) -> dict[str, Any]:
     """Plain JSON data: the samples, and what they come to."""
-    tally = Tally(alike=generation.alike)
+    tally = GenerationCounts(alike=generation.alike)
     samples: list[dict[str, Any]] = []
     for sample in generation.samples():
         tally.add(sample)
@@ -261,7 +261,7 @@ def to_data(generation: Generation) -> dict[str, Any]:
 
 def show(generation: Generation, *, console: Console) -> None:
     """Prints samples as they come, and what they come to."""
-    tally = Tally(alike=generation.alike)
+    tally = GenerationCounts(alike=generation.alike)
     with_boards = False
     for sample in generation.samples():
         tally.add(sample)

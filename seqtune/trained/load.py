@@ -39,7 +39,7 @@ HOW: Mapping[Literal["running", "stopped", "diverged", "failed"], str] = Mapping
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedRun:
     """A run with its weights.
 
     Attributes:
@@ -79,7 +79,7 @@ def load(
     changes: Mapping[str, Any],
     changeable: Collection[str] = ("task", "evaluation"),
     unused: Mapping[str, str] = MappingProxyType({}),
-) -> Trained:
+) -> TrainedRun:
     """Reads a run directory, and builds its task and its model.
 
     Args:
@@ -117,7 +117,7 @@ def load(
     if spec.task != original.task:
         known, task = task, spec.task.build()
         _check_fit(task, known=known, model=model)
-    return Trained(directory, spec, dict(changes), task, model.to(device).eval(), epoch, info)
+    return TrainedRun(directory, spec, dict(changes), task, model.to(device).eval(), epoch, info)
 
 
 _NO_WEIGHTS = {
@@ -133,7 +133,7 @@ def _instead(path: Path) -> str:
     return f"; give one of those in it, such as {runs[0].path}" if runs else instead(path)
 
 
-def untrained(trained: Trained) -> SequenceModel:
+def untrained(trained: TrainedRun) -> SequenceModel:
     """The same network as it was before it learned anything, with its run's own first weights."""
     original = _parsed(trained.info["spec"], path=trained.directory.path)
     task = original.task.build()

@@ -22,10 +22,16 @@ from seqtune.models.base import SequenceModel
 from seqtune.runs.directory import State
 from seqtune.tasks.base import Strings
 from seqtune.tasks.share import bound
-from seqtune.trained.load import Trained, untrained
+from seqtune.trained.load import TrainedRun, untrained
 from seqtune.training.probe_examples import Examples, examples
-from seqtune.training.probe_fitting import Told, fit, hidden_states, told, told_by_majority
-from seqtune.training.probe_result import Reader, Reading
+from seqtune.training.probe_fitting import (
+    Predictions,
+    fit,
+    hidden_states,
+    predict,
+    predict_majority,
+)
+from seqtune.training.probe_result import ProbeResult, Reader
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +79,7 @@ class Probed:
     seed: int
     strings: int
     repeated: int
-    readings: tuple[Reading, ...]
+    readings: tuple[ProbeResult, ...]
 
     @property
     def title(self) -> str:
@@ -148,7 +154,7 @@ class Probed:
         }
 
 
-def _row(reading: Reading) -> dict[str, str | int | float | None]:
+def _row(reading: ProbeResult) -> dict[str, str | int | float | None]:
     row = reading.to_data()
     scores = (("accuracy", reading.accuracy), ("balanced_accuracy", reading.balanced_accuracy))
     for name, score in scores:
@@ -158,7 +164,7 @@ def _row(reading: Reading) -> dict[str, str | int | float | None]:
     return row
 
 
-def probe(trained: Trained, *, strings: int = STRINGS) -> Probed:
+def probe(trained: TrainedRun, *, strings: int = STRINGS) -> Probed:
     """Fits and scores probes of every layer, of the run and of its untrained copy.
 
     Raises:
@@ -199,7 +205,7 @@ def probe(trained: Trained, *, strings: int = STRINGS) -> Probed:
     )
 
 
-def _readings(model: SequenceModel, found: Examples, *, name: Reader) -> Iterator[Reading]:
+def _readings(model: SequenceModel, found: Examples, *, name: Reader) -> Iterator[ProbeResult]:
     """Of every layer; with the trained model's, that of the majority too."""
     fitted, held_out = (
         hidden_states(model, torch.from_numpy(half.tokens), chosen=torch.from_numpy(half.chosen))
@@ -209,19 +215,19 @@ def _readings(model: SequenceModel, found: Examples, *, name: Reader) -> Iterato
     for layer, (inputs, others) in enumerate(zip(fitted, held_out, strict=True), start=1):
         log.info("%s: probing layer %d of %d", name, layer, len(fitted))
         fit_ = fit(inputs, positions=found.fitted.positions, classes=classes)
-        result = told(fit_, others, positions=found.held_out.positions)
+        result = predict(fit_, others, positions=found.held_out.positions)
         yield from _named(result, found, layer=layer, model=name)
         if layer == 1 and name == "trained":
-            result = told_by_majority(fit_, positions=found.held_out.positions)
+            result = predict_majority(fit_, positions=found.held_out.positions)
             yield from _named(result, found, layer=None, model="majority")
 
 
 def _named(
-    results: tuple[Told, ...], found: Examples, *, layer: int | None, model: Reader
-) -> Iterator[Reading]:
+    results: tuple[Predictions, ...], found: Examples, *, layer: int | None, model: Reader
+) -> Iterator[ProbeResult]:
     counts = (found.held_out.positions.labels >= 0).sum(axis=1)
     for question, result, positions in zip(found.questions, results, counts, strict=True):
-        yield Reading(
+        yield ProbeResult(
             question.target,
             question.level,
             layer=layer,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seqtune import seeding
 from seqtune.models.base import SequenceModel
-from seqtune.tasks.base import Batch, Labelled
+from seqtune.tasks.base import Batch, WithTrees
 from seqtune.tasks.score import Score
 from seqtune.training.evaluation import TOKENS_A_BATCH, Evaluator
 from seqtune.training.scoring import read, true_losses
@@ -72,7 +72,7 @@ def tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[Row, .
     return made
 
 
-def levels(labelled: Labelled) -> tuple[Groups, tuple[str, ...]]:
+def levels(labelled: WithTrees) -> tuple[Groups, tuple[str, ...]]:
     """The level of every target [B, T], and what the levels are called.
 
     It is the highest level of which a node ends at the token read just before, so that what is predicted
@@ -139,7 +139,9 @@ def _by_length(found: Sequence[_Found]) -> tuple[Row, ...]:
     )
 
 
-def _by_level(evaluator: Evaluator, model: SequenceModel, *, labelled: Labelled) -> tuple[Row, ...]:
+def _by_level(
+    evaluator: Evaluator, model: SequenceModel, *, labelled: WithTrees
+) -> tuple[Row, ...]:
     groups, names = levels(labelled)
     size = max(1, TOKENS_A_BATCH // labelled.batch.tokens.shape[1])
     parts: list[_Sums] = []

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from seqtune import seeding
 from seqtune.tasks.base import Batch, Mask, Strings, Task, Tokens
-from seqtune.training.dataset_cache import Drawn
-from seqtune.training.spec import DataSpec, Fixed, TrainingSpec
+from seqtune.training.dataset_cache import CachedDataset
+from seqtune.training.spec import DataSpec, FixedData, TrainingSpec
 
 Prepared = TypeVar("Prepared")
 
@@ -65,8 +65,8 @@ class Batches:
         self.seen = np.zeros(len(parts), dtype=bool) if seen is None else seen.copy()
         self.waited_seconds = 0.0
         self._set: Strings | None = None
-        if isinstance(data, Fixed):
-            self._set = Drawn(language, strings=data.strings, seed=seed).of(task)
+        if isinstance(data, FixedData):
+            self._set = CachedDataset(language, strings=data.strings, seed=seed).of(task)
             self.seen |= self._watch.among(task.parts(self._set))
 
     def of_epoch(

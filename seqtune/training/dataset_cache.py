@@ -29,7 +29,7 @@ LAST = FILES[-1]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CachedDataset:
     """A set: `strings` strings of a task, drawn by a seed.
 
     Attributes:

@@ -12,7 +12,7 @@ from seqtune.training.transfer import Fetched
 HEARTBEAT_SECONDS = 0.5
 
 
-class Tally:
+class EpochMetrics:
     """Sums over an epoch, kept on the device until somebody asks."""
 
     def __init__(self, device: torch.device) -> None:

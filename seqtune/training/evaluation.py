@@ -14,9 +14,9 @@ import torch
 from seqtune import seeding
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch, Floor, Strings, Task
-from seqtune.tasks.generative_evaluation import Examination, Prompt, sit
+from seqtune.tasks.generative_evaluation import GenerationResult, Prompt, run
 from seqtune.tasks.score import Score
-from seqtune.training.free_running import own_inputs
+from seqtune.training.free_running import free_running_inputs
 from seqtune.training.generation import completed
 from seqtune.training.measurement import DivergedError
 from seqtune.training.scoring import StringScores, read, true_losses
@@ -39,7 +39,7 @@ class Evaluation:
     """
 
     scores: dict[str, Score]
-    examination: Examination | None
+    examination: GenerationResult | None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -152,7 +152,7 @@ class Evaluator:
         found = StringScores.joined(
             [
                 StringScores.of(read(model, batch, tokens=tokens), batch=batch)
-                for batch, tokens in own_inputs(model, batches)
+                for batch, tokens in free_running_inputs(model, batches)
             ]
         )
         gap = found.nats - forced.nats[:count]
@@ -162,7 +162,7 @@ class Evaluator:
             "free/gap": Score.ratio(gap, denominators=found.scored),
         }
 
-    def _examined(self, model: SequenceModel, *, epoch: int) -> Examination | None:
+    def _examined(self, model: SequenceModel, *, epoch: int) -> GenerationResult | None:
         if self.spec.generate == 0:
             return None
         # The prompts are the same after every epoch, what is sampled from the model is not.
@@ -176,7 +176,7 @@ class Evaluator:
         def complete(prompt: Prompt) -> np.ndarray:
             return completed(model, prompt, generator=generator)
 
-        return sit(exam, complete=complete)
+        return run(exam, complete=complete)
 
 
 def laid_out(strings: Strings, *, task: Task) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ TOKENS_AT_ONCE = 1 << 17
 """Strings of about so many tokens run side by side: steps are many, and wide ones are cheaper."""
 
 
-def own_inputs(
+def free_running_inputs(
     model: SequenceModel, batches: list[Batch]
 ) -> Iterator[tuple[Batch, Int[Tensor, "B T"]]]:
     """Every batch with what the model reads of it: its own most probable tokens, and the prompts."""

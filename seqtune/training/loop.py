@@ -20,7 +20,7 @@ from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch, Mask, Task
 from seqtune.training import memory
 from seqtune.training.data import Batches
-from seqtune.training.epoch_metrics import Tally
+from seqtune.training.epoch_metrics import EpochMetrics
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing import ForcingSpec
 from seqtune.training.forcing.inputs import forced_inputs
@@ -35,7 +35,7 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     """What a training is made of, and the seed of its draws.
 
     Attributes:
@@ -50,7 +50,7 @@ class Recipe:
     language: str | None = None
 
 
-class Learner:
+class TrainState:
     """A model in training: weights, optimizer and how far it has come.
 
     Attributes:
@@ -61,7 +61,7 @@ class Learner:
         measurement: the last one yielded, None before the first epoch.
     """
 
-    def __init__(self, model: SequenceModel, *, task: Task, recipe: Recipe) -> None:
+    def __init__(self, model: SequenceModel, *, task: Task, recipe: TrainConfig) -> None:
         self.model = model
         self.network: Callable[[Tensor], Tensor] = (
             torch.compile(model) if recipe.training.compile else model
@@ -117,7 +117,7 @@ class Learner:
 
 
 def train(
-    learner: Learner,
+    learner: TrainState,
     *,
     evaluator: Evaluator,
     heartbeat: Callable[[Progress], None] | None = None,
@@ -159,7 +159,7 @@ def train(
         yield learner.measurement
 
 
-def _batches(learner: Learner, *, evaluator: Evaluator) -> Batches:
+def _batches(learner: TrainState, *, evaluator: Evaluator) -> Batches:
     recipe = learner.recipe
     return Batches(
         learner.task,
@@ -172,7 +172,7 @@ def _batches(learner: Learner, *, evaluator: Evaluator) -> Batches:
     )
 
 
-def _micro_batch(learner: Learner) -> int:
+def _micro_batch(learner: TrainState) -> int:
     """How many strings are worked on at once: all, or with `auto` as many as fit if all are longest."""
     settings, device = learner.recipe.training, learner.model.device
     if settings.micro_batch != "auto":
@@ -194,14 +194,14 @@ def _micro_batch(learner: Learner) -> int:
 
 
 def _epoch(
-    learner: Learner, *, batches: Batches, heartbeat: Callable[[Progress], None] | None
+    learner: TrainState, *, batches: Batches, heartbeat: Callable[[Progress], None] | None
 ) -> dict[str, float]:
     """One epoch of steps, without waiting for the device before its end."""
     recipe = learner.recipe
     epochs, steps = recipe.training.epochs, recipe.training.batches_per_epoch
     truths = recipe.forcing.truths(learner.epoch, epochs=epochs, steps=steps)
     coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
-    tally = Tally(learner.model.device)
+    tally = EpochMetrics(learner.model.device)
     rate = math.nan
     transfer = Transfer(learner.model.device)
 
@@ -228,7 +228,7 @@ def _epoch(
 
 
 def _read(
-    learner: Learner,
+    learner: TrainState,
     tokens: Tensor,
     *,
     truth: float,
@@ -250,13 +250,13 @@ def _read(
 
 
 def _step(
-    learner: Learner,
+    learner: TrainState,
     tokens: Tensor,
     *,
     targets: Tensor,
     scored: Tensor,
     count: int,
-    tally: Tally,
+    tally: EpochMetrics,
 ) -> float:
     """One optimizer step; returns its learning rate."""
     settings = learner.recipe.training
@@ -288,7 +288,7 @@ def _step(
 
 
 def _backward(
-    learner: Learner, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
+    learner: TrainState, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
     """Adds the gradient of the nats of these strings over `count`; the nats, and how many tokens are right."""
     dtype = PRECISIONS.get(learner.recipe.training.precision)

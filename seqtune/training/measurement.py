@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seqtune.tasks.generative_evaluation import Examination
+from seqtune.tasks.generative_evaluation import GenerationResult
 
 METRICS: dict[str, str] = {
     "train/loss": "nats per scored token of the epoch's batches, as the model read them",
@@ -84,7 +84,7 @@ class Measurement:
     tokens: int
     seconds: float
     metrics: Mapping[str, float]
-    examination: Examination | None = None
+    examination: GenerationResult | None = None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class ConstantRate(_Schedule):
         return peak
 
 
-class Cosine(_Schedule):
+class CosineRate(_Schedule):
     """Half a cosine from the learning rate down to `floor`. Source: Loshchilov & Hutter 2017, equation 5."""
 
     kind: Literal["cosine"] = "cosine"
@@ -65,7 +65,7 @@ class Cosine(_Schedule):
         return self.floor + (peak - self.floor) * (1 + math.cos(math.pi * progress)) / 2
 
 
-class Linear(_Schedule):
+class LinearRate(_Schedule):
     """A line from the learning rate down to `floor`."""
 
     kind: Literal["linear"] = "linear"
@@ -75,7 +75,7 @@ class Linear(_Schedule):
         return peak + (self.floor - peak) * progress
 
 
-class OneCycle(_Schedule):
+class OneCycleRate(_Schedule):
     """Half a cosine up to the learning rate, and one down. Source: Smith & Topin 2018."""
 
     kind: Literal["one_cycle"] = "one_cycle"
@@ -98,7 +98,7 @@ def _cosine(start: float, end: float, progress: float) -> float:
 
 
 ScheduleSpec: TypeAlias = Annotated[
-    ConstantRate | Cosine | Linear | OneCycle, ByKind(default="constant")
+    ConstantRate | CosineRate | LinearRate | OneCycleRate, ByKind(default="constant")
 ]
 
 
@@ -107,7 +107,7 @@ class _Optimizer(Spec):
 
     lr: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    schedule: ScheduleSpec = Cosine()
+    schedule: ScheduleSpec = CosineRate()
 
 
 class _Adaptive(_Optimizer):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.tasks.base import Labelled, Mask, Tokens
+from seqtune.tasks.base import Mask, Tokens, WithTrees
 from seqtune.training.probe_result import TARGETS, ProbeTarget
 
 Labels = npt.NDArray[np.int64]
@@ -65,7 +65,7 @@ class Examples:
     held_out: Half
 
 
-def examples(labelled: Labelled, *, most: int, generator: np.random.Generator) -> Examples:
+def examples(labelled: WithTrees, *, most: int, generator: np.random.Generator) -> Examples:
     """The first half of the strings to fit probes to, the second to score them.
 
     Left out is what cannot be told wrong, such as the symbol of the root.
@@ -102,7 +102,7 @@ def examples(labelled: Labelled, *, most: int, generator: np.random.Generator) -
     return Examples(tuple(questions), *halves)
 
 
-def _drawn(labelled: Labelled, rows: slice, *, most: int, generator: np.random.Generator) -> Half:
+def _drawn(labelled: WithTrees, rows: slice, *, most: int, generator: np.random.Generator) -> Half:
     """Some of the strings, with the classes of every target and level as the labels have them."""
     ancestors, ends = labelled.ancestors[:, rows], labelled.boundaries[:, rows]
     # Where a window begins within a sentence, nobody can know the tree over it.

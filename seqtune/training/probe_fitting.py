@@ -53,7 +53,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Told:
+class Predictions:
     """How well a target is told; strings are the units.
 
     Attributes:
@@ -165,7 +165,9 @@ def _log_probabilities(
     return logits.masked_fill(~is_class[..., None], absent).log_softmax(dim=0)
 
 
-def told(probe: Probe, features: Float[Tensor, "N D"], *, positions: Positions) -> tuple[Told, ...]:
+def predict(
+    probe: Probe, features: Float[Tensor, "N D"], *, positions: Positions
+) -> tuple[Predictions, ...]:
     """How well a probe tells every target of positions that it was not fitted to."""
     found = probe.log_probabilities(features)
     rarity = -torch.where(probe.shares > 0, probe.shares, 1.0).log()
@@ -174,23 +176,23 @@ def told(probe: Probe, features: Float[Tensor, "N D"], *, positions: Positions) 
     return _told(likely, fair, positions=positions)
 
 
-def told_by_majority(probe: Probe, *, positions: Positions) -> tuple[Told, ...]:
+def predict_majority(probe: Probe, *, positions: Positions) -> tuple[Predictions, ...]:
     """The same of always saying the class that was most common where the probe was fitted."""
     common = probe.shares.argmax(dim=0)[:, None].cpu().numpy()
     always = np.broadcast_to(common, positions.labels.shape)
     return _told(always, always, positions=positions)
 
 
-def _told(likely: Labels, fair: Labels, *, positions: Positions) -> tuple[Told, ...]:
+def _told(likely: Labels, fair: Labels, *, positions: Positions) -> tuple[Predictions, ...]:
     """By target, of what is said where classes count as they occur, and where they count alike."""
-    found: list[Told] = []
+    found: list[Predictions] = []
     for own, said, said_fairly in zip(positions.labels, likely, fair, strict=True):
         counts = own >= 0
         labels, strings = own[counts], positions.strings[counts]
         each = {"weights": positions.weights[counts], "strings": strings}
         accuracy = grouped_share(said[counts] == labels, groups=np.zeros_like(labels), **each)
         balanced = grouped_share(said_fairly[counts] == labels, groups=labels, **each)
-        found.append(Told(accuracy, balanced))
+        found.append(Predictions(accuracy, balanced))
     return tuple(found)
 
 

@@ -19,7 +19,7 @@ class Target:
     Attributes:
         title: in a few words.
         meaning: the rest of a sentence that begins with the title and a colon.
-        score: the field of `Reading` that is shown of it.
+        score: the field of `ProbeResult` that is shown of it.
     """
 
     title: str
@@ -51,7 +51,7 @@ TARGETS: Mapping[ProbeTarget, Target] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Reading:
+class ProbeResult:
     """How well one target is told of one level, on strings that no probe was fitted to.
 
     Attributes:
@@ -104,7 +104,7 @@ class Reading:
         }
 
 
-def greatest_error(readings: Iterable[Reading]) -> float:
+def greatest_error(readings: Iterable[ProbeResult]) -> float:
     """The greatest standard error of the scores that are shown; NaN if none is known."""
     errors = [reading.score.standard_error for reading in readings]
     return max((error for error in errors if not math.isnan(error)), default=math.nan)

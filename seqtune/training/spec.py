@@ -46,20 +46,20 @@ class TrainingSpec(Spec):
         return self.epochs * self.batches_per_epoch
 
 
-class Fresh(Spec):
+class FreshData(Spec):
     """Every batch is drawn anew: no string is meant to be seen twice."""
 
     kind: Literal["fresh"] = "fresh"
 
 
-class Fixed(Spec):
+class FixedData(Spec):
     """A set drawn once and reshuffled every epoch; its last batch may be smaller."""
 
     kind: Literal["fixed"] = "fixed"
     strings: int = Field(ge=1)
 
 
-DataSpec: TypeAlias = Annotated[Fresh | Fixed, ByKind(default="fresh")]
+DataSpec: TypeAlias = Annotated[FreshData | FixedData, ByKind(default="fresh")]
 
 
 class EvaluationSpec(Spec):

@@ -2,12 +2,12 @@ import itertools
 
 import torch
 
-from seqtune.models.kv_cache import Rows
+from seqtune.models.kv_cache import Buffer
 
 
 def test_all_rows_come_back_in_order_however_many_are_added():
     rows = torch.randn(2, 3, 40, 4)
-    cache = Rows(capacity=5)
+    cache = Buffer(capacity=5)
     start = 0
     for count in (3, 1, 1, 1, 7, 20, 1, 6):
         found = cache.extend(rows[:, :, start : start + count])
@@ -17,7 +17,7 @@ def test_all_rows_come_back_in_order_however_many_are_added():
 
 
 def test_memory_is_taken_once_and_doubles_when_it_is_full():
-    cache = Rows(capacity=16)
+    cache = Buffer(capacity=16)
     held = [cache.extend(torch.zeros(1, 2, 1, 4)).data_ptr() for _ in range(64)]
     kept = [first == second for first, second in itertools.pairwise(held)]
     moves = [count for count, same in enumerate(kept, start=1) if not same]
@@ -26,6 +26,6 @@ def test_memory_is_taken_once_and_doubles_when_it_is_full():
 
 
 def test_more_than_twice_the_capacity_at_once_fits():
-    cache = Rows(capacity=2)
+    cache = Buffer(capacity=2)
     assert cache.extend(torch.ones(1, 1, 9, 1)).sum() == 9
     assert cache.capacity == 16

@@ -9,7 +9,7 @@ import numpy as np
 from seqtune.config.nested import assigned
 from seqtune.runs.directory import RunDirectory, State
 from seqtune.sweep.planning.cell_names import text_of
-from seqtune.tasks.generative_evaluation import Examination, Sample
+from seqtune.tasks.generative_evaluation import GenerationResult, Sample
 from seqtune.tasks.score import Score
 from seqtune.training.measurement import Measurement
 
@@ -42,7 +42,7 @@ def make_run(
     seed: int = 0,
     info: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
-    generated: Examination | None = None,
+    generated: GenerationResult | None = None,
     **place: Any,
 ) -> RunDirectory:
     """A run of a sweep with `excess` after each epoch, 100 tokens and 10 seconds long.
@@ -138,7 +138,7 @@ def make_cell(
 
 def boards(
     *, size: int, wrong: int, titles: Sequence[str] = ("drawn", "glider", "block"), seed: int = 0
-) -> Examination:
+) -> GenerationResult:
     """An exam on boards of `size` x `size`, of whose predictions each has `wrong` cells wrong.
 
     Args:
@@ -151,7 +151,7 @@ def boards(
     cells = 1 - wrong / size**2
     row = {"boards": 1, "valid": 1.0, "cells": cells, "exact": float(wrong == 0)}
     steps = range(1, 6)
-    return Examination(
+    return GenerationResult(
         scores={
             "generate/cells": Score(cells, len(titles), standard_error=0.0),
             "generate/exact": Score(float(wrong == 0), len(titles), standard_error=0.0),
@@ -179,7 +179,7 @@ def _board(title: str, *, prompt: np.ndarray, truth: np.ndarray, wrong: int) -> 
     return Sample(title, text="<0> [1]", right=wrong == 0, panels=panels)
 
 
-def texts(written: Iterable[str], *, right: bool | None = None) -> Examination:
+def texts(written: Iterable[str], *, right: bool | None = None) -> GenerationResult:
     """An exam whose samples are texts, numbered from 1."""
     samples = [Sample(str(number), text, right) for number, text in enumerate(written, start=1)]
-    return Examination(scores={}, tables={}, samples=tuple(samples))
+    return GenerationResult(scores={}, tables={}, samples=tuple(samples))

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from seqtune.report import build, load
 from seqtune.report.sections import samples
 from seqtune.report.sections.section import Section
-from seqtune.tasks.generative_evaluation import CELLS, Examination, Sample
+from seqtune.tasks.generative_evaluation import CELLS, GenerationResult, Sample
 from seqtune.tasks.picture import PALETTE, rgb
 from seqtune.tasks.score import Score
 from tests.report.made import boards, make_run, texts
@@ -134,7 +134,7 @@ def test_cells_stand_beside_each_other_by_test_set(tmp_path: Path):
 def test_a_table_of_another_task_is_shown_by_its_text_key(tmp_path: Path):
     rows = ({"length": "10 to 19", "strings": 30, "valid": 0.9},)
     numbers = ({"depth": 1, "valid": 0.5},)
-    found = Examination(
+    found = GenerationResult(
         {"generate/valid": Score(0.9, 10, 0.1)}, {"by length": rows, "by depth": numbers}, ()
     )
     make_run(tmp_path, "a", excess=(0.1,), compared={}, generated=found)
@@ -158,7 +158,9 @@ def test_texts_cannot_break_the_report(tmp_path: Path):
 
 def test_texts_say_whether_they_are_right_and_how_many_are(tmp_path: Path):
     found = texts(["3 1 2", "1 1"], right=True)
-    found = Examination({"generate/valid": Score(0.96875, 32, 0.03)}, found.tables, found.samples)
+    found = GenerationResult(
+        {"generate/valid": Score(0.96875, 32, 0.03)}, found.tables, found.samples
+    )
     for layers in (1, 2):
         make_run(
             tmp_path, f"run-{layers}", excess=(0.1, 0.2), compared={"model.layers": layers},
@@ -184,7 +186,7 @@ def test_scores_of_runs_before_they_had_errors_are_read(tmp_path: Path):
 
 def test_a_report_marks_where_a_string_goes_wrong(tmp_path: Path):
     wrong = Sample("1", "3 1 2 1", False, wrong_at=4, reason="only 1 can follow")
-    found = Examination({}, {}, samples=(wrong, Sample("2", "3 1", True)))
+    found = GenerationResult({}, {}, samples=(wrong, Sample("2", "3 1", True)))
     make_run(tmp_path, "a", excess=(0.1,), compared={}, generated=found)
     text = build(tmp_path).read_text(encoding="utf-8")
     assert "1       no     3 1 ⟨wrong: only 1 can follow⟩ 2 1\n2       yes    3 1\n" in text
@@ -220,7 +222,7 @@ def test_without_anything_generated_there_is_no_section(tmp_path: Path):
 
 
 def test_an_examination_that_found_nothing_has_no_section(tmp_path: Path):
-    make_run(tmp_path, "a", excess=(0.1,), compared={}, generated=Examination({}, {}, ()))
+    make_run(tmp_path, "a", excess=(0.1,), compared={}, generated=GenerationResult({}, {}, ()))
     assert samples.section(load(tmp_path)) is None
 
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from seqtune.runs.build import build_model
-from seqtune.runs.no_effect import idle_settings
+from seqtune.runs.no_effect import settings_without_effect
 from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.loop import TrainConfig, TrainState, train
 from tests.training.runs import tiny
 
 TRANSFORMER = {"kind": "transformer", "layers": 2, "width": 16, "heads": 2, "head_width": 8}
@@ -19,9 +19,9 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
 
 def final_loss(spec: RunSpec) -> float:
     task = spec.task.build()
-    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
-    learner = Learner(model, task=task, recipe=recipe)
+    learner = TrainState(model, task=task, recipe=recipe)
     *_, last = train(learner, evaluator=Evaluator(spec.evaluation, task=task))
     return last.metrics["valid/loss"]
 
@@ -41,10 +41,10 @@ def final_loss(spec: RunSpec) -> float:
 )
 def test_a_setting_without_effect_is_named(path: str, value: Any, plain: Any, rest: dict[str, Any]):
     spec = tiny(**rest, **{path.replace(".", "__"): value})
-    found = list(idle_settings(spec))
+    found = list(settings_without_effect(spec))
     assert [".".join(map(str, each.path)) for each in found] == [path]
     without = tiny(**rest, **{path.replace(".", "__"): plain})
-    assert list(idle_settings(without)) == []
+    assert list(settings_without_effect(without)) == []
     assert final_loss(spec) == pytest.approx(final_loss(without), rel=1e-6)
 
 
@@ -63,7 +63,7 @@ def test_a_setting_with_an_effect_is_not_named(
     path: str, value: Any, plain: Any, rest: dict[str, Any]
 ):
     spec = tiny(**rest, **{path.replace(".", "__"): value})
-    assert list(idle_settings(spec)) == []
+    assert list(settings_without_effect(spec)) == []
     assert final_loss(spec) != final_loss(tiny(**rest, **{path.replace(".", "__"): plain}))
 
 

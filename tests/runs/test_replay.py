@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from seqtune.runs.decision_log import Chosen, End, ReplayedCell
+from seqtune.runs.decision_log import ChosenTrial, LoggedCell, RunEnd
 from seqtune.runs.replay import ReplayError, read_replay, replay
 
 A = {"cell": "c", "run": "a", "phase": "search"}
@@ -52,7 +52,7 @@ def test_a_run_is_in_the_state_that_its_last_event_left_it_in(
 def test_a_run_that_is_done_again_keeps_its_earlier_ends():
     run = replay(lines(PROPOSED, ENDED, RETRIED, {**ENDED, "reason": "lost"})).runs["a"]
     assert (run.state, run.reason) == ("failed", "lost")
-    assert run.retried == (End("failed", "oom"),)
+    assert run.retried == (RunEnd("failed", "oom"),)
 
 
 def test_counts_hold_refused_trials_and_confirm_runs_of_what_is_confirmed_now():
@@ -79,13 +79,13 @@ def test_counts_hold_refused_trials_and_confirm_runs_of_what_is_confirmed_now():
 
 def test_a_cell_is_given_up_until_some_of_it_is_done_again():
     events = [PROPOSED, ENDED, GIVEN_UP]
-    assert replay(lines(*events)).cells["c"] == ReplayedCell(given_up="alike", unconfirmed="alike")
-    assert replay(lines(*events, RETRIED)).cells["c"] == ReplayedCell()
+    assert replay(lines(*events)).cells["c"] == LoggedCell(given_up="alike", unconfirmed="alike")
+    assert replay(lines(*events, RETRIED)).cells["c"] == LoggedCell()
 
 
 def test_more_trials_open_again_what_is_confirmed_and_more_seeds_do_not():
     plan = {"event": "planned", "cell": "c", "trials": 1, "seeds": 2}
-    chosen = Chosen(0, {"lr": 0.1}, 0.5, 2, "best of 1 that finished")
+    chosen = ChosenTrial(0, {"lr": 0.1}, 0.5, 2, "best of 1 that finished")
     begun = [plan, PROPOSED, CONFIRMED]
     assert replay(lines(*begun)).cells["c"].confirmed == chosen
     assert replay(lines(*begun, {**plan, "seeds": 3})).cells["c"].confirmed == chosen

@@ -4,18 +4,18 @@ import pytest
 from upath import UPath
 
 from seqtune.config.yaml_file import FileError
-from seqtune.storage.location import is_remote, place_of, reached, without_user
+from seqtune.storage.location import is_remote, parse_location, reached, without_user
 
 
 def test_a_directory_is_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for text in ("results/a", str(tmp_path / "results/a"), f"file://{tmp_path}/results/a"):
-        assert place_of(text) == tmp_path / "results/a"
-        assert not is_remote(place_of(text))
+        assert parse_location(text) == tmp_path / "results/a"
+        assert not is_remote(parse_location(text))
 
 
 def test_a_url_stays_one():
-    place = place_of("s3://bucket/folder/")
+    place = parse_location("s3://bucket/folder/")
     assert is_remote(place)
     assert str(place / "runs" / "lr=1_a b") == "s3://bucket/folder/runs/lr=1_a b"
 
@@ -30,14 +30,14 @@ def test_a_url_stays_one():
 )
 def test_what_is_no_place_is_told(text: str, line: str):
     with pytest.raises(FileError) as told:
-        place_of(text)
+        parse_location(text)
     assert line in str(told.value)
     assert str(told.value).startswith(text)
 
 
 def test_a_password_in_a_url_is_refused_and_not_shown():
     with pytest.raises(FileError) as told:
-        place_of("s3://me:geheim@bucket/folder")
+        parse_location("s3://me:geheim@bucket/folder")
     assert "geheim" not in str(told.value)
     assert "AWS_SECRET_ACCESS_KEY" in str(told.value)
     assert without_user("s3://me:geheim@bucket/a@b") == "s3://bucket/a@b"

@@ -6,7 +6,7 @@ import pytest
 from upath import UPath
 
 from seqtune.runs.directory import RunInUseError
-from seqtune.storage.mirror import LARGE, working_copy
+from seqtune.storage.mirror import LARGE, open_mirror
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def there(place: Path) -> dict[str, str]:
 
 
 def test_a_directory_of_this_machine_is_worked_on_where_it_is(tmp_path: Path):
-    with working_copy(tmp_path) as copy:
+    with open_mirror(tmp_path) as copy:
         assert copy.local == copy.place == tmp_path
         (tmp_path / "a").write_text("1")
         copy.put_back()
@@ -29,7 +29,7 @@ def test_a_directory_of_this_machine_is_worked_on_where_it_is(tmp_path: Path):
 
 
 def test_what_is_new_changed_or_gone_is_so_in_the_place(place: Path):
-    with working_copy(place) as copy:
+    with open_mirror(place) as copy:
         for name in ("a", "b", "deep/er/c", "a.lock", "b.partial"):
             (copy.local / name).parent.mkdir(parents=True, exist_ok=True)
             (copy.local / name).write_text(name)
@@ -40,13 +40,13 @@ def test_what_is_new_changed_or_gone_is_so_in_the_place(place: Path):
         copy.put_back()
         assert there(place) == {"a": "changed", "deep/er/c": "deep/er/c"}
     assert not copy.local.exists()
-    with working_copy(place) as again:
+    with open_mirror(place) as again:
         assert (again.local / "a").read_text() == "changed"
         assert (again.local / "deep/er/c").read_text() == "deep/er/c"
 
 
 def test_what_did_not_change_is_not_put_back_over_what_somebody_else_wrote(place: Path):
-    with working_copy(place) as copy:
+    with open_mirror(place) as copy:
         (copy.local / "run.json").write_text("running")
         copy.put_back()
         (place / "run.json").write_text("stopped")
@@ -59,7 +59,7 @@ def test_the_checkpoint_is_put_back_before_its_rows_and_the_state_last(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ):
     names: list[str] = []
-    with working_copy(place) as copy:
+    with open_mirror(place) as copy:
         for name in ("run.json", "measurements.csv", "checkpoint.pt", "model.safetensors"):
             (copy.local / name).write_text(name)
         store = type(copy._store)
@@ -78,14 +78,14 @@ def test_only_what_is_wanted_comes_and_goes(place: Path):
     for name in ("a", "b", "run/checkpoint.pt", "run/events.out.tfevents.1", "run/run.json"):
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text(name)
-    with working_copy(place, only=("a", "missing")) as copy:
+    with open_mirror(place, only=("a", "missing")) as copy:
         assert [path.name for path in copy.local.iterdir()] == ["a"]
         (copy.local / "a").write_text("new")
         (copy.local / "foreign").write_text("x")
         copy.put_back()
     assert (place / "a").read_text() == "new"
     assert not (place / "foreign").exists()
-    with working_copy(place, without=LARGE) as copy:
+    with open_mirror(place, without=LARGE) as copy:
         names = {str(path.relative_to(copy.local)) for path in copy.local.rglob("*")}
         assert names == {"a", "b", "run", "run/run.json"}
         copy.put_back()
@@ -93,10 +93,10 @@ def test_only_what_is_wanted_comes_and_goes(place: Path):
 
 
 def test_who_fetches_a_fenced_copy_takes_it_from_whoever_had_it(place: Path):
-    with working_copy(place, fenced=True) as first:
+    with open_mirror(place, fenced=True) as first:
         (first.local / "a").write_text("first")
         first.put_back()
-        with working_copy(place, fenced=True) as second:
+        with open_mirror(place, fenced=True) as second:
             (first.local / "a").write_text("late")
             with pytest.raises(RunInUseError):
                 first.put_back()
@@ -106,5 +106,5 @@ def test_who_fetches_a_fenced_copy_takes_it_from_whoever_had_it(place: Path):
 
 
 def test_errors_name_the_place_and_not_the_copy(place: Path):
-    with working_copy(place) as copy:
+    with open_mirror(place) as copy:
         assert copy.named(f"{copy.local}/run.json: is torn") == f"{place}/run.json: is torn"

@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from seqtune.runs.directory import run_directories
-from seqtune.storage.location import place_of
+from seqtune.storage.location import parse_location
 from tests.sweep.commands import command, ended
 from tests.sweep.servers import free_port
 from tests.sweep.sweeps import UNDISTURBED, write
@@ -69,19 +69,19 @@ def killed(file: Path) -> str:
 def test_a_sweep_in_a_bucket_whose_driver_is_killed_ends_as_one_in_a_directory(
     alone: Path, killed: str
 ):
-    expected, found = ended(alone), ended(place_of(killed))
+    expected, found = ended(alone), ended(parse_location(killed))
     assert sorted(found) == sorted(expected)
     for name, run in found.items():
         assert run.info()["state"] == "finished"
         assert scores(run) == scores(expected[name])
         assert run.weights.stat().st_size == expected[name].weights.stat().st_size
         assert not run.checkpoint.exists()
-    names = {path.name for path in place_of(killed).iterdir()}
+    names = {path.name for path in parse_location(killed).iterdir()}
     assert names == {path.name for path in alone.iterdir() if path.suffix != ".lock"} - {".lock"}
 
 
 def test_its_report_and_its_runs_are_read_and_kept_there(killed: str):
-    place = place_of(killed)
+    place = parse_location(killed)
     text = (place / "report" / "report.md").read_text()
     assert "in /tmp" not in text
     (place / "report" / "report.md").unlink()
@@ -120,14 +120,14 @@ def test_one_run_is_trained_into_a_bucket(server: object, tmp_path: Path):
         process = command("train", file, "--out", "s3://results/one", address=None)
         out, err = process.communicate(timeout=HANG_SECONDS)
         assert (process.returncode, out) == (0, "finished: s3://results/one\n"), err
-    assert place_of("s3://results/one/model.safetensors").exists()
+    assert parse_location("s3://results/one/model.safetensors").exists()
 
 
 def test_a_store_that_goes_in_mid_sweep_is_told_in_a_line(
     server: subprocess.Popen[bytes], file: Path
 ):
     process = command("sweep", file, "--out", "s3://results/gone", address=None)
-    runs = place_of("s3://results/gone/runs")
+    runs = parse_location("s3://results/gone/runs")
     wait_until(lambda: bool(run_directories(runs)), process=process)
     server.kill()
     _, err = process.communicate(timeout=HANG_SECONDS)

@@ -13,10 +13,10 @@ import pytest
 from seqtune.config.yaml_file import FileError, read_yaml
 from seqtune.report.render import replace_folder
 from seqtune.storage.full_disk import full_disk, no_room, told_if_full
-from seqtune.sweep.execution.capacity import Room
+from seqtune.sweep.execution.capacity import Capacity
 from seqtune.sweep.execution.driver import read_plan
-from seqtune.sweep.execution.open_runs import Events, Sitting
-from seqtune.sweep.planning.resource_checks import kinds
+from seqtune.sweep.execution.open_runs import Events, OpenRuns
+from seqtune.sweep.planning.resource_checks import request_kinds
 from seqtune.sweep.search.directory import claim
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
@@ -30,11 +30,11 @@ PLAN = plan_of(SMALL)
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def sitting(root: Path) -> Sitting:
+def sitting(root: Path) -> OpenRuns:
     events = Events(ended=lambda proposal, state: None, tick=lambda: None)
-    asked = kinds(PLAN.sweep.resources, cells=PLAN.cells)
-    room = Room(lambda: [{"CPU": 8.0}], kinds=asked, wait_seconds=None)
-    return Sitting(Studies(PLAN, root=root), events=events, room=room, fail_fast=False)
+    asked = request_kinds(PLAN.sweep.resources, cells=PLAN.cells)
+    room = Capacity(lambda: [{"CPU": 8.0}], kinds=asked, wait_seconds=None)
+    return OpenRuns(Studies(PLAN, root=root), events=events, room=room, fail_fast=False)
 
 
 def measurement(epoch: int) -> Measurement:

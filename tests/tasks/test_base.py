@@ -14,7 +14,7 @@ from seqtune.tasks.base import Floor, Strings, Task
 from seqtune.tasks.cfg.grammar_spec import DyckSpec, GeneratedSpec
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.description import Figures
-from seqtune.tasks.generative_evaluation import Prompt, sit
+from seqtune.tasks.generative_evaluation import Prompt, run
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.text.spec import TextSpec
 from seqtune.training.measurement import GENERATED, METRICS, OBJECTIVES
@@ -190,7 +190,7 @@ def test_an_exam_gives_the_scores_that_the_spec_names(spec: TaskSpec, task: Task
         assert prompt.tokens.shape[1] + prompt.longest - 1 <= task.max_length
         return generator.integers(task.outputs, size=(len(prompt.tokens), prompt.longest))
 
-    found = sit(exam, complete=complete)
+    found = run(exam, complete=complete)
     assert set(found.scores) == named
     for score in found.scores.values():
         assert np.isfinite(score.value)

@@ -22,8 +22,15 @@ from seqtune.runs.spec import RunSpec
 from seqtune.tasks.cfg.judging import terminals
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.generative_evaluation import SEAM
-from seqtune.trained.generate import ONE_ANSWER, UNUSED, Generation, Request, show, to_data
-from seqtune.trained.load import Trained
+from seqtune.trained.generate import (
+    ONE_ANSWER,
+    UNUSED,
+    Generation,
+    GenerationRequest,
+    show,
+    to_data,
+)
+from seqtune.trained.load import TrainedRun
 from seqtune.training import generation
 from tests.oracle import Oracle
 from tests.training.runs import tiny
@@ -72,12 +79,12 @@ def test_the_command_has_help():
     assert "⟨wrong: REASON⟩" in shown.stdout
 
 
-def with_model(spec: RunSpec, model: SequenceModel | None = None) -> Trained:
+def with_model(spec: RunSpec, model: SequenceModel | None = None) -> TrainedRun:
     """A run with a model of our choice; without one, the network as it is before it learns anything."""
     task = spec.task.build()
     own = model or build_model(spec, task=task, device=torch.device("cpu")).eval()
     directory = RunDirectory("none")
-    return Trained(directory, spec, changes={}, task=task, model=own, epoch=0, info={})
+    return TrainedRun(directory, spec, changes={}, task=task, model=own, epoch=0, info={})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_who_knows_the_language_is_always_right(spec: CfgSpec, begun: int):
     trained = with_model(run, Oracle(grammar))
     (string,) = grammar.sample(1, 5)
     words = [grammar.terminals[token - 1] for token in string[:begun]]
-    request = Request(" ".join(words) if begun else None, count=30)
+    request = GenerationRequest(" ".join(words) if begun else None, count=30)
     data = to_data(Generation(trained, request=request))
     assert data["summary"]["right"] == data["summary"]["count"] == 30
     assert data["note"] == ""
@@ -167,7 +174,7 @@ def test_who_is_always_right_may_be_wrong_for_once():
     run = RunSpec.parse({"task": spec.to_data(), "model": {"kind": "lstm"}})
     trained = with_model(run, Oracle(spec.language()))
     file = io.StringIO()
-    generation = Generation(trained, request=Request(count=20))
+    generation = Generation(trained, request=GenerationRequest(count=20))
     show(generation, console=Console(file=file))
     assert file.getvalue().splitlines()[-1] == "20 of 20 right, at least 86 %"
     summary = to_data(generation)["summary"]
@@ -309,28 +316,28 @@ def test_what_a_person_wrote_wrong_is_told_in_one_line(
 
 def test_a_model_that_learned_its_positions_reads_no_further():
     trained = with_model(tiny(task=TEXT, model=TRANSFORMER | {"positions": "absolute"}))
-    (sample, *_) = Generation(trained, request=Request("x" * 20)).samples()
+    (sample, *_) = Generation(trained, request=GenerationRequest("x" * 20)).samples()
     assert len(sample.text) == 20 + len(SEAM) + 5
     with pytest.raises(
         FileError,
         match=r"--prompt: .* 24 tokens only, but .* read 30: 30 of the prompt and 0 of its own",
     ):
-        Generation(trained, request=Request("x" * 30))
+        Generation(trained, request=GenerationRequest("x" * 30))
     with pytest.raises(
         FileError, match=r"--longest: .* read 25: 20 of the prompt and 5 of its own"
     ):
-        Generation(trained, request=Request("x" * 20, longest=6))
+        Generation(trained, request=GenerationRequest("x" * 20, longest=6))
 
 
 def test_a_transformer_goes_beyond_what_it_was_trained_on_only_if_it_is_told():
     trained = with_model(tiny(task=TEXT, model=TRANSFORMER | {"positions": "rotary"}))
-    (sample, *_) = Generation(trained, request=Request("x" * 20)).samples()
+    (sample, *_) = Generation(trained, request=GenerationRequest("x" * 20)).samples()
     assert len(sample.text) == 20 + len(SEAM) + 5
     with pytest.raises(
         FileError, match=r"--prompt: has 30 tokens, .* at most 24; .* --longest 100"
     ):
-        Generation(trained, request=Request("x" * 30))
-    (sample, *_) = Generation(trained, request=Request("x" * 30, longest=7)).samples()
+        Generation(trained, request=GenerationRequest("x" * 30))
+    (sample, *_) = Generation(trained, request=GenerationRequest("x" * 30, longest=7)).samples()
     assert len(sample.text) == 30 + len(SEAM) + 7
 
 

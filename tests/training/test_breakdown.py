@@ -8,7 +8,7 @@ import torch
 
 from seqtune.models import LSTMSpec
 from seqtune.models.base import SequenceModel
-from seqtune.tasks.base import Batch, Labelled, LanguageSpec, Strings, Task
+from seqtune.tasks.base import Batch, LanguageSpec, Strings, Task, WithTrees
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.score import Score
@@ -147,7 +147,7 @@ def test_a_target_is_of_the_highest_level_that_ends_before_it():
     boundaries = np.array([[[-1, 0, 1, 0, 1]], [[-1, 0, 0, 0, 1]]])
     row = np.array([[0, 1, 2, 3, 4]])
     strings = Strings(np.array([1, 2, 3, 4]), np.array([0, 4]))
-    labelled = Labelled(
+    labelled = WithTrees(
         batch=Batch(row, row, np.ones((1, 5), dtype=bool), strings),
         levels=("low", "high"),
         symbols=("X",),

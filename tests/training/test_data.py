@@ -8,7 +8,7 @@ from seqtune import seeding
 from seqtune.tasks.base import Batch, Strings, Task
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.training.data import AHEAD, Batches
-from seqtune.training.spec import DataSpec, Fixed, Fresh, TrainingSpec
+from seqtune.training.spec import DataSpec, FixedData, FreshData, TrainingSpec
 from tests.waiting import wait_until
 
 TRAINING = TrainingSpec(epochs=2, batches_per_epoch=10, batch_size=8)
@@ -28,7 +28,7 @@ def rows_of(batches: Batches, epoch: int) -> list[list[list[int]]]:
     return [batch.tokens.tolist() for batch in batches.of_epoch(epoch, prepare=as_made)]
 
 
-@pytest.mark.parametrize("data", [Fresh(), Fixed(strings=30)])
+@pytest.mark.parametrize("data", [FreshData(), FixedData(strings=30)])
 def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
     task = CfgSpec(grammar="cfg3b", height=2).build()
     batches = made(task, data=data)
@@ -47,7 +47,7 @@ def test_fresh_batches_are_what_the_task_samples():
     task = CfgSpec(grammar="cfg3b", height=3).build()
     generator = seeding.generator(0, "data", 1)
     plain = [task.sample(8, generator=generator).tokens.tolist() for _ in range(10)]
-    assert rows_of(made(task, data=Fresh()), 1) == plain
+    assert rows_of(made(task, data=FreshData()), 1) == plain
 
 
 def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
@@ -60,7 +60,9 @@ def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
 
     task = CfgSpec(grammar="cfg3b", height=2).build()
     counting = Counting(task.grammar, format="sentence")
-    batches = made(counting, data=Fresh(), watched=task.draw(5, generator=np.random.default_rng(0)))
+    batches = made(
+        counting, data=FreshData(), watched=task.draw(5, generator=np.random.default_rng(0))
+    )
     epoch = batches.of_epoch(0, prepare=as_made)
     next(epoch)
     wait_until(lambda: len(drawn) > AHEAD)
@@ -78,7 +80,7 @@ def test_it_is_measured_how_long_steps_wait():
 
     task = CfgSpec(grammar="cfg3b", height=2).build()
     watched = task.draw(5, generator=np.random.default_rng(0))
-    slow = made(Slow(task.grammar, format="sentence"), data=Fresh(), watched=watched)
+    slow = made(Slow(task.grammar, format="sentence"), data=FreshData(), watched=watched)
     started = time.perf_counter()
     rows_of(slow, 0)
     spent = time.perf_counter() - started
@@ -96,14 +98,14 @@ def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
 
     task = CfgSpec(grammar="cfg3b", height=2).build()
     watched = task.draw(5, generator=np.random.default_rng(0))
-    batches = made(Broken(task.grammar, format="sentence"), data=Fresh(), watched=watched)
+    batches = made(Broken(task.grammar, format="sentence"), data=FreshData(), watched=watched)
     with pytest.raises(RuntimeError, match="no more strings"):
         next(batches.of_epoch(0, prepare=as_made))
 
 
 def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them():
     task = CfgSpec(grammar="cfg3b", height=2).build()
-    batches = made(task, data=Fresh())
+    batches = made(task, data=FreshData())
     watched = task.draw(50, generator=seeding.generator(0, "valid"))
     trained = {
         tuple(row.tolist())
@@ -116,7 +118,7 @@ def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them()
 def test_of_packed_windows_the_whole_sentences_inside_are_counted():
     spec = CfgSpec(grammar="cfg3b", height=1, format="packed", length=20)
     task = spec.build()  # a language of two strings
-    batches = made(task, data=Fixed(strings=20))
+    batches = made(task, data=FixedData(strings=20))
     sentences = task.parts(task.draw(50, generator=seeding.generator(0, "valid")))
     assert len(batches.seen) == len(sentences) > 100
     assert {tuple(sentence.tolist()) for sentence in sentences} == {(3, 1), (1, 2, 3)}
@@ -125,7 +127,7 @@ def test_of_packed_windows_the_whole_sentences_inside_are_counted():
 
 def test_windows_too_short_for_a_sentence_count_none():
     task = CfgSpec(grammar="cfg3b", height=4, format="packed", length=10).build()
-    batches = made(task, data=Fixed(strings=20))
+    batches = made(task, data=FixedData(strings=20))
     assert len(batches.seen) == 0
     assert len(rows_of(batches, 0)) == TRAINING.batches_per_epoch
 
@@ -134,7 +136,9 @@ def test_what_was_seen_before_stays_seen_and_is_not_changed_in_place():
     task = CfgSpec(grammar="cfg3b", height=2).build()
     watched = task.draw(50, generator=seeding.generator(0, "valid"))
     before = np.arange(50) < 10
-    batches = Batches(task, data=Fresh(), training=TRAINING, seed=0, watched=watched, seen=before)
+    batches = Batches(
+        task, data=FreshData(), training=TRAINING, seed=0, watched=watched, seen=before
+    )
     rows_of(batches, 0)
     assert batches.seen[:10].all()
     assert batches.seen.sum() > 10
@@ -144,9 +148,9 @@ def test_what_was_seen_before_stays_seen_and_is_not_changed_in_place():
 def test_of_a_fixed_set_all_of_it_counts_as_trained_on():
     task = CfgSpec(grammar="cfg3b", height=4).build()
     watched = task.draw(40, generator=seeding.generator(0, "data"))
-    mine = made(task, data=Fixed(strings=40), watched=watched)
+    mine = made(task, data=FixedData(strings=40), watched=watched)
     assert mine.seen.all()  # the same draw
-    other = made(task, data=Fixed(strings=40))
+    other = made(task, data=FixedData(strings=40))
     assert not other.seen.any()  # one of 2^36 strings each
 
 
@@ -161,5 +165,5 @@ def test_strings_of_other_lengths_and_zeros_are_told_apart():
 
     task = Own(CfgSpec(grammar="cfg3b", height=2).build().grammar, format="sentence")
     watched = strings([1, 2], [1, 2, 0], [2, 1], [3], [1, 2])
-    batches = made(task, data=Fixed(strings=3), watched=watched)
+    batches = made(task, data=FixedData(strings=3), watched=watched)
     assert batches.seen.tolist() == [True, False, False, True, True]

@@ -10,7 +10,7 @@ from seqtune import seeding
 from seqtune.storage import cache
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.training import dataset_cache
-from seqtune.training.dataset_cache import Drawn
+from seqtune.training.dataset_cache import CachedDataset
 from tests.waiting import HANG_SECONDS
 
 SPEC = CfgSpec(grammar="cfg3b", height=2)
@@ -29,7 +29,7 @@ def folders() -> list[Path]:
 def test_a_set_is_what_the_task_draws_and_is_drawn_once():
     task = SPEC.build()
     expected = task.draw(40, generator=seeding.generator(3, "data"))
-    wanted = Drawn(SPEC.hash(), strings=40, seed=3)
+    wanted = CachedDataset(SPEC.hash(), strings=40, seed=3)
     first = wanted.of(task)
     written = (folders()[0] / "tokens.npy").stat().st_mtime_ns
     again = wanted.of(task)
@@ -45,28 +45,28 @@ def test_a_set_is_what_the_task_draws_and_is_drawn_once():
 def test_other_sets_are_kept_apart_and_small_ones_not_at_all(monkeypatch: pytest.MonkeyPatch):
     task = SPEC.build()
     for wanted in (
-        Drawn(SPEC.hash(), strings=40, seed=0),
-        Drawn(SPEC.hash(), strings=40, seed=1),
-        Drawn(SPEC.hash(), strings=41, seed=0),
-        Drawn("another", strings=40, seed=0),
+        CachedDataset(SPEC.hash(), strings=40, seed=0),
+        CachedDataset(SPEC.hash(), strings=40, seed=1),
+        CachedDataset(SPEC.hash(), strings=41, seed=0),
+        CachedDataset("another", strings=40, seed=0),
     ):
         wanted.of(task)
     assert len(folders()) == 4
-    Drawn(None, strings=50, seed=0).of(task)
+    CachedDataset(None, strings=50, seed=0).of(task)
     monkeypatch.setattr(dataset_cache, "WORTH_KEEPING", 1_000_000)
-    Drawn(SPEC.hash(), strings=50, seed=0).of(task)
+    CachedDataset(SPEC.hash(), strings=50, seed=0).of(task)
     assert len(folders()) == 4
 
 
 def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch):
     task = SPEC.build()
-    kept = Drawn(SPEC.hash(), strings=40, seed=0).of(task)
+    kept = CachedDataset(SPEC.hash(), strings=40, seed=0).of(task)
     size = sum(file.stat().st_size for file in folders()[0].glob("*.npy"))
     monkeypatch.setattr(dataset_cache, "ROOM", int(2.5 * size))
     before = folders()
     for seed in (1, 0, 2):
         time.sleep(0.05)  # the file system's clock is coarse
-        Drawn(SPEC.hash(), strings=40, seed=seed).of(task)
+        CachedDataset(SPEC.hash(), strings=40, seed=seed).of(task)
     assert len(folders()) == 2
     assert before[0] in folders()
     assert kept.tokens.sum() > 0  # it can still be read
@@ -74,7 +74,7 @@ def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_set_that_a_kill_left_half_written_is_drawn_again():
     task = SPEC.build()
-    wanted = Drawn(SPEC.hash(), strings=40, seed=0)
+    wanted = CachedDataset(SPEC.hash(), strings=40, seed=0)
     expected = wanted.of(task).tokens.copy()
     (folders()[0] / "offsets.npy").unlink()
     (folders()[0] / "tokens.npy").write_bytes(b"torn")

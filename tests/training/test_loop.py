@@ -11,7 +11,7 @@ from seqtune.runs.build import build_model, cpu_trains_lstm_in_bf16
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Task
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.measurement import GENERATED, METRICS, DivergedError, Measurement, Progress
 from tests.training.runs import TINY, tiny
 
@@ -19,10 +19,10 @@ ROOT = Path(__file__).parents[2]
 EVERY_CFG_METRIC = set(METRICS) - (GENERATED - {"generate/valid", "generate/valid_cut"})
 
 
-def learner_of(spec: RunSpec, *, task: Task) -> Learner:
-    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+def learner_of(spec: RunSpec, *, task: Task) -> TrainState:
+    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
-    return Learner(model, task=task, recipe=recipe)
+    return TrainState(model, task=task, recipe=recipe)
 
 
 def measurements(spec: RunSpec) -> list[Measurement]:

@@ -16,9 +16,9 @@ from seqtune.training.optim import (
     Adam,
     AdamW,
     ConstantRate,
-    Cosine,
-    Linear,
-    OneCycle,
+    CosineRate,
+    LinearRate,
+    OneCycleRate,
     ScheduleSpec,
 )
 
@@ -35,28 +35,28 @@ def test_constant_stays():
 
 
 def test_cosine_by_epoch_is_the_published_schedule():
-    values = rates(Cosine(floor=0.1, by="epoch"))
+    values = rates(CosineRate(floor=0.1, by="epoch"))
     for step, value in enumerate(values):
         epoch = step // 10
         assert value == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi * epoch / 10)) / 2)
 
 
 def test_linear_goes_straight_down():
-    values = rates(Linear(floor=0.5))
+    values = rates(LinearRate(floor=0.5))
     assert values[0] == 1.0
     assert values[50] == pytest.approx(0.75)
     assert values[99] == pytest.approx(0.505)
 
 
 def test_warm_up_rises_to_where_the_schedule_starts():
-    values = rates(Cosine(warmup_epochs=2))
+    values = rates(CosineRate(warmup_epochs=2))
     assert values[:20] == sorted(values[:20])
     assert values[0] == pytest.approx(1 / 21)
     assert max(values) == values[20] == 1.0
 
 
 def test_warm_up_meets_a_one_cycle_where_that_begins():
-    values = rates(OneCycle(warmup_epochs=2))
+    values = rates(OneCycleRate(warmup_epochs=2))
     assert max(values[:20]) <= values[20] == pytest.approx(1 / 25)
 
 
@@ -64,7 +64,7 @@ def test_one_cycle_agrees_with_torchs():
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     # torch reaches its last rate at step total - 1, ours would at step total.
     theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=1001)
-    ours = rates(OneCycle(), steps=1000, per_epoch=100)
+    ours = rates(OneCycleRate(), steps=1000, per_epoch=100)
     for value in ours:
         assert value == pytest.approx(theirs.get_last_lr()[0], abs=0.004)
         optimizer.step()

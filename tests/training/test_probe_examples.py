@@ -2,17 +2,17 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.tasks.base import Labelled
+from seqtune.tasks.base import WithTrees
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.training.probe_examples import Examples, examples
 
 
-def labelled(count: int = 80, **fields: object) -> Labelled:
+def labelled(count: int = 80, **fields: object) -> WithTrees:
     task = CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 3, **fields}).build()
     return task.labelled(count, generator=seeding.generator(0, "probe"))
 
 
-def found(own: Labelled, *, most: int = 100_000, seed: int = 0) -> Examples:
+def found(own: WithTrees, *, most: int = 100_000, seed: int = 0) -> Examples:
     return examples(own, most=most, generator=np.random.default_rng(seed))
 
 

@@ -9,12 +9,12 @@ from seqtune.tasks.score import Score
 from seqtune.training import probe_fitting
 from seqtune.training.probe_examples import Positions
 from seqtune.training.probe_fitting import (
-    Told,
+    Predictions,
     fit,
     grouped_share,
     hidden_states,
-    told,
-    told_by_majority,
+    predict,
+    predict_majority,
 )
 
 
@@ -31,11 +31,11 @@ def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
 
 
-def scored(features: torch.Tensor, labels: np.ndarray, *, classes: int) -> Told:
+def scored(features: torch.Tensor, labels: np.ndarray, *, classes: int) -> Predictions:
     """How well a probe that was fitted to the first half tells the second."""
     half = len(features) // 2
     probe = fit(features[:half], positions=positions(labels[:half]), classes=(classes,))
-    (found,) = told(probe, features[half:], positions=positions(labels[half:]))
+    (found,) = predict(probe, features[half:], positions=positions(labels[half:]))
     return found
 
 
@@ -137,7 +137,7 @@ def test_features_that_say_nothing_or_the_same_do_no_harm(kind: torch.dtype):
 
 def test_the_majority_is_that_of_what_was_fitted():
     probe = fit(normal(10, 2), positions=positions(np.array([0] * 4 + [1] * 6)), classes=(2,))
-    (found,) = told_by_majority(probe, positions=positions(np.array([0, 0, 0, 1])))
+    (found,) = predict_majority(probe, positions=positions(np.array([0, 0, 0, 1])))
     assert found.accuracy.value == 0.25
     assert found.balanced.value == 0.5
 

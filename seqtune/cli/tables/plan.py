@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqtune.sweep.planning.forecast import Forecast, Range, Totals
-from seqtune.sweep.planning.resource_request import sized
+from seqtune.sweep.planning.resource_request import format_bytes
 from seqtune.sweep.planning.saved_probe import OnMachine
 from seqtune.sweep.search import eta
 
@@ -116,12 +116,12 @@ def _cells(row: Forecast, *, time: Forecast) -> list[str]:
         _solved(row),
         short(size.flops_per_step),
         _ranged(short(size.flops), ranges.get("flops"), text=short),
-        _ranged(sized(size.memory.total), ranges.get("memory_bytes"), text=sized),
+        _ranged(format_bytes(size.memory.total), ranges.get("memory_bytes"), text=format_bytes),
         f"{row.trials} + {row.confirm}" if row.trials else f"{row.runs}",
         duration(time.run_seconds),
         duration(time.seconds),
         short(row.flops),
-        sized(row.disk_bytes),
+        format_bytes(row.disk_bytes),
     ]
 
 
@@ -141,7 +141,7 @@ def _solved(row: Forecast) -> str:
 def _sums(forecasts: Sequence[Forecast], *, machines: Sequence[OnMachine]) -> str:
     totals = Totals.of(forecasts)
     runs = f"{totals.runs} run{'s' if totals.runs != 1 else ''}"
-    lines = [f"{runs}: {short(totals.flops)} FLOPs, {sized(totals.disk_bytes)} on disk"]
+    lines = [f"{runs}: {short(totals.flops)} FLOPs, {format_bytes(totals.disk_bytes)} on disk"]
     lines += [line for each in machines if (line := _time(each))]
     lines.append(
         "memory is that of tensors at the peak of a training step: weights, gradients, optimizer, "

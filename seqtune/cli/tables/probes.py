@@ -8,14 +8,14 @@ from rich.text import Text
 
 from seqtune.tasks.share import bound, shown_bound
 from seqtune.trained.probe import Probed
-from seqtune.training.probe_result import TARGETS, Reading, greatest_error, signed
+from seqtune.training.probe_result import TARGETS, ProbeResult, greatest_error, signed
 
 WIDTH = 140
 """Columns of what is printed where there is no terminal to fit it to."""
 ROUNDING = 1e-9
 
 
-def errors(readings: Sequence[Reading]) -> str:
+def errors(readings: Sequence[ProbeResult]) -> str:
     """How far the scores that are shown may be off, in a sentence or more."""
     scores = [reading.score for reading in readings]
     largest = greatest_error(each for each in readings if bound(each.score) is None)
@@ -47,7 +47,7 @@ def show(probed: Probed, *, console: Console) -> None:
     console.print(Text(probed.summary))
 
 
-def _table(readings: list[Reading]) -> Table:
+def _table(readings: list[ProbeResult]) -> Table:
     levels = list(dict.fromkeys(reading.level for reading in readings))
     by_place = {(each.layer, each.level, each.model): each.score.value for each in readings}
     layers = list(dict.fromkeys(reading.layer for reading in readings))

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from seqtune.tasks.score import Score
 from seqtune.tasks.share import shown_bound
-from seqtune.trained.evaluate import Field, Found, bounded
-from seqtune.trained.load import Trained
+from seqtune.trained.evaluate import EvaluationResult, Field, bounded
+from seqtune.trained.load import TrainedRun
 from seqtune.training import breakdown
 from seqtune.training.measurement import COMPARED, METRICS
 
@@ -32,7 +32,7 @@ PLACES = 6
 """Most decimals of a score; smaller ones are written as powers of ten."""
 
 
-def show(found: Found, *, console: Console) -> None:
+def show(found: EvaluationResult, *, console: Console) -> None:
     """Prints the scores with what they mean, then the tables."""
     trained = found.trained
     changes = _changes(trained)
@@ -53,7 +53,7 @@ def show(found: Found, *, console: Console) -> None:
         console.print(Text(f"\n{BOUNDED}", style="dim"))
 
 
-def line(found: Found) -> str:
+def line(found: EvaluationResult) -> str:
     """An evaluation in a line: what was changed, and the scores that tell most."""
     first = "valid/excess" if "valid/excess" in found.scores else "valid/loss"
     names = (first, "valid/accuracy")
@@ -61,11 +61,11 @@ def line(found: Found) -> str:
     return f"{_changes(found.trained) or 'its own task'}: {scores}"
 
 
-def _changes(trained: Trained) -> str:
+def _changes(trained: TrainedRun) -> str:
     return ", ".join(f"{path}={value}" for path, value in trained.changes.items())
 
 
-def _scores(found: Found) -> Table:
+def _scores(found: EvaluationResult) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2), header_style="dim")
     for heading in ("score", "value", "n", "best"):
         table.add_column(heading, justify="left" if heading == "score" else "right", no_wrap=True)

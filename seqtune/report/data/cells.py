@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from seqtune.report.data.frames import frame
-from seqtune.report.data.runs import Place, RecordedRun, compared_paths, tuned_paths
+from seqtune.report.data.runs import RecordedRun, SweepPosition, compared_paths, tuned_paths
 from seqtune.report.data.values import plain
 from seqtune.runs.directory import STATES
 from seqtune.stats.estimates import mean_of, middle_of
@@ -84,7 +84,11 @@ def estimate_columns(metric: str) -> tuple[str, str, str, str]:
 
 
 def _row(
-    group: pd.DataFrame, *, places: Mapping[str, Place], metric: str, measured: Iterable[str]
+    group: pd.DataFrame,
+    *,
+    places: Mapping[str, SweepPosition],
+    metric: str,
+    measured: Iterable[str],
 ) -> dict[str, Any]:
     place = places[group["run"].iloc[0]]
     finished = group[group["state"] == "finished"]

@@ -13,7 +13,7 @@ from seqtune.runs.directory import RunDirectory
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class RecordedEvaluation:
     """One entry of a run's evaluation.json.
 
     Attributes:
@@ -44,7 +44,7 @@ class Evaluation:
         )
 
 
-def read(standing: Iterable[Standing], *, root: Path) -> tuple[Evaluation, ...]:
+def read(standing: Iterable[Standing], *, root: Path) -> tuple[RecordedEvaluation, ...]:
     """Every evaluation of these runs. Of several on the same task the one on most strings counts, then the last.
 
     Raises:
@@ -53,7 +53,7 @@ def read(standing: Iterable[Standing], *, root: Path) -> tuple[Evaluation, ...]:
     return tuple(each for run in standing for each in _of_run(run, root=root))
 
 
-def _of_run(run: Standing, *, root: Path) -> list[Evaluation]:
+def _of_run(run: Standing, *, root: Path) -> list[RecordedEvaluation]:
     directory = RunDirectory(root / run.directory)
     entries = directory.evaluations()
     if not entries:
@@ -66,16 +66,18 @@ def _of_run(run: Standing, *, root: Path) -> list[Evaluation]:
             f"{directory.evaluation}: holds an evaluation that cannot be read ({error!r}); move the file "
             "away and evaluate again"
         ) from None
-    kept: dict[str, Evaluation] = {}
+    kept: dict[str, RecordedEvaluation] = {}
     for each in sorted(found, key=lambda each: each.strings):
         kept[str(plain(dict(each.task)))] = each
     return list(kept.values())
 
 
-def _evaluation(entry: Mapping[str, Any], *, run: Standing, own: Mapping[str, Any]) -> Evaluation:
+def _evaluation(
+    entry: Mapping[str, Any], *, run: Standing, own: Mapping[str, Any]
+) -> RecordedEvaluation:
     floor = entry["floor"]
     scores = {name: _number(score["value"]) for name, score in entry["scores"].items()}
-    return Evaluation(
+    return RecordedEvaluation(
         run=run.run,
         cell=run.cell,
         own=own,

@@ -9,7 +9,7 @@ import numpy as np
 
 from seqtune.runs.directory import RunDirectory
 from seqtune.storage.files import read_json
-from seqtune.tasks.generative_evaluation import Examination, Sample
+from seqtune.tasks.generative_evaluation import GenerationResult, Sample
 from seqtune.tasks.score import Score
 
 
@@ -18,7 +18,7 @@ class Generated:
     """What one run generated after an epoch."""
 
     epoch: int
-    examination: Examination
+    examination: GenerationResult
 
 
 def read(directory: RunDirectory) -> Generated | None:
@@ -32,7 +32,7 @@ def read(directory: RunDirectory) -> Generated | None:
     data = read_json(directory.generated)
     return Generated(
         epoch=data["epoch"],
-        examination=Examination(
+        examination=GenerationResult(
             scores={name: _score(score) for name, score in data["scores"].items()},
             tables={name: tuple(rows) for name, rows in data["tables"].items()},
             samples=tuple(_sample(each) for each in data["samples"]),

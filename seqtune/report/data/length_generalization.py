@@ -13,7 +13,7 @@ import pandas as pd
 
 from seqtune.report import labels
 from seqtune.report.data import floors
-from seqtune.report.data.evaluations import Evaluation
+from seqtune.report.data.evaluations import RecordedEvaluation
 from seqtune.report.data.results import Results
 from seqtune.stats.estimates import mean_of
 
@@ -31,13 +31,13 @@ class _Point:
     best: float
 
 
-def metrics(found: Sequence[Evaluation]) -> tuple[str, str]:
+def metrics(found: Sequence[RecordedEvaluation]) -> tuple[str, str]:
     """What is shown: how far from the floor, or the loss where no floor is known, and accuracy."""
     known = all("valid/excess" in each.scores for each in found)
     return ("valid/excess" if known else "valid/loss", ACCURACY)
 
 
-def changed_fields(found: Sequence[Evaluation]) -> tuple[str, ...]:
+def changed_fields(found: Sequence[RecordedEvaluation]) -> tuple[str, ...]:
     """Fields of the task in which any evaluation differs from the training, in their order."""
     return tuple(dict.fromkeys(name for each in found for name in each.changed))
 
@@ -47,7 +47,7 @@ def setting(task: Any, *, fields: Sequence[str]) -> str:
     return ", ".join(f"{name} {labels.value(task[name])}" for name in fields if name in task)
 
 
-def numeric_fields(found: Sequence[Evaluation]) -> tuple[str, ...]:
+def numeric_fields(found: Sequence[RecordedEvaluation]) -> tuple[str, ...]:
     """Those fields with numbers for values that some evaluation changes and nothing else with them."""
     alone = dict.fromkeys(each.changed[0] for each in found if len(each.changed) == 1)
     return tuple(
@@ -152,7 +152,7 @@ def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[order].reset_index(drop=True)
 
 
-def _measured(evaluation: Evaluation, *, metric: str, own: Any, results: Results) -> _Point:
+def _measured(evaluation: RecordedEvaluation, *, metric: str, own: Any, results: Results) -> _Point:
     """What the run scored in training, with the weights that were evaluated."""
     curves, runs = results.curves, results.runs
     mine = curves[
@@ -166,8 +166,8 @@ def _measured(evaluation: Evaluation, *, metric: str, own: Any, results: Results
     return _Point(key, value=value, best=math.nan if best is None else best)
 
 
-def _runs(found: Sequence[Evaluation]) -> Iterator[list[Evaluation]]:
-    groups: dict[str, list[Evaluation]] = {}
+def _runs(found: Sequence[RecordedEvaluation]) -> Iterator[list[RecordedEvaluation]]:
+    groups: dict[str, list[RecordedEvaluation]] = {}
     for each in found:
         groups.setdefault(each.run, []).append(each)
     return iter(groups.values())

@@ -13,7 +13,7 @@ import pandas as pd
 from seqtune.report.data import audits, evaluations, frames, generations
 from seqtune.report.data.audits import Audit
 from seqtune.report.data.cells import cells_frame, ranked
-from seqtune.report.data.evaluations import Evaluation
+from seqtune.report.data.evaluations import RecordedEvaluation
 from seqtune.report.data.frames import RUN_COLUMNS
 from seqtune.report.data.generations import Generated
 from seqtune.report.data.ranking import Ranking, ranking
@@ -79,7 +79,7 @@ class Results:
     generated: Mapping[str, Generated]
     standing: tuple[Standing, ...]
     tasks: Sequence[Mapping[str, Any]]
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[RecordedEvaluation, ...]
     audits: Mapping[str, Audit]
     decisions: Replay | None
     provenance: Provenance

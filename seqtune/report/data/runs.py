@@ -19,7 +19,7 @@ PHASES = ("search", "confirm")
 
 
 @dataclass(frozen=True)
-class Place:
+class SweepPosition:
     """Where a run stands in its sweep; a run that was made alone is a cell of its own."""
 
     cell: str
@@ -43,7 +43,7 @@ class RecordedRun:
     directory: str
     info: Mapping[str, Any]
     measured: Measured
-    place: Place
+    place: SweepPosition
 
 
 def read(root: Path) -> list[RecordedRun]:
@@ -89,9 +89,9 @@ def _recorded(
         directory=directory.path.relative_to(root.absolute()).as_posix(),
         info=info,
         measured=measured,
-        place=Place(cell=directory.name)
+        place=SweepPosition(cell=directory.name)
         if sweep is None
-        else Place(
+        else SweepPosition(
             cell=sweep["cell"],
             arm=sweep.get("arm"),
             phase=sweep.get("phase"),

@@ -8,7 +8,7 @@ from seqtune.report.data.representative_runs import sorted_by
 from seqtune.report.data.results import Results
 from seqtune.report.data.values import is_missing
 from seqtune.report.figures import grid
-from seqtune.tasks.generative_evaluation import Examination
+from seqtune.tasks.generative_evaluation import GenerationResult
 
 MOST_CELLS = 6
 """More columns of boards, or more lines in a panel, would be too small or too many to compare."""
@@ -29,7 +29,7 @@ class Answer:
     cell: str
     run: str
     epoch: int
-    examination: Examination
+    examination: GenerationResult
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from seqtune.report import labels
 from seqtune.report.figures import drawing
 from seqtune.report.render.files import write_chart
 from seqtune.report.sections.section import Chart
-from seqtune.training.probe_result import TARGETS, ProbeTarget, Reading, signed
+from seqtune.training.probe_result import TARGETS, ProbeResult, ProbeTarget, signed
 
 TILE_WIDTH, TILE_HEIGHT = 0.78, 0.46
 """Inches: enough for a score and what training added."""
@@ -32,7 +32,7 @@ GAP = 0.25
 
 
 def write(
-    readings: Sequence[Reading],
+    readings: Sequence[ProbeResult],
     *,
     rows: Sequence[Mapping[str, Any]],
     name: str,
@@ -75,15 +75,15 @@ def write(
     return paths
 
 
-def _panels(readings: Sequence[Reading]) -> dict[ProbeTarget, list[Reading]]:
-    panels: dict[ProbeTarget, list[Reading]] = {}
+def _panels(readings: Sequence[ProbeResult]) -> dict[ProbeTarget, list[ProbeResult]]:
+    panels: dict[ProbeTarget, list[ProbeResult]] = {}
     for reading in readings:
         panels.setdefault(reading.target, []).append(reading)
     return panels
 
 
 @drawing.styled
-def drawn(readings: Sequence[Reading], *, title: str, caption: str) -> Figure:
+def drawn(readings: Sequence[ProbeResult], *, title: str, caption: str) -> Figure:
     """A panel for every target: layers by levels."""
     panels = _panels(readings)
     columns = [_columns(own) for own in panels.values()]
@@ -119,12 +119,12 @@ def _heading(target: ProbeTarget, *, width: float) -> str:
     return "\n".join(drawing.broken(part, width=width) for part in parts)
 
 
-def _columns(readings: Sequence[Reading]) -> float:
+def _columns(readings: Sequence[ProbeResult]) -> float:
     """Width of a panel in tiles; one of few levels is wider than these, for its heading."""
     return max(NARROWEST_PANEL, len({each.level for each in readings}))
 
 
-def _panel(axes: Axes, readings: Sequence[Reading], *, scale: Normalize) -> None:
+def _panel(axes: Axes, readings: Sequence[ProbeResult], *, scale: Normalize) -> None:
     levels = list(dict.fromkeys(each.level for each in readings))
     scores = {(each.level, each.layer, each.model): each.score.value for each in readings}
     layers = sorted({each.layer for each in readings if each.layer is not None})

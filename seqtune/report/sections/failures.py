@@ -14,7 +14,7 @@ from seqtune.report.data.results import Results
 from seqtune.report.data.values import plain
 from seqtune.report.naming import Naming
 from seqtune.report.sections.section import Section, Table
-from seqtune.runs.decision_log import End
+from seqtune.runs.decision_log import RunEnd
 from seqtune.runs.replay import Replay
 
 
@@ -108,5 +108,5 @@ def _values(tuned: Mapping[str, Any]) -> str:
     return ", ".join(f"{names[path]} {labels.value(plain(v))}" for path, v in tuned.items())
 
 
-def _end(end: End) -> str:
+def _end(end: RunEnd) -> str:
     return f"{end.state} ({end.reason})" if end.reason else end.state

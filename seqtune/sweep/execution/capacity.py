@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from seqtune.config.errors import Path, Problem
-from seqtune.sweep.planning.resource_request import Request
+from seqtune.sweep.planning.resource_request import ResourceRequest
 
 Node: TypeAlias = Mapping[str, float]
 """What a node has, by Ray's names."""
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 300.0
 _EPSILON = 1e-6
 
 
-class NoRoomError(ValueError):
+class CapacityError(ValueError):
     """No node can hold a run that the sweep has; `problem` says so at its place in the file."""
 
     def __init__(self, problem: Problem) -> None:
@@ -28,14 +28,14 @@ class NoRoomError(ValueError):
         self.problem = problem
 
 
-class Room:
+class Capacity:
     """Whether another run can begin."""
 
     def __init__(
         self,
         nodes: Callable[[], Sequence[Node]],
         *,
-        kinds: Mapping[Request, Mapping[str, Path]],
+        kinds: Mapping[ResourceRequest, Mapping[str, Path]],
         wait_seconds: float | None,
     ) -> None:
         """Asks for the nodes.
@@ -58,9 +58,9 @@ class Room:
         if wait_seconds is None:
             for kind in kinds:
                 if not _held(kind, self._known()):
-                    raise NoRoomError(self._problem(kind))
+                    raise CapacityError(self._problem(kind))
 
-    def left(self, held: Collection[Request]) -> bool:
+    def left(self, held: Collection[ResourceRequest]) -> bool:
         """Whether there is room for one more run beside those that hold something already.
 
         A run that has no place yet waits for one, and no other overtakes it. One is begun in any case:
@@ -73,7 +73,7 @@ class Room:
             return unplaced < max(1, len(held) - unplaced)
         return unplaced == 0 and any(_held(kind, spare) for kind in self._kinds)
 
-    def check(self, held: Iterable[Request]) -> None:
+    def check(self, held: Iterable[ResourceRequest]) -> None:
         """Looks whether open runs can still be held.
 
         Raises:
@@ -88,9 +88,9 @@ class Room:
             self._missing_since = now
         patience = PATIENCE_SECONDS if self._wait_seconds is None else self._wait_seconds
         if now - self._missing_since >= patience:
-            raise NoRoomError(self._problem(lost, waited=patience))
+            raise CapacityError(self._problem(lost, waited=patience))
 
-    def add(self, kind: Request, *, origins: Mapping[str, Path]) -> None:
+    def add(self, kind: ResourceRequest, *, origins: Mapping[str, Path]) -> None:
         """Makes another kind of run known."""
         self._kinds.setdefault(kind, origins)
 
@@ -101,7 +101,7 @@ class Room:
             self._asked = now
         return self._nodes
 
-    def _problem(self, kind: Request, *, waited: float | None = None) -> Problem:
+    def _problem(self, kind: ResourceRequest, *, waited: float | None = None) -> Problem:
         nodes, origins = self._known(), self._kinds[kind]
         most = {
             name: max((node.get(name, 0) for node in nodes), default=0) for name in kind.bundle()
@@ -120,15 +120,17 @@ class Room:
 _FIELDS = {"CPU": "cpu", "GPU": "gpu", "memory": "memory", "accelerator_type": "accelerator"}
 
 
-def _held(kind: Request, nodes: Iterable[Node]) -> bool:
+def _held(kind: ResourceRequest, nodes: Iterable[Node]) -> bool:
     return any(_fits(kind, node) for node in nodes)
 
 
-def _fits(kind: Request, node: Node) -> bool:
+def _fits(kind: ResourceRequest, node: Node) -> bool:
     return all(node.get(name, 0) + _EPSILON >= amount for name, amount in kind.bundle().items())
 
 
-def _packed(held: Iterable[Request], nodes: Iterable[Node]) -> tuple[list[dict[str, float]], int]:
+def _packed(
+    held: Iterable[ResourceRequest], nodes: Iterable[Node]
+) -> tuple[list[dict[str, float]], int]:
     """What is left of the nodes once every run has its place, and how many found none.
 
     The largest first, each on the first node that has room; Ray may place them otherwise.

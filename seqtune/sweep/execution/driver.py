@@ -10,13 +10,13 @@ from rich.console import Console
 
 from seqtune.config.errors import Problem, SpecError
 from seqtune.config.yaml_file import FileError, Source
-from seqtune.runs.no_effect import idle_settings
+from seqtune.runs.no_effect import settings_without_effect
 from seqtune.storage.full_disk import told_if_full
 from seqtune.storage.location import reached
-from seqtune.sweep.execution.capacity import NoRoomError
+from seqtune.sweep.execution.capacity import CapacityError
 from seqtune.sweep.planning.cell import Cell
 from seqtune.sweep.planning.plan import Plan, make_plan
-from seqtune.sweep.planning.resource_checks import device_problems, idle_cases
+from seqtune.sweep.planning.resource_checks import device_problems, unused_cases
 from seqtune.sweep.planning.search_points import first_point
 from seqtune.sweep.planning.spec import SweepSpec
 from seqtune.sweep.planning.storage_url import holds_password
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SweepSummary:
     """How a sitting ended.
 
     Attributes:
@@ -62,7 +62,7 @@ def read_plan(source: Source) -> Plan:
     return plan
 
 
-def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
+def no_effect_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
     """What has no effect in some cells or all of them, a line each.
 
     Args:
@@ -81,9 +81,9 @@ def idle_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
     cells: dict[Problem, list[str]] = {}
     for cell in plan.cells:
         spec = cell.run(tuned=first_point(cell.tune), seed=0)
-        for each in idle_settings(spec):
+        for each in settings_without_effect(spec):
             cells.setdefault(each, []).append(cell.name)
-    lines += map(str, idle_cases(plan.sweep.resources, cells=plan.cells))
+    lines += map(str, unused_cases(plan.sweep.resources, cells=plan.cells))
     return lines + [
         str(each) if len(names) == len(plan.cells) else f"{each} ({'; '.join(names)})"
         for each, names in cells.items()
@@ -110,7 +110,7 @@ def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
     return ()
 
 
-def drive(
+def run_sweep(
     plan: Plan,
     *,
     source: Source,
@@ -119,7 +119,7 @@ def drive(
     console: Console,
     retry: Collection[str] = (),
     fail_fast: bool = False,
-) -> Outcome:
+) -> SweepSummary:
     """Runs a sweep until it is done or interrupted; goes on from what is in `root`.
 
     Args:
@@ -151,15 +151,15 @@ def drive(
         raise source.error(SpecError(problems))
     if address is None or not address.startswith("ray://"):
         return _drive_here(plan, address=address, console=console, **sitting)
-    from seqtune.sweep.execution.remote import ClusterError, drive_there
+    from seqtune.sweep.execution.remote import ClusterError, run_remote
 
     try:
-        return drive_there(_driven, address=address, tell=tell, plan=plan, **sitting)
+        return run_remote(_driven, address=address, tell=tell, plan=plan, **sitting)
     except ClusterError as error:
         raise FileError(str(error)) from None
 
 
-def _driven(plan: Plan, **sitting: Any) -> Outcome:
+def _driven(plan: Plan, **sitting: Any) -> SweepSummary:
     """A sitting in a cluster that this process is a part of; what it says goes to standard error."""
     console = Console(stderr=True, highlight=False, force_terminal=False)
     return _drive_here(plan, address=None, console=console, **sitting)
@@ -174,9 +174,9 @@ def _drive_here(
     console: Console,
     retry: Collection[str],
     fail_fast: bool,
-) -> Outcome:
+) -> SweepSummary:
     from seqtune.sweep.search.directory import check_owner, claim, held
-    from seqtune.sweep.search.driver_files import desk
+    from seqtune.sweep.search.driver_files import open_driver_files
     from seqtune.sweep.search.storage import check_server
     from seqtune.sweep.search.studies import Studies
 
@@ -185,15 +185,17 @@ def _drive_here(
         check_server(plan.sweep.storage)
         with held(root) as lease:
             claim(root, plan=plan, source=source)
-            with desk(root, lease=lease) as at:
+            with open_driver_files(root, lease=lease) as at:
                 studies = Studies(plan, root=root, desk=at, retry=retry)
                 try:
                     return _run(studies, address=address, console=console, fail_fast=fail_fast)
-                except NoRoomError as error:
+                except CapacityError as error:
                     raise source.error(SpecError([error.problem])) from None
 
 
-def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast: bool) -> Outcome:
+def _run(
+    studies: "Studies", *, address: str | None, console: Console, fail_fast: bool
+) -> SweepSummary:
     from seqtune.sweep.display.progress import LiveTable
     from seqtune.sweep.execution.cluster import ClusterError, cluster, head
     from seqtune.sweep.execution.engine import Events, execute
@@ -213,7 +215,7 @@ def _run(studies: "Studies", *, address: str | None, console: Console, fail_fast
             if (told := lost(studies.plan.sweep.storage, error=error)) is not None:
                 raise told from None
             raise
-    return Outcome(
+    return SweepSummary(
         done=studies.done,
         failed=sum(each.failed for each in studies.progress.values()),
         unconfirmed=studies.unconfirmed,

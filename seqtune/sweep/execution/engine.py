@@ -21,11 +21,11 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from seqtune.sweep.execution.capacity import Room
+from seqtune.sweep.execution.capacity import Capacity
 from seqtune.sweep.execution.head_monitor import HeadLostError
-from seqtune.sweep.execution.open_runs import Events, Sitting, Work
+from seqtune.sweep.execution.open_runs import Events, OpenRuns, Work
 from seqtune.sweep.execution.worker import placement, train
-from seqtune.sweep.planning.resource_checks import kinds
+from seqtune.sweep.planning.resource_checks import request_kinds
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import METRICS, Measurement
 
@@ -46,9 +46,9 @@ def execute(studies: Studies, *, events: Events, fail_fast: bool = False) -> boo
         ClusterError: if the cluster is lost.
     """
     resources = studies.plan.sweep.resources
-    asked = kinds(resources, cells=studies.plan.cells)
-    room = Room(nodes, kinds=asked, wait_seconds=resources.wait_seconds)
-    sitting = Sitting(studies, events=events, room=room, fail_fast=fail_fast)
+    asked = request_kinds(resources, cells=studies.plan.cells)
+    room = Capacity(nodes, kinds=asked, wait_seconds=resources.wait_seconds)
+    sitting = OpenRuns(studies, events=events, room=room, fail_fast=fail_fast)
     with sitting.interruptible():
         while not sitting.over:
             watch = _Watch(sitting)
@@ -154,7 +154,7 @@ class _Scheduler(FIFOScheduler):
 
 
 class _Stopper(tune.Stopper):
-    def __init__(self, sitting: Sitting) -> None:
+    def __init__(self, sitting: OpenRuns) -> None:
         self._sitting = sitting
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -172,7 +172,7 @@ class _Watch(tune.Callback):
         controller: Tune's, once it has a trial.
     """
 
-    def __init__(self, sitting: Sitting) -> None:
+    def __init__(self, sitting: OpenRuns) -> None:
         self.sitting = sitting
         self.trials: dict[str, Any] = {}
         self.controller: Any = None

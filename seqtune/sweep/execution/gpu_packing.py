@@ -9,7 +9,7 @@ from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.studies import Studies
 
 
-class Shares:
+class GpuPacking:
     """Of each cell: that of its run that held most."""
 
     def __init__(self, studies: Studies) -> None:

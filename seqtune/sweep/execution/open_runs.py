@@ -18,9 +18,9 @@ from seqtune.config.errors import Path
 from seqtune.config.yaml_file import FileError
 from seqtune.runs.directory import RunDirectory
 from seqtune.storage.full_disk import full_disk
-from seqtune.sweep.execution.capacity import NoRoomError, Room
-from seqtune.sweep.execution.gpu_packing import Shares
-from seqtune.sweep.planning.resource_request import Request
+from seqtune.sweep.execution.capacity import Capacity, CapacityError
+from seqtune.sweep.execution.gpu_packing import GpuPacking
+from seqtune.sweep.planning.resource_request import ResourceRequest
 from seqtune.sweep.planning.resources import AMOUNTS, values_of
 from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.studies import Studies
@@ -49,11 +49,11 @@ class Work:
     """A run that a worker is to do now, and what it holds meanwhile."""
 
     proposal: Proposal
-    request: Request
+    request: ResourceRequest
     origins: dict[str, Path]
 
 
-class Sitting:
+class OpenRuns:
     """The runs that are under way, by the number of the trial in which Ray does each.
 
     Attributes:
@@ -63,11 +63,13 @@ class Sitting:
         wrong: why nothing more can be written down, if that is why: a full disk, or another driver.
     """
 
-    def __init__(self, studies: Studies, *, events: Events, room: Room, fail_fast: bool) -> None:
+    def __init__(
+        self, studies: Studies, *, events: Events, room: Capacity, fail_fast: bool
+    ) -> None:
         self.studies = studies
         self.events = events
         self.interrupted = self.halted = self._untold = False
-        self.stuck: NoRoomError | None = None
+        self.stuck: CapacityError | None = None
         self.wrong: FileError | None = None
         self._room = room
         self._fail_fast = fail_fast
@@ -77,7 +79,7 @@ class Sitting:
         self._starved: set[str] = set()
         self._stopped: set[str] = set()
         self._resting: set[str] = set()
-        self._shares = Shares(studies)
+        self._shares = GpuPacking(studies)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray pickles the whole experiment for a restore that is never made."""
@@ -136,7 +138,7 @@ class Sitting:
         """Ends the sitting if there is no node any more for a run that is open."""
         try:
             self._room.check(work.request for work in self._open.values())
-        except NoRoomError as error:
+        except CapacityError as error:
             self.stuck = error
             self.interrupted = True
 

@@ -23,7 +23,7 @@ TRIES = 3
 that process may die before it begins (ray-project/ray#63202: 5 of 24 did on a busy machine, Ray 2.60)."""
 
 
-def drive_there(
+def run_remote(
     drive: Callable[..., Any], *, address: str, tell: Callable[[str], None], **arguments: Any
 ) -> Any:
     """Calls a driver in the cluster and returns what it returns; Ctrl-C is passed on to it.

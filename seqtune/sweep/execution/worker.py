@@ -9,8 +9,8 @@ from ray.util import get_node_ip_address
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.limits import Limits
 from seqtune.runs.spec import RunSpec
-from seqtune.storage.location import place_of
-from seqtune.storage.mirror import WorkingCopy, working_copy
+from seqtune.storage.location import parse_location
+from seqtune.storage.mirror import Mirror, open_mirror
 
 
 def placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -23,11 +23,11 @@ def train(config: dict[str, Any]) -> None:
     import torch
 
     torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
-    with working_copy(place_of(config["directory"]), fenced=True) as copy:
+    with open_mirror(parse_location(config["directory"]), fenced=True) as copy:
         _record(config, copy=copy)
 
 
-def _record(config: dict[str, Any], *, copy: WorkingCopy) -> None:
+def _record(config: dict[str, Any], *, copy: Mirror) -> None:
     """Trains, and reports every measurement once the run's own place has it."""
     import torch
 

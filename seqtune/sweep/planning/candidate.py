@@ -13,7 +13,7 @@ from seqtune.sweep.planning.distributions import Choice, Range
 from seqtune.sweep.planning.grid import Compared
 from seqtune.sweep.planning.match import Matched, MatchSpec
 from seqtune.sweep.planning.search_points import grid_points, tried_points
-from seqtune.sweep.planning.spec import Grid, SweepSpec
+from seqtune.sweep.planning.spec import GridSpec, SweepSpec
 from seqtune.training.measurement import COMMON_OBJECTIVES, FREE, GENERATED, OBJECTIVES
 
 ABSENT = {
@@ -24,7 +24,7 @@ ABSENT = {
 
 
 @dataclass(frozen=True)
-class Draft:
+class Candidate:
     """A cell before its check."""
 
     sweep: SweepSpec
@@ -112,7 +112,7 @@ class Draft:
                         where,
                         f"a path has one role, but {other} is compared; leave one of them out",
                     )
-            if isinstance(self._grid(), Grid) and isinstance(self.tune[path], Range):
+            if isinstance(self._grid(), GridSpec) and isinstance(self.tune[path], Range):
                 yield Problem(
                     where,
                     "the grid sampler needs {choice: [...]}, but this is a range; write one, or another sampler",

@@ -14,10 +14,10 @@ from seqtune.sweep.planning.forecast import MUCH, Forecast, typical_run
 from seqtune.sweep.planning.plan import Plan
 from seqtune.sweep.planning.search_points import tried_points
 from seqtune.training.forcing import ForcingSpec, Phased, Reversed
-from seqtune.training.optim import OneCycle
+from seqtune.training.optim import OneCycleRate
 
 
-def cautions(plan: Plan, *, forecasts: Sequence[Forecast]) -> list[str]:
+def design_warnings(plan: Plan, *, forecasts: Sequence[Forecast]) -> list[str]:
     """A line each."""
     return [
         *_unequal_budgets(plan, forecasts),
@@ -35,7 +35,7 @@ def _unequal_budgets(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]
     rows = {row.name: row.size for row in forecasts}
     for what in ("flops", "tokens"):
         found = []
-        for family in families(plan):
+        for family in comparison_groups(plan):
             spent = sorted((getattr(rows[name], what), name) for name in family)
             found.append((spent[-1][0] / spent[0][0], spent[-1][1], spent[0][1]))
         ratio, most, least = max(found)
@@ -44,7 +44,7 @@ def _unequal_budgets(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]
             yield f"budgets differ: a run of ({most}) has {ratio:.1f} times the {word} of one of ({least})"
 
 
-def families(plan: Plan) -> list[list[str]]:
+def comparison_groups(plan: Plan) -> list[list[str]]:
     """Names of the cells that are compared with one another, as in the report: those of one task.
 
     Where no task has two cells, all of them are one family.
@@ -79,7 +79,7 @@ def _short_grace(plan: Plan) -> Iterator[str]:
 def _beginnings(spec: RunSpec) -> Iterator[tuple[str, float]]:
     """What a run begins with that says little of how it ends, and how many epochs it lasts."""
     schedule = spec.optimizer.schedule
-    rise = schedule.rise * spec.training.epochs if isinstance(schedule, OneCycle) else 0.0
+    rise = schedule.rise * spec.training.epochs if isinstance(schedule, OneCycleRate) else 0.0
     yield "the warm-up (optimizer.schedule)", schedule.warmup_epochs + rise
     phases = _phases(spec.forcing)
     if len(phases) > 1:
@@ -120,7 +120,7 @@ def _audits(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]:
 
 def _too_few_seeds(plan: Plan) -> Iterator[str]:
     """As the report will say of its ranking."""
-    pairs = sum(math.comb(len(family), 2) for family in families(plan))
+    pairs = sum(math.comb(len(family), 2) for family in comparison_groups(plan))
     if line := underpowered(plan.sweep.confirm.seeds, pairs=pairs):
         yield line
 

@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from seqtune.config.errors import SpecError
-from seqtune.runs.cost import Ruler, Size
+from seqtune.runs.cost import CostEstimator, Size
 from seqtune.runs.spec import RunSpec
 from seqtune.runs.timing import Speed, Untimed
 from seqtune.sweep.planning.audit import is_audited
 from seqtune.sweep.planning.cell import Cell
 from seqtune.sweep.planning.match import Matched
 from seqtune.sweep.planning.plan import Plan
-from seqtune.sweep.planning.resource_request import Request
+from seqtune.sweep.planning.resource_request import ResourceRequest
 from seqtune.sweep.planning.resources import values_of
 from seqtune.sweep.planning.search_points import first_point, middle_point, tried_points
 
@@ -78,7 +78,7 @@ class Forecast:
     runs: int
     audits: int
     matched: Matched | None
-    request: Request | None
+    request: ResourceRequest | None
     threads: int | None
     speed: Speed | Untimed | None
     run_seconds: float | None
@@ -168,7 +168,7 @@ def forecast_sweep(plan: Plan, *, probe: Probe | None, gpus: int) -> list[Foreca
         probe: what times a run; None for no times.
         gpus: that this machine has.
     """
-    ruler = Ruler()
+    ruler = CostEstimator()
     return [
         _forecast_cell(cell, plan=plan, ruler=ruler, probe=probe, gpus=gpus) for cell in plan.cells
     ]
@@ -176,7 +176,7 @@ def forecast_sweep(plan: Plan, *, probe: Probe | None, gpus: int) -> list[Foreca
 
 def forecast_run(spec: RunSpec, *, name: str, probe: Probe | None) -> Forecast:
     """The costs of one run, as `seqtune train` does it: alone on this machine."""
-    size = Ruler().size(spec)
+    size = CostEstimator().size(spec)
     speed = None if probe is None else probe(spec, size=size, threads=None)
     return Forecast(
         name=name,
@@ -205,7 +205,7 @@ def typical_run(cell: Cell) -> RunSpec:
 
 
 def _forecast_cell(
-    cell: Cell, *, plan: Plan, ruler: Ruler, probe: Probe | None, gpus: int
+    cell: Cell, *, plan: Plan, ruler: CostEstimator, probe: Probe | None, gpus: int
 ) -> Forecast:
     sweep = plan.sweep
     spec = typical_run(cell)
@@ -239,7 +239,7 @@ def _audits(cell: Cell, *, plan: Plan) -> int:
     return sum(is_audited(search, cell=cell.name, trial=k) for k in range(cell.trials))
 
 
-def at_once(request: Request | None, *, cores: int, gpus: int) -> int:
+def at_once(request: ResourceRequest | None, *, cores: int, gpus: int) -> int:
     """Runs that a machine has cores and GPUs for; one of a run that asks for nothing."""
     if request is None:
         return 1
@@ -247,7 +247,7 @@ def at_once(request: Request | None, *, cores: int, gpus: int) -> int:
     return min(room, int(gpus / request.gpu)) if request.gpu > 0 else room
 
 
-def _ranges(cell: Cell, *, size: Size, ruler: Ruler) -> dict[str, Range]:
+def _ranges(cell: Cell, *, size: Size, ruler: CostEstimator) -> dict[str, Range]:
     """What differs much between the cell's runs."""
     sizes = [size, *(ruler.size(spec) for spec in _kinds(cell))]
     found = {}

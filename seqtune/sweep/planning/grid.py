@@ -43,7 +43,9 @@ def combinations(block: Mapping[str, Any], *, at: Path) -> list[Compared]:
     return list(crossed)
 
 
-def kept(found: list[Compared], *, block: Mapping[str, Any], at: Path) -> list[Compared]:
+def filter_combinations(
+    found: list[Compared], *, block: Mapping[str, Any], at: Path
+) -> list[Compared]:
     """The combinations that the block's `exclude` leaves.
 
     Raises:

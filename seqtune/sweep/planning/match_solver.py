@@ -11,7 +11,7 @@ from seqtune.config.spec import Spec
 from seqtune.config.unions import members
 from seqtune.models import ModelSpec
 from seqtune.runs.spec import RunSpec
-from seqtune.sweep.planning.candidate import Draft
+from seqtune.sweep.planning.candidate import Candidate
 from seqtune.sweep.planning.cell_names import text_of
 from seqtune.sweep.planning.match import (
     UNITS,
@@ -24,14 +24,14 @@ from seqtune.sweep.planning.match import (
 from seqtune.sweep.planning.search_points import first_point, tried_points
 
 if TYPE_CHECKING:
-    from seqtune.runs.cost import Ruler
+    from seqtune.runs.cost import CostEstimator
 
 
 class _Model(Spec):
     model: ModelSpec
 
 
-def match_problems(draft: Draft) -> Iterator[Problem]:
+def match_problems(draft: Candidate) -> Iterator[Problem]:
     """A field that cannot be solved, or that has another role in the cell already."""
     match = draft.match
     fields = _whole_numbers(draft.data)
@@ -53,7 +53,7 @@ def match_problems(draft: Draft) -> Iterator[Problem]:
                 )
 
 
-def started(draft: Draft) -> Draft:
+def start(draft: Candidate) -> Candidate:
     """The cell with a value that can be built in place of the one that is to be solved.
 
     It is left as it is where there is nothing to solve, or where no value helps what else is wrong.
@@ -65,7 +65,7 @@ def started(draft: Draft) -> Draft:
     return draft if value is None else replace(draft, matched=_matched(match, Reached(value, 0.0)))
 
 
-def solved(draft: Draft, *, ruler: "Ruler") -> Draft:
+def solve(draft: Candidate, *, ruler: "CostEstimator") -> Candidate:
     """The cell with the value that comes nearest.
 
     Args:
@@ -113,7 +113,7 @@ def _matched(match: MatchSpec, found: Reached) -> Matched:
 
 
 def _size(
-    draft: Draft, *, match: MatchSpec, value: int, tuned: dict[str, Any], ruler: "Ruler"
+    draft: Candidate, *, match: MatchSpec, value: int, tuned: dict[str, Any], ruler: "CostEstimator"
 ) -> float:
     spec = RunSpec.parse(assigned(draft.data, {**tuned, match.by: value}))
     if match.amount == "parameters":
@@ -121,7 +121,7 @@ def _size(
     return ruler.flops_per_token(spec)
 
 
-def _too_far(draft: Draft, *, match: MatchSpec, found: list[Reached], best: Reached) -> Problem:
+def _too_far(draft: Candidate, *, match: MatchSpec, found: list[Reached], best: Reached) -> Problem:
     name = match.by.rpartition(".")[2]
     reached = " and ".join(
         f"{name}={each.value} has {each.reached:,.0f} ({100 * (each.reached / match.target - 1):+.1f} %)"
@@ -137,7 +137,7 @@ def _too_far(draft: Draft, *, match: MatchSpec, found: list[Reached], best: Reac
 
 
 def _tuned_problems(
-    draft: Draft, *, match: MatchSpec, best: Reached, ruler: "Ruler"
+    draft: Candidate, *, match: MatchSpec, best: Reached, ruler: "CostEstimator"
 ) -> Iterator[Problem]:
     """What is tuned and makes some runs of the cell larger than others."""
     first, *others = tried_points(draft.tune)
@@ -167,7 +167,7 @@ def _whole_numbers(data: Any) -> list[str]:
     return []
 
 
-def _variants(draft: Draft) -> list[dict[str, Any]]:
+def _variants(draft: Candidate) -> list[dict[str, Any]]:
     """The model's block with each of the values that are tried of what is tuned in it."""
     block = {"model": draft.data["model"]}
     points = (
@@ -178,7 +178,7 @@ def _variants(draft: Draft) -> list[dict[str, Any]]:
     return list({json.dumps(each, sort_keys=True): each for each in found}.values())
 
 
-def _first_legal(draft: Draft, *, match: MatchSpec) -> int | None:
+def _first_legal(draft: Candidate, *, match: MatchSpec) -> int | None:
     """The least value with which the model can be built, or else the one that stands in the file."""
     variants = _variants(draft)
     value = first_value(lambda value: _legal(variants, by=match.by, value=value))

@@ -8,10 +8,10 @@ from typing import Any
 from seqtune.config.errors import Path, Problem, SpecError
 from seqtune.config.nested import assigned
 from seqtune.runs.spec import RunSpec
-from seqtune.sweep.planning.candidate import Draft
+from seqtune.sweep.planning.candidate import Candidate
 from seqtune.sweep.planning.cell import Cell
-from seqtune.sweep.planning.grid import combinations, kept
-from seqtune.sweep.planning.match_solver import match_problems, solved, started
+from seqtune.sweep.planning.grid import combinations, filter_combinations
+from seqtune.sweep.planning.match_solver import match_problems, solve, start
 from seqtune.sweep.planning.resource_checks import resource_problems
 from seqtune.sweep.planning.search_points import first_point
 from seqtune.sweep.planning.spec import SweepSpec
@@ -62,13 +62,13 @@ def make_plan(sweep: SweepSpec) -> Plan:
         SpecError: with every problem, at its path in the sweep file.
     """
     problems: list[Problem] = []
-    drafts: list[Draft] = []
+    drafts: list[Candidate] = []
     for arm in sweep.arms or {None: None}:
         try:
             drafts += _drafts(sweep, arm=arm)
         except SpecError as error:
             problems += error.problems
-    drafts = [started(draft) for draft in drafts]
+    drafts = [start(draft) for draft in drafts]
     for draft in drafts:
         problems += match_problems(draft)
         problems += draft.problems()
@@ -89,18 +89,21 @@ def make_plan(sweep: SweepSpec) -> Plan:
     return Plan(sweep=sweep, cells=cells)
 
 
-def _drafts(sweep: SweepSpec, *, arm: str | None) -> list[Draft]:
+def _drafts(sweep: SweepSpec, *, arm: str | None) -> list[Candidate]:
     here: Path = ("compare",)
-    common = kept(combinations(sweep.compare, at=here), block=sweep.compare, at=here)
+    common = filter_combinations(combinations(sweep.compare, at=here), block=sweep.compare, at=here)
     if arm is None:
-        return [Draft(sweep, None, compared, sweep.tune) for compared in common]
+        return [Candidate(sweep, None, compared, sweep.tune) for compared in common]
     block, at = sweep.arms[arm].compare, ("arms", arm, "compare")
     crossed = [{**each, **more} for each in common for more in combinations(block, at=at)]
     tune = {**sweep.tune, **sweep.arms[arm].tune}
-    return [Draft(sweep, arm, each, tune) for each in kept(crossed, block=block, at=at)]
+    return [
+        Candidate(sweep, arm, each, tune)
+        for each in filter_combinations(crossed, block=block, at=at)
+    ]
 
 
-def _solved(drafts: list[Draft]) -> list[Draft]:
+def _solved(drafts: list[Candidate]) -> list[Candidate]:
     """The cells with what `match` asks for.
 
     Raises:
@@ -109,14 +112,14 @@ def _solved(drafts: list[Draft]) -> list[Draft]:
     if all(draft.match is None for draft in drafts):
         return drafts
     # Only here, since it needs torch.
-    from seqtune.runs.cost import Ruler
+    from seqtune.runs.cost import CostEstimator
 
-    ruler = Ruler()
+    ruler = CostEstimator()
     problems: list[Problem] = []
-    found: list[Draft] = []
+    found: list[Candidate] = []
     for draft in drafts:
         try:
-            found.append(solved(draft, ruler=ruler))
+            found.append(solve(draft, ruler=ruler))
         except SpecError as error:
             problems += error.problems
     if problems:
@@ -124,8 +127,8 @@ def _solved(drafts: list[Draft]) -> list[Draft]:
     return found
 
 
-def _twins(drafts: list[Draft]) -> Iterator[Problem]:
-    seen: dict[str, Draft] = {}
+def _twins(drafts: list[Candidate]) -> Iterator[Problem]:
+    seen: dict[str, Candidate] = {}
     for draft in drafts:
         spec = RunSpec.parse(assigned(draft.data, first_point(draft.tune)))
         tune = {path: each.model_dump(mode="json") for path, each in draft.tune.items()}
@@ -138,11 +141,11 @@ def _twins(drafts: list[Draft]) -> Iterator[Problem]:
         seen.setdefault(key, draft)
 
 
-def _common_place(draft: Draft) -> Path:
+def _common_place(draft: Candidate) -> Path:
     return ("arms", draft.arm) if draft.arm is not None else ("compare",)
 
 
-def _short_names(drafts: list[Draft]) -> dict[str, str]:
+def _short_names(drafts: list[Candidate]) -> dict[str, str]:
     """For every compared path its last word, or more where that would be ambiguous."""
     paths = list(dict.fromkeys(path for draft in drafts for path in draft.compared))
     last = [path.rpartition(".")[2] for path in paths]

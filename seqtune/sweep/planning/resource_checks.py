@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from seqtune.config.errors import Path, Problem
-from seqtune.sweep.planning.candidate import Draft
-from seqtune.sweep.planning.resource_request import Request
+from seqtune.sweep.planning.candidate import Candidate
+from seqtune.sweep.planning.resource_request import ResourceRequest
 from seqtune.sweep.planning.resources import AMOUNTS, Resources, values_of
 from seqtune.sweep.planning.search_points import first_point, tried_points
 from seqtune.sweep.planning.spec import SweepSpec
@@ -27,7 +27,7 @@ def resource_problems(resources: Resources, *, cells: Iterable["Cell"]) -> list[
     return list(resources.path_problems(known, arms=arms))
 
 
-def idle_cases(resources: Resources, *, cells: Iterable["Cell"]) -> Iterator[Problem]:
+def unused_cases(resources: Resources, *, cells: Iterable["Cell"]) -> Iterator[Problem]:
     """Entries of `resources.when` that hold of no run that was tried."""
     tried = list(_values(resources, cells=cells)) if resources.when else []
     for index, case in enumerate(resources.when):
@@ -35,9 +35,11 @@ def idle_cases(resources: Resources, *, cells: Iterable["Cell"]) -> Iterator[Pro
             yield Problem(("resources", "when", index), "holds of no run, so it changes nothing")
 
 
-def kinds(resources: Resources, *, cells: Iterable["Cell"]) -> dict[Request, dict[str, Path]]:
+def request_kinds(
+    resources: Resources, *, cells: Iterable["Cell"]
+) -> dict[ResourceRequest, dict[str, Path]]:
     """Everything that runs ask for, as far as they were tried, with the place in the file of each amount."""
-    found: dict[Request, dict[str, Path]] = {}
+    found: dict[ResourceRequest, dict[str, Path]] = {}
     for values in _values(resources, cells=cells):
         origins = {name: resources.origin(name, values) for name in AMOUNTS}
         found.setdefault(resources.request(values), origins)
@@ -47,7 +49,7 @@ def kinds(resources: Resources, *, cells: Iterable["Cell"]) -> dict[Request, dic
 def device_problems(sweep: SweepSpec, *, cells: Iterable["Cell"]) -> Iterator[Problem]:
     """Runs that this machine cannot train: CUDA or a precision that its devices do not have."""
     for cell in cells:
-        draft = Draft(sweep, cell.arm, cell.compared, cell.tune, cell.matched)
+        draft = Candidate(sweep, cell.arm, cell.compared, cell.tune, cell.matched)
         for tuned in tried_points(cell.tune):
             spec = cell.run(tuned=tuned, seed=0)
             if spec.training.precision == "fp32" and spec.training.device != "cuda":

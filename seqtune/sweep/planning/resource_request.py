@@ -12,7 +12,7 @@ MOST_SHARING = 100
 
 
 @dataclass(frozen=True)
-class Request:
+class ResourceRequest:
     """What one run asks of a node.
 
     Attributes:
@@ -36,7 +36,7 @@ class Request:
 
     def __str__(self) -> str:
         words = [f"cpu={self.cpu:g}", f"gpu={self.gpu:g}"]
-        words += [f"memory={sized(self.memory)}"] if self.memory else []
+        words += [f"memory={format_bytes(self.memory)}"] if self.memory else []
         words += [f"accelerator={self.accelerator}"] if self.accelerator else []
         return f"({', '.join(words)})"
 
@@ -55,7 +55,7 @@ def gpu_share(peak_bytes: float, total_bytes: float) -> float:
     return math.floor(10_000 / min(max(fitting, 1), MOST_SHARING)) / 10_000
 
 
-def sized(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Bytes as people write them."""
     power = min(4, int(math.log2(count) // 10)) if count >= 1 else 0
     unit = ("B", "KiB", "MiB", "GiB", "TiB")[power]

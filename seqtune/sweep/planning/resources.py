@@ -23,7 +23,7 @@ from pydantic import (
 from seqtune.config.errors import Path, Problem, nearest, problem, shown
 from seqtune.config.spec import Spec, paths
 from seqtune.config.unions import OrInShort
-from seqtune.sweep.planning.resource_request import Request
+from seqtune.sweep.planning.resource_request import ResourceRequest
 
 AMOUNTS = ("cpu", "gpu", "memory", "accelerator")
 """What a run can ask a node for."""
@@ -139,7 +139,7 @@ class Resources(Spec):
     def _listed(cls, when: Any) -> Any:
         return tuple(when) if isinstance(when, list) else when
 
-    def request(self, values: Mapping[str, Any], *, share: float | None = None) -> Request:
+    def request(self, values: Mapping[str, Any], *, share: float | None = None) -> ResourceRequest:
         """What a run asks for.
 
         Args:
@@ -149,7 +149,7 @@ class Resources(Spec):
         written = {name: amount for name, (amount, _) in self._written(values).items()}
         gpu = written["gpu"]
         written["gpu"] = (1.0 if share is None else share) if gpu == "auto" else gpu
-        return Request(**{**written, "memory": written["memory"] or 0.0})
+        return ResourceRequest(**{**written, "memory": written["memory"] or 0.0})
 
     @property
     def packs(self) -> bool:

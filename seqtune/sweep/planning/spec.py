@@ -22,21 +22,21 @@ from seqtune.sweep.planning.storage_url import FromEnvironment, StorageSpec, par
 from seqtune.training.measurement import OBJECTIVES
 
 
-class Tpe(Spec):
+class TpeSpec(Spec):
     """Tree-structured Parzen estimator. Source: Bergstra et al. 2011; Watanabe 2023."""
 
     kind: Literal["tpe"] = "tpe"
     startup_trials: int | None = Field(default=None, ge=1)
-    """Random trials before the model is used; null for a third of the cell's trials, at most 10."""
+    """RandomSpec trials before the model is used; null for a third of the cell's trials, at most 10."""
 
 
-class Random(Spec):
+class RandomSpec(Spec):
     """Independent draws. Source: Bergstra & Bengio 2012."""
 
     kind: Literal["random"] = "random"
 
 
-class Gp(Spec):
+class GpSpec(Spec):
     """Gaussian process with expected improvement; takes about half a second a proposal."""
 
     kind: Literal["gp"] = "gp"
@@ -44,22 +44,24 @@ class Gp(Spec):
     """As in `tpe`."""
 
 
-class Qmc(Spec):
+class QmcSpec(Spec):
     """Scrambled Sobol points: more even than random ones. Source: Bousquet et al. 2017."""
 
     kind: Literal["qmc"] = "qmc"
 
 
-class Grid(Spec):
+class GridSpec(Spec):
     """Every combination of the tuned `choice` lists; the number of trials follows from them."""
 
     kind: Literal["grid"] = "grid"
 
 
-SamplerSpec: TypeAlias = Annotated[Tpe | Random | Gp | Qmc | Grid, ByKind(default="tpe")]
+SamplerSpec: TypeAlias = Annotated[
+    TpeSpec | RandomSpec | GpSpec | QmcSpec | GridSpec, ByKind(default="tpe")
+]
 
 
-class Asha(Spec):
+class AshaSpec(Spec):
     """Asynchronous successive halving: at each rung only the best go on. Source: Li et al. 2018."""
 
     kind: Literal["asha"] = "asha"
@@ -73,7 +75,7 @@ class Asha(Spec):
     """One in this many goes on; each rung is this many times later than the one before."""
 
 
-class Hyperband(Spec):
+class HyperbandSpec(Spec):
     """Brackets of successive halving with differing grace. Source: Li et al. 2017."""
 
     kind: Literal["hyperband"] = "hyperband"
@@ -81,7 +83,7 @@ class Hyperband(Spec):
     reduction_factor: int = Field(default=3, ge=2)
 
 
-class Median(Spec):
+class MedianSpec(Spec):
     """Stops what is worse than the median of earlier trials at the same epoch. Source: Golovin et al. 2017."""
 
     kind: Literal["median"] = "median"
@@ -95,7 +97,9 @@ class NoPruner(Spec):
     kind: Literal["none"] = "none"
 
 
-PrunerSpec: TypeAlias = Annotated[Asha | Hyperband | Median | NoPruner, ByKind(default="asha")]
+PrunerSpec: TypeAlias = Annotated[
+    AshaSpec | HyperbandSpec | MedianSpec | NoPruner, ByKind(default="asha")
+]
 
 
 class SearchSpec(Spec):
@@ -103,8 +107,8 @@ class SearchSpec(Spec):
 
     trials: int | None = Field(default=None, ge=1)
     """Trials a cell; left out only for the grid."""
-    sampler: SamplerSpec = Tpe()
-    pruner: PrunerSpec = Asha()
+    sampler: SamplerSpec = TpeSpec()
+    pruner: PrunerSpec = AshaSpec()
     audit: float = Field(default=0.0, ge=0, lt=1)
     """Share of the trials, drawn by `seed`, that run on to their last epoch if they are stopped, so that the
     report can say how often stopping was wrong. They are ranked nowhere, and change nothing in the search."""
@@ -136,10 +140,10 @@ class SearchSpec(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if isinstance(self.sampler, Grid) != (self.trials is None):
+        if isinstance(self.sampler, GridSpec) != (self.trials is None):
             raise problem(
                 "follows from the grid, and must be left out"
-                if isinstance(self.sampler, Grid)
+                if isinstance(self.sampler, GridSpec)
                 else "is required, and is not given",
                 at="trials",
             )

@@ -13,11 +13,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtune import seeding
-from seqtune.runs.decision_log import Chosen
+from seqtune.runs.decision_log import ChosenTrial
 from seqtune.sweep.planning.distributions import Choice, Distribution
 from seqtune.sweep.planning.plan import Cell, Plan
 from seqtune.sweep.planning.search_points import active, first_point, grid_points
-from seqtune.sweep.planning.spec import Asha, Grid
+from seqtune.sweep.planning.spec import AshaSpec, GridSpec
 from seqtune.sweep.search.promotion import Ladder, Standing
 from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.samplers import build_pruner, build_sampler
@@ -64,7 +64,7 @@ class CellSearch:
             return
         higher = plan.sweep.metric in HIGHER_IS_BETTER
         epochs = cell.run(tuned=first_point(cell.tune), seed=0).training.epochs
-        if isinstance(search.pruner, Asha):
+        if isinstance(search.pruner, AshaSpec):
             ladder = Ladder.of(search.pruner, epochs=epochs, higher=higher)
             self.rungs = ladder.rungs
             self.ladder = ladder if search.pruner.type == "promotion" else None
@@ -77,7 +77,7 @@ class CellSearch:
         )
         wanted = StudyDirection.MAXIMIZE if higher else StudyDirection.MINIMIZE
         assert self._study.direction == wanted, "a sweep's metric is checked against its runs first"
-        self._points = grid_points(cell.tune) if isinstance(search.sampler, Grid) else None
+        self._points = grid_points(cell.tune) if isinstance(search.sampler, GridSpec) else None
         self._sampler = search.sampler
         self._seed = search.seed
         self.asked = len(self._latest())
@@ -228,17 +228,19 @@ class CellSearch:
             rung=len(passed) - 1 if passed else None,
         )
 
-    def chosen(self, seeds: int) -> Chosen | None:
+    def chosen(self, seeds: int) -> ChosenTrial | None:
         """What the cell confirms on so many fresh seeds: the best values; None if no trial ran to its end."""
         if not self.cell.trials:
-            return Chosen(trial=None, tuned={}, value=None, seeds=seeds, reason="nothing is tuned")
+            return ChosenTrial(
+                trial=None, tuned={}, value=None, seeds=seeds, reason="nothing is tuned"
+            )
         assert self._study is not None
         complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             return None
         best = self._study.best_trial
         proposal = self.proposal(Trial(self._study, best._trial_id))
-        return Chosen(
+        return ChosenTrial(
             trial=proposal.number,
             tuned=dict(proposal.tuned),
             value=best.value,
@@ -246,7 +248,7 @@ class CellSearch:
             reason=f"best of {len(complete)} that finished",
         )
 
-    def confirmations(self, chosen: Chosen) -> list[Proposal]:
+    def confirmations(self, chosen: ChosenTrial) -> list[Proposal]:
         """The runs of the values that the cell confirms."""
         tuned = chosen.tuned
         specs = [self.cell.run(tuned=tuned, seed=CONFIRM_SEED + k) for k in range(chosen.seeds)]

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqtune.runs.decision_log import Chosen
+from seqtune.runs.decision_log import ChosenTrial
 from seqtune.runs.replay import replayed
 from seqtune.sweep.search.promotion import Standing
 
@@ -127,7 +127,7 @@ class Decisions:
         """A cell has nothing to confirm."""
         self.add("unconfirmed", cell=cell.name, reason=reason)
 
-    def confirmed(self, cell: "Cell", chosen: Chosen) -> None:
+    def confirmed(self, cell: "Cell", chosen: ChosenTrial) -> None:
         """A cell's search is over, and this is what came of it."""
         facts = {name: getattr(chosen, name) for name in ("trial", "value", "seeds", "reason")}
         self.add("confirmed", cell=cell.name, tuned=dict(chosen.tuned), **facts)
@@ -176,7 +176,7 @@ class Decisions:
         about = {"cell": of.cell, "run": run, "phase": of.phase}
         self.add("retried", **about, state=info["state"], reason=info["reason"])
 
-    def _chosen(self, cell: "Cell") -> Chosen | None:
+    def _chosen(self, cell: "Cell") -> ChosenTrial | None:
         known = self.known.cells.get(cell.name)
         return known.confirmed if known is not None else None
 

@@ -10,19 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seqtune.runs.replay import DECISIONS
-from seqtune.storage.mirror import WorkingCopy, working_copy
+from seqtune.storage.mirror import Mirror, open_mirror
 from seqtune.sweep.planning.storage_url import FILES
 from seqtune.sweep.search.lease import Lease
 
 
-class Desk:
+class DriverFiles:
     """A driver's own files.
 
     Attributes:
         path: the directory of this machine where they are.
     """
 
-    def __init__(self, copy: WorkingCopy, *, lease: Lease | None) -> None:
+    def __init__(self, copy: Mirror, *, lease: Lease | None) -> None:
         self._copy = copy
         self._lease = lease
         self.path = copy.local
@@ -39,15 +39,15 @@ class Desk:
 
 
 @contextmanager
-def desk(root: Path, *, lease: Lease | None = None) -> Iterator[Desk]:
+def open_driver_files(root: Path, *, lease: Lease | None = None) -> Iterator[DriverFiles]:
     """A desk for the driver of a sweep; put back once more at the end, however it ends.
 
     Args:
         root: the sweep's directory.
         lease: the right to it, where it is a URL's.
     """
-    with working_copy(root, only=(*FILES, DECISIONS)) as copy:
-        at = Desk(copy, lease=lease)
+    with open_mirror(root, only=(*FILES, DECISIONS)) as copy:
+        at = DriverFiles(copy, lease=lease)
         try:
             yield at
         finally:

@@ -9,7 +9,7 @@ from seqtune.sweep.search.promotion import Ladder, Standing
 from seqtune.sweep.search.proposal import Proposal
 
 
-class Resting:
+class PausedRuns:
     """Of all cells."""
 
     def __init__(self, *, progress: Mapping[str, CellProgress], decisions: Decisions) -> None:

@@ -10,7 +10,7 @@ Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (ASHA).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seqtune.sweep.planning.spec import Asha
+from seqtune.sweep.planning.spec import AshaSpec
 
 
 def rungs(*, grace: int, reduction_factor: int, epochs: int) -> list[int]:
@@ -65,7 +65,7 @@ class Ladder:
     resting: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, pruner: Asha, *, epochs: int, higher: bool) -> "Ladder":
+    def of(cls, pruner: AshaSpec, *, epochs: int, higher: bool) -> "Ladder":
         """The ladder of a search whose runs are so many epochs long."""
         found = rungs(grace=pruner.grace, reduction_factor=pruner.reduction_factor, epochs=epochs)
         return cls(found, pruner.reduction_factor, higher)

@@ -21,7 +21,7 @@ class _Turn:
     before: float
 
 
-class Stopwatch:
+class RunTiming:
     """Of all cells."""
 
     def __init__(

@@ -14,17 +14,17 @@ from optuna.pruners import (
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 
 from seqtune.sweep.planning.spec import (
-    Asha,
-    Gp,
-    Grid,
-    Hyperband,
-    Median,
+    AshaSpec,
+    GpSpec,
+    GridSpec,
+    HyperbandSpec,
+    MedianSpec,
     NoPruner,
     PrunerSpec,
-    Qmc,
-    Random,
+    QmcSpec,
+    RandomSpec,
     SamplerSpec,
-    Tpe,
+    TpeSpec,
 )
 
 MOST_STARTUP_TRIALS = 10
@@ -42,20 +42,20 @@ def build_sampler(spec: SamplerSpec, *, trials: int, seed: int, fresh: int) -> B
     """
     fresh %= 2**32
     match spec:
-        case Tpe():
+        case TpeSpec():
             startup = spec.startup_trials or _startup(trials)
             return TPESampler(n_startup_trials=startup, seed=fresh)
-        case Gp():
+        case GpSpec():
             startup = spec.startup_trials or _startup(trials)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return GPSampler(n_startup_trials=startup, seed=fresh)
-        case Qmc():
+        case QmcSpec():
             # Its place in the sequence is kept in the study, so here the seed must stay the same.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return QMCSampler(scramble=True, seed=seed % 2**32)
-        case Random() | Grid():  # the grid's points are queued; nothing is left to sample
+        case RandomSpec() | GridSpec():  # the grid's points are queued; nothing is left to sample
             return RandomSampler(seed=fresh)
         case _:
             assert_never(spec)
@@ -64,19 +64,19 @@ def build_sampler(spec: SamplerSpec, *, trials: int, seed: int, fresh: int) -> B
 def build_pruner(spec: PrunerSpec, *, epochs: int) -> BasePruner:
     """The pruner of one cell's study; its steps are epochs."""
     match spec:
-        case Asha(type="promotion"):
+        case AshaSpec(type="promotion"):
             return NopPruner()
-        case Asha():
+        case AshaSpec():
             return SuccessiveHalvingPruner(
                 min_resource=spec.grace, reduction_factor=spec.reduction_factor
             )
-        case Hyperband():
+        case HyperbandSpec():
             return HyperbandPruner(
                 min_resource=spec.grace,
                 max_resource=epochs,
                 reduction_factor=spec.reduction_factor,
             )
-        case Median():
+        case MedianSpec():
             return MedianPruner(n_startup_trials=spec.startup_trials, n_warmup_steps=spec.grace)
         case NoPruner():
             return NopPruner()

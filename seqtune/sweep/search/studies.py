@@ -15,17 +15,17 @@ from optuna.trial import Trial
 
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.replay import DECISIONS
-from seqtune.storage.mirror import WorkingCopy
+from seqtune.storage.mirror import Mirror
 from seqtune.sweep.planning.plan import Cell, Plan
 from seqtune.sweep.search.cell_search import CellSearch
 from seqtune.sweep.search.decisions import Decisions
 from seqtune.sweep.search.directory import studies_name
-from seqtune.sweep.search.driver_files import Desk
-from seqtune.sweep.search.paused import Resting
+from seqtune.sweep.search.driver_files import DriverFiles
+from seqtune.sweep.search.paused import PausedRuns
 from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.resume import drop_unbegun, epoch_left, reopen
 from seqtune.sweep.search.storage import open_storage
-from seqtune.sweep.search.trial_tracker import Ledger
+from seqtune.sweep.search.trial_tracker import TrialTracker
 from seqtune.training.measurement import Measurement
 
 Verdict: TypeAlias = Literal["go on", "stop", "rest"]
@@ -40,7 +40,7 @@ class Studies:
         plan: Plan,
         *,
         root: Path,
-        desk: Desk | None = None,
+        desk: DriverFiles | None = None,
         retry: Collection[str] = (),
     ) -> None:
         """Opens or makes the studies of a sweep and takes up what an earlier sitting left.
@@ -56,7 +56,7 @@ class Studies:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.plan = plan
         self.root = root
-        self._desk = desk if desk is not None else Desk(WorkingCopy(root, local=root), lease=None)
+        self._desk = desk if desk is not None else DriverFiles(Mirror(root, local=root), lease=None)
         self._decisions = Decisions(self._desk.path / DECISIONS)
         storage = open_storage(plan.sweep.storage, root=self._desk.path)
         name = studies_name(root, plan=plan)
@@ -64,10 +64,12 @@ class Studies:
             CellSearch(cell, plan=plan, storage=storage, name=name) for cell in plan.cells
         ]
         self._search_of = {search.cell.name: search for search in self._searches}
-        self._ledger = Ledger(plan, root=root, searches=self._search_of, decisions=self._decisions)
+        self._ledger = TrialTracker(
+            plan, root=root, searches=self._search_of, decisions=self._decisions
+        )
         self.progress = self._ledger.progress
         self.stopwatch = self._ledger.stopwatch
-        self._resting = Resting(progress=self.progress, decisions=self._decisions)
+        self._resting = PausedRuns(progress=self.progress, decisions=self._decisions)
         self._queue: deque[Proposal] = deque()
         self._open: dict[str, Proposal] = {}
         self._unconfirmed = {cell.name for cell in plan.cells}

@@ -19,11 +19,11 @@ from seqtune.sweep.search.decisions import Decisions
 from seqtune.sweep.search.promotion import Standing
 from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.resume import last_of, values_in, values_of
-from seqtune.sweep.search.run_timing import Stopwatch
+from seqtune.sweep.search.run_timing import RunTiming
 from seqtune.training.measurement import HIGHER_IS_BETTER, Measurement
 
 
-class Ledger:
+class TrialTracker:
     """Of all runs of a sweep.
 
     Attributes:
@@ -48,7 +48,7 @@ class Ledger:
             decisions: the log.
         """
         self.progress = {cell.name: CellProgress(cell) for cell in plan.cells}
-        self.stopwatch = Stopwatch(plan.cells)
+        self.stopwatch = RunTiming(plan.cells)
         self._search = plan.sweep.search
         self._metric = plan.sweep.metric
         self._runs = root / "runs"

@@ -16,7 +16,14 @@ from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 from seqtune.tasks.cfg.rules import natural, reachable
-from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
+from seqtune.tasks.description import (
+    Description,
+    EstimatedFigure,
+    Figures,
+    GridFigure,
+    ListedStrings,
+    Value,
+)
 
 SAMPLES = 2_048
 SEED = 0
@@ -33,13 +40,13 @@ def describe(language: Language) -> Description:
         "lengths": Figures(_lengths(language)),
         "derivations": Figures(_derivations(language)),
         "floors": Figures(_floors(language)),
-        "rules": Listing(_rules(language)),
+        "rules": ListedStrings(_rules(language)),
     }
     if isinstance(language, Grammar):
         parts["levels"] = _levels(language)
     trees = language.sample_trees(SHOWN, np.random.default_rng(SEED))
     log_probability = language.log_probability(Strings(trees.tokens, trees.offsets))
-    parts["strings"] = Grid(
+    parts["strings"] = GridFigure(
         columns=("string", "tokens", "nats"),
         rows=tuple(
             (_text(language, string), len(string), -float(nats))
@@ -48,7 +55,7 @@ def describe(language: Language) -> Description:
             )
         ),
     )
-    parts["trees"] = Listing(
+    parts["trees"] = ListedStrings(
         tuple(line for row in range(SHOWN) for line in (*tree_text.draw(trees, row), ""))[:-1]
     )
     return Description(title=_title(language), summary=_summary(language), parts=parts)
@@ -117,14 +124,14 @@ def _ambiguous_share(language: Language) -> Value:
     trees = language.sample_trees(SAMPLES, np.random.default_rng(SEED))
     gains = language.log_probability(Strings(trees.tokens, trees.offsets)) - trees.log_probability
     share = float((gains > ROUNDING).mean())
-    return Estimate(share, standard_error=math.sqrt(share * (1 - share) / SAMPLES))
+    return EstimatedFigure(share, standard_error=math.sqrt(share * (1 - share) / SAMPLES))
 
 
 def _floors(language: Language) -> dict[str, Value]:
     entropy = language.entropy()
     tokens = language.lengths.mean + 1
-    nats = Estimate(float(entropy), standard_error=entropy.standard_error)
-    per_token = Estimate(nats.value / tokens, standard_error=nats.standard_error / tokens)
+    nats = EstimatedFigure(float(entropy), standard_error=entropy.standard_error)
+    per_token = EstimatedFigure(nats.value / tokens, standard_error=nats.standard_error / tokens)
     return {
         "entropy of the derivations, nats a string": language.derivation_entropy(),
         "entropy of the strings, nats a string": _exact_or_estimate(nats),
@@ -133,24 +140,26 @@ def _floors(language: Language) -> dict[str, Value]:
     }
 
 
-def _exact_or_estimate(estimate: Estimate) -> Value:
+def _exact_or_estimate(estimate: EstimatedFigure) -> Value:
     return estimate if estimate.standard_error else estimate.value
 
 
-def best_accuracy(language: Language) -> Estimate:
+def best_accuracy(language: Language) -> EstimatedFigure:
     """Share of tokens and ends that a predictor which knows the distribution gets right."""
     if isinstance(language, Grammar) and language.count() <= ENUMERABLE:
         known = language.strings()
         right = _expected_right(language, [np.array(string) for string in known])
         weights = np.array(list(known.values()))
-        return Estimate(float(weights @ right) / (language.lengths.mean + 1), standard_error=0.0)
+        return EstimatedFigure(
+            float(weights @ right) / (language.lengths.mean + 1), standard_error=0.0
+        )
     tokens, offsets = language.sample_flat(SAMPLES, np.random.default_rng(SEED))
     strings = Strings(tokens, offsets)
     right, predicted = _expected_right(language, list(strings)), strings.lengths + 1
     share = float(right.sum() / predicted.sum())
     # Of a ratio of means, by its linearisation.
     spread = float((right - share * predicted).std(ddof=1)) / predicted.mean()
-    return Estimate(share, standard_error=spread / math.sqrt(SAMPLES))
+    return EstimatedFigure(share, standard_error=spread / math.sqrt(SAMPLES))
 
 
 def _expected_right(language: Language, strings: list[np.ndarray]) -> np.ndarray:
@@ -173,12 +182,12 @@ def _rules(language: Language) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _levels(language: Grammar) -> Grid:
+def _levels(language: Grammar) -> GridFigure:
     """A row a nonterminal that the root reaches, from the root down."""
     table = language.table
     inner = [symbol for symbol in table.symbols[::-1] if symbol in language.rules]
     parts = [language.with_root(symbol) for symbol in inner]
-    return Grid(
+    return GridFigure(
         columns=("symbol", "height", "rules", "log2 of derivations", "min", "mean", "max"),
         rows=tuple(
             (

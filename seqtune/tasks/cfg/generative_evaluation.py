@@ -15,7 +15,7 @@ import numpy as np
 from seqtune.tasks.base import Mask, Strings, Tokens
 from seqtune.tasks.cfg.judging import judged
 from seqtune.tasks.cfg.layouts import Layout
-from seqtune.tasks.generative_evaluation import Exam, Examination, Prompt, Sample
+from seqtune.tasks.generative_evaluation import Exam, GenerationResult, Prompt, Sample
 from seqtune.tasks.score import Score
 
 SAMPLES = 8
@@ -26,7 +26,7 @@ CUT_SAMPLES = 4
 
 
 @dataclass(frozen=True)
-class CfgExam:
+class CfgEvaluation:
     """The exam of one language.
 
     Attributes:
@@ -51,7 +51,7 @@ class CfgExam:
                 replace(each, title=f"cut {self.cut}, {each.title}")
                 for each in self._shown(cut, completions[:CUT_SAMPLES])
             )
-        return Examination(scores, tables={}, samples=samples)
+        return GenerationResult(scores, tables={}, samples=samples)
 
     def _score(self, prompt: Prompt, completions: Tokens) -> Score:
         rows = np.concatenate([prompt.tokens[:, 1:], completions], axis=1)

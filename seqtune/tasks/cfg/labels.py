@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqtune.tasks.base import Batch, Labelled, Strings, Tokens
+from seqtune.tasks.base import Batch, Strings, Tokens, WithTrees
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import SENTENCES_SKIPPED, Layout, Packed, Sentences
@@ -44,7 +44,7 @@ class _Labels:
     symbols: tuple[str, ...]
 
 
-def labelled(layout: Layout, *, count: int, generator: np.random.Generator) -> Labelled:
+def labelled(layout: Layout, *, count: int, generator: np.random.Generator) -> WithTrees:
     """So many strings of a layout (windows, if it is packed) with the nodes over every token read."""
     if isinstance(layout, Packed):
         drawn = _windows(layout, count=count, generator=generator)
@@ -53,7 +53,7 @@ def labelled(layout: Layout, *, count: int, generator: np.random.Generator) -> L
     batch = layout.batch(drawn.strings)
     rows = _laid_out(drawn, batch=batch, after_bos=isinstance(layout, Sentences))
     ancestors, boundaries = np.split(rows, 2)
-    return Labelled(
+    return WithTrees(
         batch=batch,
         levels=_level_names(layout.language),
         symbols=drawn.symbols,

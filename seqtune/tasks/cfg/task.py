@@ -21,10 +21,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.tasks.base import Batch, Floor, Labelled, Mask, Split, Strings, Task, Tokens
+from seqtune.tasks.base import Batch, Floor, Mask, Split, Strings, Task, Tokens, WithTrees
 from seqtune.tasks.cfg import judging
 from seqtune.tasks.cfg.describe import describe
-from seqtune.tasks.cfg.generative_evaluation import CfgExam, accepts
+from seqtune.tasks.cfg.generative_evaluation import CfgEvaluation, accepts
 from seqtune.tasks.cfg.labels import labelled
 from seqtune.tasks.cfg.language import Language
 from seqtune.tasks.cfg.layouts import Layout, Packed, Padded, Sentences
@@ -81,7 +81,7 @@ class CfgTask(Task):
         """The strings; of packed windows, the sentences that lie in them whole."""
         return self.layout.parts(strings)
 
-    def labelled(self, count: int, *, generator: np.random.Generator) -> Labelled:
+    def labelled(self, count: int, *, generator: np.random.Generator) -> WithTrees:
         """Strings, or windows of the packed layout, with the trees that they were drawn by."""
         return labelled(self.layout, count=count, generator=generator)
 
@@ -89,7 +89,7 @@ class CfgTask(Task):
         """Strings from BOS on, and from a cut on; none for the padded layout, which ends no string."""
         if not self.layout.ends:
             return None
-        return CfgExam(self.layout, cut=self.cut).run(count, generator=generator)
+        return CfgEvaluation(self.layout, cut=self.cut).run(count, generator=generator)
 
     def accepts(self, completions: Tokens) -> Mask:
         """Whether each completion [B, N] of BOS is a string of the language and its end, bool [B]."""

@@ -97,7 +97,7 @@ class High(_Known):
         return 0.5
 
 
-class Fixed(_Known):
+class FixedDensity(_Known):
     """Every cell is alive with the same probability; a bare number stands for it."""
 
     kind: Literal["fixed"] = "fixed"
@@ -142,7 +142,7 @@ def _in_short(value: Any) -> Any:
 
 
 DensitySpec: TypeAlias = Annotated[
-    High | Broad | Fixed | Beta,
+    High | Broad | FixedDensity | Beta,
     ByKind(),
     BeforeValidator(_in_short),
     OrInShort({"type": "number", "minimum": 0, "maximum": 1}),

@@ -5,7 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from seqtune import seeding
-from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
+from seqtune.tasks.description import (
+    Description,
+    EstimatedFigure,
+    Figures,
+    GridFigure,
+    ListedStrings,
+    Value,
+)
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.layouts import Heterogeneous, heterogeneity
 from seqtune.tasks.life.task import LifeTask
@@ -38,8 +45,8 @@ def describe(task: LifeTask) -> Description:
             "floors": Figures(_floors(task)),
             f"boards ({SAMPLE:,} drawn)": Figures(_estimates(task, boards, after=after)),
             **({"all boards": Figures(_images(task))} if task.notation.cells <= COUNTED else {}),
-            "test patterns": Grid(("pattern", "rows", "columns", "live cells"), patterns),
-            "example": Listing(_example(task, boards[0], after=after[0])),
+            "test patterns": GridFigure(("pattern", "rows", "columns", "live cells"), patterns),
+            "example": ListedStrings(_example(task, boards[0], after=after[0])),
         },
     )
 
@@ -97,10 +104,10 @@ def _estimates(task: LifeTask, boards: Boards, *, after: Boards) -> Mapping[str,
     return found
 
 
-def _mean(values: np.ndarray) -> Estimate:
+def _mean(values: np.ndarray) -> EstimatedFigure:
     """Over boards [B, ...], whose cells hang together."""
     boards = values.reshape(len(values), -1).mean(axis=1)
-    return Estimate(float(boards.mean()), float(boards.std(ddof=1) / np.sqrt(len(boards))))
+    return EstimatedFigure(float(boards.mean()), float(boards.std(ddof=1) / np.sqrt(len(boards))))
 
 
 def _images(task: LifeTask) -> Mapping[str, Value]:

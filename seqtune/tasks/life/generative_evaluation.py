@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 
 from seqtune.tasks.base import Mask, Tokens
-from seqtune.tasks.generative_evaluation import Exam, Examination, Prompt, Sample
+from seqtune.tasks.generative_evaluation import Exam, GenerationResult, Prompt, Sample
 from seqtune.tasks.life import judging
 from seqtune.tasks.life.board import Boards
 from seqtune.tasks.life.notation import MISSING, Notation, Reading
@@ -72,7 +72,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class LifeExam:
+class LifeEvaluation:
     """The exam of one world.
 
     Attributes:
@@ -113,7 +113,7 @@ class LifeExam:
             found = _rolled(steps, names=[each.name for each in sets])
             scores |= found.scores
             tables |= found.tables
-        return Examination(scores, tables, samples=tuple(samples))
+        return GenerationResult(scores, tables, samples=tuple(samples))
 
     def _prompt(self, boards: Boards) -> Prompt:
         return Prompt(
@@ -150,7 +150,7 @@ class LifeExam:
         return replace(sample, title=title)
 
 
-def _rolled(steps: list[Judged], *, names: list[str]) -> Examination:
+def _rolled(steps: list[Judged], *, names: list[str]) -> GenerationResult:
     """Scores and tables of roll-outs, which have those names; boards are the units that scores count."""
     right = np.stack([step.right for step in steps])
     exact = np.stack([step.exact for step in steps])
@@ -170,6 +170,6 @@ def _rolled(steps: list[Judged], *, names: list[str]) -> Examination:
         "rollout/exact": Score.mean(exact.mean(axis=0)),
         "rollout/first_wrong": Score.mean(first_wrong),
     }
-    return Examination(
+    return GenerationResult(
         scores, {"roll-outs by step": by_step, "roll-outs by board": by_board}, samples=()
     )

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from seqtune.config.errors import problem
 from seqtune.tasks.base import LanguageSpec
 from seqtune.tasks.life.board import Boards, Border, Rule
-from seqtune.tasks.life.densities import DensitySpec, Fixed, High
+from seqtune.tasks.life.densities import DensitySpec, FixedDensity, High
 from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec
 from seqtune.tasks.life.notation import Notation, Vocabulary
 from seqtune.tasks.life.pattern import Pattern, load, place, shipped
@@ -76,7 +76,10 @@ class LifeSpec(LanguageSpec):
         except ValueError as error:
             raise problem(str(error), at="layout") from None
         cells = self.rows * self.columns
-        if isinstance(self.density, Fixed) and round(self.density.share * cells) in (0, cells):
+        if isinstance(self.density, FixedDensity) and round(self.density.share * cells) in (
+            0,
+            cells,
+        ):
             raise problem(
                 "must leave heterogeneous boards both live and dead cells, but got "
                 f"{self.density.share:g} on {cells} cells; write a density nearer to 0.5",

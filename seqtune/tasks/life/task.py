@@ -34,7 +34,7 @@ from seqtune.tasks.description import Description
 from seqtune.tasks.generative_evaluation import Exam, Prompt, Sample
 from seqtune.tasks.life import judging
 from seqtune.tasks.life.board import Boards, Rule, step
-from seqtune.tasks.life.generative_evaluation import BoardSet, LifeExam
+from seqtune.tasks.life.generative_evaluation import BoardSet, LifeEvaluation
 from seqtune.tasks.life.layouts import Homogeneous
 from seqtune.tasks.life.notation import Notation
 from seqtune.tasks.life.spec import LifeSpec
@@ -136,7 +136,9 @@ class LifeTask(Task):
             boards = Homogeneous().draw(shares, **shape, generator=generator)
             sets.append(BoardSet(f"density {density:g}", boards))
         sets += [BoardSet(name, board[np.newaxis]) for name, board in self._test_boards.items()]
-        exam = LifeExam(self.notation, after=self.after, rollout_steps=self.spec.rollout_steps)
+        exam = LifeEvaluation(
+            self.notation, after=self.after, rollout_steps=self.spec.rollout_steps
+        )
         return exam.run(drawn=drawn, sets=sets)
 
     def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:

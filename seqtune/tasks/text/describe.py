@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from seqtune.tasks.base import Strings
-from seqtune.tasks.description import Description, Figures, Grid, Listing
+from seqtune.tasks.description import Description, Figures, GridFigure, ListedStrings
 from seqtune.tasks.text.corpus import Corpus
 from seqtune.tasks.text.files import DOCUMENTATION
 from seqtune.tasks.text.references import LZMA_BYTES, NGRAM_UNITS, references
@@ -36,8 +36,8 @@ def describe(corpus: Corpus, *, length: int, windows: Strings) -> Description:
             ),
             "what the references read": _read(corpus),
             f"most frequent {plural} of the training part": _frequent(corpus),
-            "beginning": Listing(_beginning(corpus)),
-            "a window": Listing(tuple(corpus.vocabulary.decode(windows[0]).splitlines())),
+            "beginning": ListedStrings(_beginning(corpus)),
+            "a window": ListedStrings(tuple(corpus.vocabulary.decode(windows[0]).splitlines())),
         },
     )
 
@@ -61,14 +61,14 @@ def _figures(corpus: Corpus, *, length: int) -> Figures:
     )
 
 
-def _references(corpus: Corpus, windows: Strings) -> Grid:
+def _references(corpus: Corpus, windows: Strings) -> GridFigure:
     """A word costs as much as its characters together, so nats a unit become nats a character."""
     own = () if corpus.unit == "char" else (f"nats a {corpus.unit}",)
     rows = []
     for name, nats in references(corpus, windows).items():
         character = nats * corpus.units_a_character
         rows.append((name, *(nats for _ in own), character, character / math.log(2)))
-    return Grid(("predictor", *own, "nats a character", "bits a character"), tuple(rows))
+    return GridFigure(("predictor", *own, "nats a character", "bits a character"), tuple(rows))
 
 
 def _read(corpus: Corpus) -> Figures:
@@ -82,10 +82,10 @@ def _read(corpus: Corpus) -> Figures:
     )
 
 
-def _frequent(corpus: Corpus) -> Grid:
+def _frequent(corpus: Corpus) -> GridFigure:
     counts = corpus.counts(corpus.train)
     order = np.argsort(-counts, kind="stable")[:FREQUENT]
-    return Grid(
+    return GridFigure(
         (corpus.unit, "number", "count", "share"),
         tuple(
             (

@@ -24,7 +24,7 @@ from seqtune import seeding
 from seqtune.config.errors import listed
 from seqtune.tasks.base import Batch, Split, Strings, Task, Tokens
 from seqtune.tasks.description import Description
-from seqtune.tasks.generative_evaluation import SEAM, Exam, Examination, Prompt, Sample
+from seqtune.tasks.generative_evaluation import SEAM, Exam, GenerationResult, Prompt, Sample
 from seqtune.tasks.text import describe, references
 from seqtune.tasks.text.corpus import Corpus
 from seqtune.tasks.text.units import UNKNOWN, tokenize
@@ -86,7 +86,7 @@ class TextTask(Task):
         rest = self.max_length + 1 - prompts.shape[1]
         prompt = Prompt(prompts, longest=min(rest, LONGEST_SAMPLE))
         completions = yield prompt
-        return Examination(
+        return GenerationResult(
             scores={}, tables={}, samples=self.judge(prompt, completions=completions)
         )
 

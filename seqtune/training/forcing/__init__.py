@@ -13,29 +13,35 @@ Source: Bengio et al. 2015 (scheduled sampling); Goodfellow et al. 2016, section
 """
 
 from seqtune.training.forcing.decays import Cosine, Exponential, InverseSigmoid, Linear
-from seqtune.training.forcing.mixing import ARGMAX, Feedback, draw_own, mixed_inputs
-from seqtune.training.forcing.options import Argmax, Exact, Parallel, Sample, StageSpec
-from seqtune.training.forcing.schedule import Clock
+from seqtune.training.forcing.mixing import ARGMAX, Feedback, draw_prediction_mask, mixed_inputs
+from seqtune.training.forcing.options import (
+    ArgmaxFeedback,
+    Exact,
+    Parallel,
+    SampledFeedback,
+    StageSpec,
+)
+from seqtune.training.forcing.schedule import Horizon
 from seqtune.training.forcing.schedules import Constant, ForcingSpec, Phase, Phased, Reversed
 
 __all__ = [
     "ARGMAX",
-    "Argmax",
-    "Clock",
+    "ArgmaxFeedback",
     "Constant",
     "Cosine",
     "Exact",
     "Exponential",
     "Feedback",
     "ForcingSpec",
+    "Horizon",
     "InverseSigmoid",
     "Linear",
     "Parallel",
     "Phase",
     "Phased",
     "Reversed",
-    "Sample",
+    "SampledFeedback",
     "StageSpec",
-    "draw_own",
+    "draw_prediction_mask",
     "mixed_inputs",
 ]

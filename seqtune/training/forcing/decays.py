@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from seqtune.config.errors import problem
-from seqtune.training.forcing.schedule import Clock, Forcing, Probability
+from seqtune.training.forcing.schedule import Forcing, Horizon, Probability
 
 LEFT = 0.01
 """What an exponential decay that has neither `k` nor a floor above this leaves of the truth at the end."""
@@ -45,7 +45,7 @@ class Linear(_Decay):
             raise problem(f"floor <= k must hold, but got (floor={self.floor:g}, k={self.k:g})")
         return self
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         done = clock.progress(moment)
         value = (
             (1 - done) * self.k + done * self.floor
@@ -68,7 +68,7 @@ class Exponential(_Decay):
     k: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The factor; null for what leads to the floor, or to 1 % where the floor is lower, at the last moment."""
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         if self.k is None:
             value = max(self.floor, LEFT) ** clock.progress(moment)
         else:
@@ -94,7 +94,7 @@ class InverseSigmoid(_Decay):
     half: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """The epoch i in which it is 1/2; null for the middle of the training."""
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         # k / (k + exp(x / k)) = 1 / (1 + exp(z)), in a form that no large x overflows.
         position = (
             2 * clock.progress(moment) if self.half is None else clock.time(moment) / self.half
@@ -108,6 +108,6 @@ class Cosine(_Decay):
 
     kind: Literal["cosine"] = "cosine"
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         done = (1 - math.cos(math.pi * clock.progress(moment))) / 2
         return (1 - done) + done * self.floor

@@ -12,8 +12,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqtune.models.base import SequenceModel
-from seqtune.training.forcing.mixing import ARGMAX, Feedback, draw_own, mixed_inputs
-from seqtune.training.forcing.options import Argmax, Exact, Parallel, Sample, StageSpec
+from seqtune.training.forcing.mixing import ARGMAX, Feedback, draw_prediction_mask, mixed_inputs
+from seqtune.training.forcing.options import (
+    ArgmaxFeedback,
+    Exact,
+    Parallel,
+    SampledFeedback,
+    StageSpec,
+)
 from seqtune.training.forcing.schedule import Forcing
 
 
@@ -40,11 +46,11 @@ def forced_inputs(
     """
     if truth == 1:
         return tokens
-    own = draw_own(forcing.coin, truth=truth, scored=scored, generator=generator)
+    own = draw_prediction_mask(forcing.coin, truth=truth, scored=scored, generator=generator)
     match forcing.feedback:
-        case Argmax():
+        case ArgmaxFeedback():
             feedback = ARGMAX
-        case Sample(temperature=temperature):
+        case SampledFeedback(temperature=temperature):
             numbers = generator.random(scored.shape, dtype=np.float32)
             uniforms = on_device(numbers, device=tokens.device)
             feedback = Feedback(temperature=temperature, uniforms=uniforms)
@@ -66,7 +72,7 @@ def forced_inputs(
 
 
 @torch.no_grad()
-def chosen_inputs(
+def choose_inputs(
     model: SequenceModel,
     tokens: Int[Tensor, "B T"],
     *,
@@ -133,7 +139,7 @@ def _exact(
         else:
             logits, state = model.prefill(inputs[:, start:stop], state=state)
         uniforms = None if feedback.uniforms is None else feedback.uniforms[:, stop]
-        token = chosen(logits, temperature=feedback.temperature, uniforms=uniforms)
+        token = choose(logits, temperature=feedback.temperature, uniforms=uniforms)
         inputs[:, stop] = token if mask is None else token.where(mask[:, stop], inputs[:, stop])
         start = stop
     return inputs
@@ -158,7 +164,7 @@ def _parallel(
     try:
         for done in range(1, passes + 1):
             logits = model(inputs)[:, :-1]
-            token = chosen(logits, temperature=feedback.temperature, uniforms=uniforms)
+            token = choose(logits, temperature=feedback.temperature, uniforms=uniforms)
             before = inputs
             inputs = torch.cat([tokens[:, :1], token.where(mask, tokens[:, 1:])], dim=1)
             if done < passes and torch.equal(inputs, before):
@@ -168,7 +174,7 @@ def _parallel(
     return inputs
 
 
-def chosen(
+def choose(
     logits: Float[Tensor, "*B V"], *, temperature: float, uniforms: Float[Tensor, "*B"] | None
 ) -> Int[Tensor, "*B"]:
     """The token that is fed back: the most probable one, or the one that the uniform number falls on.

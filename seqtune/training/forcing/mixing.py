@@ -36,7 +36,9 @@ ARGMAX = Feedback()
 EXACT = Exact()
 
 
-def draw_own(coin: Coin, *, truth: float, scored: Mask, generator: np.random.Generator) -> Mask:
+def draw_prediction_mask(
+    coin: Coin, *, truth: float, scored: Mask, generator: np.random.Generator
+) -> Mask:
     """Where the model reads its own token: bool [B, T], or [1, T] where all strings agree.
 
     Only a token that the model had to predict is ever replaced: never the first, none of a prompt, no
@@ -89,6 +91,6 @@ def mixed_inputs(
     assert not own[:, : max(model.prompt_length, 1)].any(), "a prompt is given, not predicted"
     if not own.any():
         return tokens
-    from seqtune.training.forcing.inputs import chosen_inputs
+    from seqtune.training.forcing.inputs import choose_inputs
 
-    return chosen_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+    return choose_inputs(model, tokens, own=own, stage=stage, feedback=feedback)

@@ -11,13 +11,13 @@ from seqtune.config.unions import ByKind
 Coin: TypeAlias = Literal["token", "step", "sequence"]
 
 
-class Argmax(Spec):
+class ArgmaxFeedback(Spec):
     """The most probable token."""
 
     kind: Literal["argmax"] = "argmax"
 
 
-class Sample(Spec):
+class SampledFeedback(Spec):
     """A token drawn from the model's distribution.
 
     By inverting the distribution function at one uniform number a string and time step, drawn beforehand:
@@ -38,7 +38,7 @@ class Sample(Spec):
         return temperature
 
 
-FeedbackSpec: TypeAlias = Annotated[Argmax | Sample, ByKind()]
+FeedbackSpec: TypeAlias = Annotated[ArgmaxFeedback | SampledFeedback, ByKind()]
 
 
 class Exact(Spec):

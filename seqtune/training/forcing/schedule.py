@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from seqtune.config.spec import Spec
-from seqtune.training.forcing.options import Argmax, Coin, FeedbackSpec, StageSpec
+from seqtune.training.forcing.options import ArgmaxFeedback, Coin, FeedbackSpec, StageSpec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
-class Clock:
+class Horizon:
     """The moments at which a schedule is asked, counted from 0.
 
     Attributes:
@@ -51,14 +51,14 @@ class Forcing(Spec):
     coin: Coin = "token"
     """One coin for every token of every string (as in the source), one for a time step that all strings of
     the batch share, or one for a whole string."""
-    feedback: FeedbackSpec = Argmax()
+    feedback: FeedbackSpec = ArgmaxFeedback()
     """What is fed back: the model's most probable token, or one drawn from its distribution."""
     stage: StageSpec | None = None
     """How the model's own tokens are found. Null: exactly by recurrent models, whose steps are cheap, and by
     one parallel pass by others."""
 
     @abc.abstractmethod
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         """Probability of reading the true token, in [0, 1]."""
 
     def check(self, *, epochs: int, at: str) -> None:
@@ -73,8 +73,8 @@ class Forcing(Spec):
             steps: of an epoch.
         """
         if self.by == "epoch":
-            return [self.truth_at(epoch, clock=Clock(epochs))] * steps
-        clock = Clock(epochs, per_epoch=steps)
+            return [self.truth_at(epoch, clock=Horizon(epochs))] * steps
+        clock = Horizon(epochs, per_epoch=steps)
         return [self.truth_at(epoch * steps + step, clock=clock) for step in range(steps)]
 
     def feeds_back(self, *, epochs: int, steps: int) -> bool:

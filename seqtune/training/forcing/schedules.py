@@ -8,7 +8,7 @@ from seqtune.config.errors import problem
 from seqtune.config.spec import Spec
 from seqtune.config.unions import ByKind, ByShape
 from seqtune.training.forcing.decays import Cosine, Exponential, InverseSigmoid, Linear
-from seqtune.training.forcing.schedule import Clock, Forcing, Probability
+from seqtune.training.forcing.schedule import Forcing, Horizon, Probability
 
 Line = Annotated[tuple[Probability, Probability], Field(strict=False)]
 MIXING = frozenset(Forcing.model_fields)
@@ -20,7 +20,7 @@ class Constant(Forcing):
     kind: Literal["constant"] = "constant"
     truth: Probability = 1.0
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         return self.truth
 
 
@@ -35,7 +35,7 @@ class Phase(Spec):
         if isinstance(self.truth, float | int):
             return float(self.truth)
         first, last = self.truth
-        done = Clock(self.epochs, per_epoch=per_epoch).progress(moment)
+        done = Horizon(self.epochs, per_epoch=per_epoch).progress(moment)
         return (1 - done) * first + done * last
 
 
@@ -63,7 +63,7 @@ class Phased(Forcing):
                 at=f"{at}.phases",
             )
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         for phase in self.phases:
             length = phase.epochs * clock.per_epoch
             if moment < length:
@@ -102,7 +102,7 @@ class Reversed(Forcing):
     def check(self, *, epochs: int, at: str) -> None:
         self.schedule.check(epochs=epochs, at=f"{at}.schedule")
 
-    def truth_at(self, moment: int, *, clock: Clock) -> float:
+    def truth_at(self, moment: int, *, clock: Horizon) -> float:
         return self.schedule.truth_at(clock.last - moment, clock=clock)
 
 

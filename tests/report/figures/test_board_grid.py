@@ -4,11 +4,11 @@ import pytest
 
 from seqtune.report.data.sample_selection import Answer
 from seqtune.report.figures.board_grid import evenly, sheets
-from seqtune.tasks.generative_evaluation import Examination
+from seqtune.tasks.generative_evaluation import GenerationResult
 from tests.report.made import boards, texts
 
 
-def answer(name: str, examination: Examination) -> Answer:
+def answer(name: str, examination: GenerationResult) -> Answer:
     return Answer(name, label=name, cell=name, run=f"run-{name}", epoch=3, examination=examination)
 
 

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from seqtune.report.figures import probes
 from seqtune.tasks.score import Score
-from seqtune.training.probe_result import ProbeTarget, Reader, Reading, greatest_error, signed
+from seqtune.training.probe_result import ProbeResult, ProbeTarget, Reader, greatest_error, signed
 from tests.disk import no_room
 
 
@@ -21,10 +21,10 @@ def reading(
     layer: int | None = 1,
     model: Reader = "trained",
     error: float = 0.01,
-) -> Reading:
+) -> ProbeResult:
     score = Score(value, count=9, standard_error=error)
     other = Score(value / 2, count=9, standard_error=2 * error)
-    return Reading(
+    return ProbeResult(
         target,
         level,
         layer=layer,
@@ -36,8 +36,8 @@ def reading(
     )
 
 
-def run_of(layers: int, *, levels: int) -> list[Reading]:
-    found: list[Reading] = []
+def run_of(layers: int, *, levels: int) -> list[ProbeResult]:
+    found: list[ProbeResult] = []
     targets: tuple[ProbeTarget, ...] = ("ancestor", "ancestor_at_end", "boundary")
     for target, height in itertools.product(targets, range(1, levels + 1)):
         level = f"height {height}"
@@ -48,7 +48,7 @@ def run_of(layers: int, *, levels: int) -> list[Reading]:
     return found
 
 
-def write(readings: list[Reading], *, name: str, caption: str, folder: Path) -> list[Path]:
+def write(readings: list[ProbeResult], *, name: str, caption: str, folder: Path) -> list[Path]:
     rows = [reading.to_data() | {"fitted_strings": 9} for reading in readings]
     return probes.write(readings, rows=rows, name=name, title="Run", caption=caption, folder=folder)
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from seqtune.config.yaml_file import FileError, parse_yaml
 from seqtune.runs.directory import run_directories
-from seqtune.sweep.execution.driver import Outcome, drive, read_plan
+from seqtune.sweep.execution.driver import SweepSummary, read_plan, run_sweep
 from seqtune.sweep.execution.open_runs import Events
 from seqtune.sweep.search.cell_search import Proposal
 from seqtune.sweep.search.studies import Studies
@@ -26,10 +26,10 @@ from tests.waiting import HANG_SECONDS, wait_until
 ROOT = Path(__file__).parents[2]
 
 
-def sweep(text: str, root: Path) -> Outcome:
+def sweep(text: str, root: Path) -> SweepSummary:
     source = parse_yaml(text, name="s.yaml")
     console = Console(stderr=True, force_terminal=False)
-    return drive(read_plan(source), source=source, root=root, address=None, console=console)
+    return run_sweep(read_plan(source), source=source, root=root, address=None, console=console)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,9 @@ def smoke(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped smoke sweep, run once."""
     root = tmp_path_factory.mktemp("smoke") / "results"
     text = (ROOT / "sweeps" / "smoke.yaml").read_text()
-    assert sweep(text, root) == Outcome(done=True, failed=0, unconfirmed={}, runs=24, halted=False)
+    assert sweep(text, root) == SweepSummary(
+        done=True, failed=0, unconfirmed={}, runs=24, halted=False
+    )
     return root
 
 

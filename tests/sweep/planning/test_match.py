@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seqtune.config.yaml_file import FileError, parse_yaml
 from seqtune.runs.spec import RunSpec
-from seqtune.sweep.execution.driver import idle_lines, read_plan
+from seqtune.sweep.execution.driver import no_effect_lines, read_plan
 from seqtune.sweep.planning.match import nearest_values
 from seqtune.tasks.base import Task
 from seqtune.training.network_cost import count_parameters
@@ -196,7 +196,7 @@ def test_a_value_set_on_the_command_line_and_then_solved_is_told():
     source = parse_yaml(edited("{parameters: 20_000}"), name="s.yaml")
     source = source.override({"base.model.width": 9, "match.parameters": 30_000})
     plan = read_plan(source)
-    assert idle_lines(plan, changed=source.overridden) == [
+    assert no_effect_lines(plan, changed=source.overridden) == [
         "--set base.model.width has no effect: model.width is solved by match"
     ]
     assert all(cell.matched is not None and cell.matched.target == 30_000 for cell in plan.cells)

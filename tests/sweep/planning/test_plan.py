@@ -2,7 +2,7 @@ import pytest
 
 from seqtune.config.yaml_file import FileError
 from seqtune.models import LSTMSpec
-from seqtune.sweep.execution.driver import idle_lines
+from seqtune.sweep.execution.driver import no_effect_lines
 from seqtune.sweep.planning.cell_names import LONGEST_KEY
 from seqtune.sweep.planning.search_points import grid_points
 from seqtune.tasks.cfg.grammar import Grammar
@@ -396,11 +396,11 @@ def test_a_metric_of_another_language_is_refused(task: str, metric: str, why: st
 def test_what_has_no_effect_is_told_with_its_cells():
     residual = ("width: 8, embedding: 8}", "width: 8, embedding: 8, residual: true}")
     why = "model.residual: is for layers above the first, and there is none"
-    assert idle_lines(plan_of(edited(residual))) == [f"{why} (layers=1)"]
-    assert idle_lines(plan_of(edited(residual, ("[1, 2]", "[1]")))) == [why]
-    assert idle_lines(plan_of(edited())) == []
+    assert no_effect_lines(plan_of(edited(residual))) == [f"{why} (layers=1)"]
+    assert no_effect_lines(plan_of(edited(residual, ("[1, 2]", "[1]")))) == [why]
+    assert no_effect_lines(plan_of(edited())) == []
     changed = ["base.model.layers", "base.optimizer.lr", "base.model.width"]
-    assert idle_lines(plan_of(edited()), changed=changed) == [
+    assert no_effect_lines(plan_of(edited()), changed=changed) == [
         "--set base.model.layers has no effect: model.layers is compared",
         "--set base.optimizer.lr has no effect: optimizer.lr is tuned",
     ]

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqtune.config.yaml_file import FileError
-from seqtune.sweep.execution.capacity import NODES_SECONDS, Node, NoRoomError, Room
-from seqtune.sweep.execution.driver import idle_lines
-from seqtune.sweep.execution.open_runs import Events, Sitting
-from seqtune.sweep.planning.resource_checks import kinds
-from seqtune.sweep.planning.resource_request import Request, gpu_share
+from seqtune.sweep.execution.capacity import NODES_SECONDS, Capacity, CapacityError, Node
+from seqtune.sweep.execution.driver import no_effect_lines
+from seqtune.sweep.execution.open_runs import Events, OpenRuns
+from seqtune.sweep.planning.resource_checks import request_kinds
+from seqtune.sweep.planning.resource_request import ResourceRequest, gpu_share
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
 from tests.sweep.sweeps import SMALL, plan_of
@@ -31,9 +31,9 @@ search: {trials: 2, pruner: none}
 """
 
 
-def asked(text: str) -> set[Request]:
+def asked(text: str) -> set[ResourceRequest]:
     plan = plan_of(text)
-    return set(kinds(plan.sweep.resources, cells=plan.cells))
+    return set(request_kinds(plan.sweep.resources, cells=plan.cells))
 
 
 def refused(text: str) -> str:
@@ -43,7 +43,7 @@ def refused(text: str) -> str:
 
 
 def test_without_a_word_a_run_holds_one_core():
-    assert asked(SMALL) == {Request(cpu=1)}
+    assert asked(SMALL) == {ResourceRequest(cpu=1)}
 
 
 def test_all_that_can_be_held_is_asked_of_ray_by_its_names():
@@ -76,15 +76,15 @@ def test_entries_are_laid_over_one_another_where_they_hold():
     - {model.kind: transformer, memory: 1 GiB}
 """
     assert asked(ARMS + text) == {
-        Request(cpu=2),
-        Request(cpu=2, gpu=1),
-        Request(cpu=1, memory=GIB),
+        ResourceRequest(cpu=2),
+        ResourceRequest(cpu=2, gpu=1),
+        ResourceRequest(cpu=1, memory=GIB),
     }
 
 
 def test_a_tuned_value_is_asked_at_its_bounds():
     text = "resources: {when: [{model.dropout: {at_least: 0.3, at_most: 0.5}, cpu: 4}]}\n"
-    assert asked(ARMS + text) == {Request(cpu=1), Request(cpu=4)}
+    assert asked(ARMS + text) == {ResourceRequest(cpu=1), ResourceRequest(cpu=4)}
 
 
 def test_resources_are_no_part_of_a_run():
@@ -141,7 +141,7 @@ def test_a_misspelt_arm_is_told_with_the_right_one():
 
 def test_an_entry_that_holds_of_no_run_is_named():
     text = SMALL + "resources: {when: [{model.layers: 3, gpu: 1}, {model.layers: 2, cpu: 2}]}\n"
-    assert idle_lines(plan_of(text)) == [
+    assert no_effect_lines(plan_of(text)) == [
         "resources.when[0]: holds of no run, so it changes nothing"
     ]
 
@@ -163,10 +163,10 @@ def test_so_many_runs_never_hold_more_than_four_fifths_of_a_gpu(peak: float, tot
 
 
 def test_until_it_is_measured_an_automatic_share_is_a_whole_gpu():
-    assert asked(SMALL + "resources: {gpu: auto}\n") == {Request(cpu=1, gpu=1)}
+    assert asked(SMALL + "resources: {gpu: auto}\n") == {ResourceRequest(cpu=1, gpu=1)}
     resources = plan_of(SMALL + "resources: {gpu: auto}\n").sweep.resources
-    assert resources.request({}, share=0.25) == Request(cpu=1, gpu=0.25)
-    assert plan_of(SMALL).sweep.resources.request({}, share=0.25) == Request(cpu=1)
+    assert resources.request({}, share=0.25) == ResourceRequest(cpu=1, gpu=0.25)
+    assert plan_of(SMALL).sweep.resources.request({}, share=0.25) == ResourceRequest(cpu=1)
 
 
 @pytest.mark.parametrize("measured_before", [False, True])
@@ -175,12 +175,12 @@ def test_a_cells_later_runs_share_a_gpu_as_its_first_ones_were_measured(
 ):
     plan = plan_of(SMALL + "resources: {gpu: auto}\n")
 
-    def sitting() -> Sitting:
+    def sitting() -> OpenRuns:
         events = Events(ended=lambda proposal, state: None, tick=lambda: None)
         nodes = [{"CPU": 8.0, "GPU": 8.0}]
-        asked = kinds(plan.sweep.resources, cells=plan.cells)
-        cluster = Room(lambda: nodes, kinds=asked, wait_seconds=None)
-        return Sitting(Studies(plan, root=tmp_path), events=events, room=cluster, fail_fast=False)
+        asked = request_kinds(plan.sweep.resources, cells=plan.cells)
+        cluster = Capacity(lambda: nodes, kinds=asked, wait_seconds=None)
+        return OpenRuns(Studies(plan, root=tmp_path), events=events, room=cluster, fail_fast=False)
 
     first = sitting()
     work = first.begin("1")
@@ -208,13 +208,15 @@ def test_a_cells_later_runs_share_a_gpu_as_its_first_ones_were_measured(
     assert set(shares.values()) == {0.25, 1.0}
 
 
-def room(*nodes: Node, kinds: tuple[Request, ...], wait_seconds: float | None = None) -> Room:
+def room(
+    *nodes: Node, kinds: tuple[ResourceRequest, ...], wait_seconds: float | None = None
+) -> Capacity:
     origins = {name: ("resources", name) for name in ("cpu", "gpu", "memory", "accelerator")}
-    return Room(lambda: nodes, kinds=dict.fromkeys(kinds, origins), wait_seconds=wait_seconds)
+    return Capacity(lambda: nodes, kinds=dict.fromkeys(kinds, origins), wait_seconds=wait_seconds)
 
 
-def most_at_once(room: Room, request: Request) -> int:
-    held: list[Request] = []
+def most_at_once(room: Capacity, request: ResourceRequest) -> int:
+    held: list[ResourceRequest] = []
     while room.left(held):
         held.append(request)
     return len(held)
@@ -223,23 +225,23 @@ def most_at_once(room: Room, request: Request) -> int:
 @pytest.mark.parametrize(
     ("request_", "runs"),
     [
-        (Request(cpu=1), 6),
-        (Request(cpu=0.5), 12),
-        (Request(cpu=3), 1),
-        (Request(cpu=1, gpu=0.5), 4),
-        (Request(cpu=1, gpu=0.3333), 5),
-        (Request(cpu=1, memory=3 * GIB), 2),
-        (Request(cpu=1, accelerator="H200"), 2),
+        (ResourceRequest(cpu=1), 6),
+        (ResourceRequest(cpu=0.5), 12),
+        (ResourceRequest(cpu=3), 1),
+        (ResourceRequest(cpu=1, gpu=0.5), 4),
+        (ResourceRequest(cpu=1, gpu=0.3333), 5),
+        (ResourceRequest(cpu=1, memory=3 * GIB), 2),
+        (ResourceRequest(cpu=1, accelerator="H200"), 2),
     ],
 )
-def test_room_is_counted_node_by_node(request_: Request, runs: int):
+def test_room_is_counted_node_by_node(request_: ResourceRequest, runs: int):
     small = {"CPU": 2.0, "GPU": 1.0, "memory": 4 * GIB, "accelerator_type:H200": 1.0}
     large = {"CPU": 4.0, "GPU": 1.0, "memory": 4 * GIB}
     assert most_at_once(room(small, large, kinds=(request_,)), request_) == runs
 
 
 def test_a_run_that_waits_for_its_place_is_overtaken_by_none():
-    small, large = Request(cpu=1), Request(cpu=2)
+    small, large = ResourceRequest(cpu=1), ResourceRequest(cpu=2)
     cluster = room({"CPU": 2.0}, kinds=(small, large))
     assert cluster.left([small])
     assert not cluster.left([small, large])
@@ -250,17 +252,17 @@ def test_a_run_that_waits_for_its_place_is_overtaken_by_none():
     ("kind", "message"),
     [
         (
-            Request(cpu=1, gpu=3),
+            ResourceRequest(cpu=1, gpu=3),
             "resources.gpu: no node can hold a run of (cpu=1, gpu=3); the most",
         ),
-        (Request(cpu=1, accelerator="H100"), "resources.accelerator: no node can hold"),
-        (Request(cpu=4, gpu=1), "resources: no node can hold a run of (cpu=4, gpu=1)"),
+        (ResourceRequest(cpu=1, accelerator="H100"), "resources.accelerator: no node can hold"),
+        (ResourceRequest(cpu=4, gpu=1), "resources: no node can hold a run of (cpu=4, gpu=1)"),
     ],
 )
-def test_what_no_node_has_is_told_before_anything_runs(kind: Request, message: str):
+def test_what_no_node_has_is_told_before_anything_runs(kind: ResourceRequest, message: str):
     nodes = ({"CPU": 4.0}, {"CPU": 2.0, "GPU": 2.0, "accelerator_type:H200": 1.0})
-    with pytest.raises(NoRoomError) as caught:
-        room(*nodes, kinds=(Request(cpu=1), kind))
+    with pytest.raises(CapacityError) as caught:
+        room(*nodes, kinds=(ResourceRequest(cpu=1), kind))
     assert str(caught.value).startswith(message)
 
 
@@ -269,9 +271,9 @@ def test_a_cluster_that_grows_is_asked_for_as_much_again_as_it_holds(
 ):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    kind = Request(cpu=1)
+    kind = ResourceRequest(cpu=1)
     nodes: list[Node] = []
-    cluster = Room(lambda: nodes, kinds={kind: {}}, wait_seconds=100)
+    cluster = Capacity(lambda: nodes, kinds={kind: {}}, wait_seconds=100)
     assert most_at_once(cluster, kind) == 1
     nodes.append({"CPU": 3.0})
     now += NODES_SECONDS
@@ -281,9 +283,11 @@ def test_a_cluster_that_grows_is_asked_for_as_much_again_as_it_holds(
 def test_a_run_whose_node_is_gone_is_waited_for_but_not_for_ever(monkeypatch: pytest.MonkeyPatch):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    kind = Request(cpu=1, gpu=1)
+    kind = ResourceRequest(cpu=1, gpu=1)
     nodes: list[Node] = [{"CPU": 3.0, "GPU": 1.0}]
-    cluster = Room(lambda: nodes, kinds={kind: {"gpu": ("resources", "gpu")}}, wait_seconds=None)
+    cluster = Capacity(
+        lambda: nodes, kinds={kind: {"gpu": ("resources", "gpu")}}, wait_seconds=None
+    )
     for gone, there in ((299, 1), (299, 1)):
         nodes[:] = [{"CPU": 3.0}]
         cluster.check([kind])
@@ -296,5 +300,5 @@ def test_a_run_whose_node_is_gone_is_waited_for_but_not_for_ever(monkeypatch: py
     now += NODES_SECONDS
     cluster.check([kind])
     now += 300
-    with pytest.raises(NoRoomError, match=r"gpu: no node can hold .* and none has come in 300 s"):
+    with pytest.raises(CapacityError, match=r"gpu: no node can hold .* and none has come in 300 s"):
         cluster.check([kind])

@@ -10,7 +10,7 @@ from seqtune.sweep.planning.cell import Cell
 from seqtune.sweep.search.cell_progress import CellProgress
 from seqtune.sweep.search.eta import CellWork, RunPace, TimeLeft, duration, time_left
 from seqtune.sweep.search.proposal import Proposal
-from seqtune.sweep.search.run_timing import Stopwatch
+from seqtune.sweep.search.run_timing import RunTiming
 from seqtune.training.measurement import Measurement
 from tests.sweep.sweeps import SMALL, plan_of
 
@@ -156,7 +156,7 @@ def measured(epoch: int, *, at: float) -> Measurement:
 def test_a_stopwatch_hears_of_runs_what_the_estimate_needs():
     plan = plan_of(SMALL)
     now = 100.0
-    watch = Stopwatch(plan.cells, clock=lambda: now)
+    watch = RunTiming(plan.cells, clock=lambda: now)
     progress = {cell.name: CellProgress(cell) for cell in plan.cells}
     cell = plan.cells[0]
     proposals = [proposal(cell, number) for number in range(3)]
@@ -188,7 +188,7 @@ def test_a_stopwatch_hears_of_runs_what_the_estimate_needs():
 def test_a_run_of_an_earlier_sitting_is_known_by_its_seconds_over_all_sittings():
     plan = plan_of(SMALL.replace("[1, 2]", "[1]"))
     [cell] = plan.cells
-    watch = Stopwatch(plan.cells, clock=lambda: 0.0)
+    watch = RunTiming(plan.cells, clock=lambda: 0.0)
     progress = CellProgress(cell)
     ended, resumed = proposal(cell, 0), proposal(cell, 1)
     watch.found(ended, measured(4, at=8.0), stoppable=True)

@@ -7,14 +7,14 @@ from seqtune import seeding
 from seqtune.config.errors import SpecError
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
-from seqtune.tasks.generative_evaluation import SEAM, Examination, Prompt, sit
+from seqtune.tasks.generative_evaluation import SEAM, GenerationResult, Prompt, run
 
 
 def task_of(**fields: object) -> CfgTask:
     return CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 2, **fields}).build()
 
 
-def examined(task: CfgTask, *, count: int = 30) -> tuple[Examination, list[Prompt]]:
+def examined(task: CfgTask, *, count: int = 30) -> tuple[GenerationResult, list[Prompt]]:
     """By a model that completes every prompt with the first string of the language that fits."""
     known = [row.tolist() for row in task.grammar.sample(2000, seed=0)]
     asked: list[Prompt] = []
@@ -29,7 +29,7 @@ def examined(task: CfgTask, *, count: int = 30) -> tuple[Examination, list[Promp
 
     exam = task.exam(count, generator=seeding.generator(0, "generate"))
     assert exam is not None
-    return sit(exam, complete=complete), asked
+    return run(exam, complete=complete), asked
 
 
 @pytest.mark.parametrize("format", ["sentence", "packed"])
@@ -72,7 +72,7 @@ def test_a_completion_is_right_only_if_the_whole_string_is():
         first.extend(prompt.tokens[:, 1].tolist())
         return np.tile([1, 4, 4], (40, 1))
 
-    found = sit(exam, complete=complete)
+    found = run(exam, complete=complete)
     assert found.scores["generate/valid"].value == 0
     assert 0 < first.count(3) < 40
     assert found.scores["generate/valid_cut"].value == first.count(3) / 40

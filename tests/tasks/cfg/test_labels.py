@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.tasks.base import Labelled
+from seqtune.tasks.base import WithTrees
 from seqtune.tasks.cfg.grammar_spec import OwnSpec
 from seqtune.tasks.cfg.labels import LEVELS
 from seqtune.tasks.cfg.rules import Rules
@@ -18,7 +18,7 @@ Node = tuple[str, int, int]
 """Symbol, and the tokens that it derives from the first to behind the last."""
 
 
-def labelled(count: int = 3, **fields: object) -> Labelled:
+def labelled(count: int = 3, **fields: object) -> WithTrees:
     task = CfgSpec.parse({"kind": "cfg", **fields}).build()
     found = task.labelled(count, generator=seeding.generator(0, "data"))
     assert found is not None
@@ -29,7 +29,7 @@ def own(rules: dict[str, list[str]], **fields: object) -> OwnSpec:
     return OwnSpec.parse({"kind": "own", "root": "S", "rules": rules, **fields})
 
 
-def names(found: Labelled, level: int, row: int = 0) -> list[str | None]:
+def names(found: WithTrees, level: int, row: int = 0) -> list[str | None]:
     """The ancestors by name, None where there is none."""
     classes = found.ancestors[level, row].tolist()
     return [None if each == NONE else found.symbols[each] for each in classes]
@@ -86,7 +86,7 @@ def test_a_recursive_grammar_keeps_the_levels_next_to_the_root():
             assert found.ancestors[level, row, : length + 1].tolist() == expected
 
 
-def nodes(found: Labelled, row: int) -> set[Node]:
+def nodes(found: WithTrees, row: int) -> set[Node]:
     """The nodes that the labels of a row speak of."""
     lengths = found.batch.strings.lengths
     spans: set[Node] = set()

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy import integrate, stats
 
-from seqtune.tasks.life.densities import Beta, Broad, DensitySpec, Fixed, High
+from seqtune.tasks.life.densities import Beta, Broad, DensitySpec, FixedDensity, High
 
-READ = TypeAdapter[High | Broad | Fixed | Beta](DensitySpec)
-ALL = (High(), Broad(), Fixed(share=0.2), Fixed(share=0), Beta(a=2, b=5))
+READ = TypeAdapter[High | Broad | FixedDensity | Beta](DensitySpec)
+ALL = (High(), Broad(), FixedDensity(share=0.2), FixedDensity(share=0), Beta(a=2, b=5))
 
 
 def all_boards(cells: int) -> np.ndarray:
     return np.array(list(itertools.product((0, 1), repeat=cells)), dtype=np.uint8)
 
 
-def nats(density: High | Broad | Fixed | Beta, boards: np.ndarray) -> np.ndarray:
+def nats(density: High | Broad | FixedDensity | Beta, boards: np.ndarray) -> np.ndarray:
     alive = density.predicted(boards)
     own = np.where(boards == 1, alive, 1 - alive)
     return -np.log(own, out=np.full_like(own, -np.inf), where=own > 0).sum(axis=1)
@@ -31,9 +31,9 @@ def nats(density: High | Broad | Fixed | Beta, boards: np.ndarray) -> np.ndarray
     [
         ("high", High()),
         ("broad", Broad()),
-        (0.3, Fixed(share=0.3)),
-        (1, Fixed(share=1)),
-        ({"kind": "fixed", "share": 0.3}, Fixed(share=0.3)),
+        (0.3, FixedDensity(share=0.3)),
+        (1, FixedDensity(share=1)),
+        ({"kind": "fixed", "share": 0.3}, FixedDensity(share=0.3)),
         ({"kind": "beta", "a": 2, "b": 0.5}, Beta(a=2, b=0.5)),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_board_is_as_probable_as_all_shares_together_make_it(density: Broad | 
 
 
 @pytest.mark.parametrize("density", ALL, ids=str)
-def test_the_entropy_is_that_of_all_boards(density: High | Broad | Fixed | Beta):
+def test_the_entropy_is_that_of_all_boards(density: High | Broad | FixedDensity | Beta):
     boards = all_boards(9)
     each = nats(density, boards)
     possible = np.isfinite(each)
@@ -75,7 +75,7 @@ def test_the_entropy_is_that_of_all_boards(density: High | Broad | Fixed | Beta)
 
 def test_the_entropy_of_large_boards():
     assert High().entropy(1024) == 1024 * math.log(2)
-    assert Fixed(share=0).entropy(1024) == Fixed(share=1).entropy(1024) == 0
+    assert FixedDensity(share=0).entropy(1024) == FixedDensity(share=1).entropy(1024) == 0
     alive = np.arange(1025)
     orders = np.array([math.log(math.comb(1024, each)) for each in alive])
     assert Broad().entropy(1024) == pytest.approx(orders.mean() + math.log(1025), rel=1e-9)
@@ -105,7 +105,7 @@ def test_beta_shares_have_their_distribution():
 def test_known_shares_are_what_is_written():
     generator = np.random.default_rng(0)
     assert High().shares(3, generator=generator).tolist() == [0.5] * 3
-    assert Fixed(share=0.2).shares(3, generator=generator).tolist() == [0.2] * 3
+    assert FixedDensity(share=0.2).shares(3, generator=generator).tolist() == [0.2] * 3
     assert Broad().shares(0, generator=generator).tolist() == []
 
 

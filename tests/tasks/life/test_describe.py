@@ -7,7 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from seqtune.tasks.description import Description, Estimate, Figures, Grid, Listing, Value
+from seqtune.tasks.description import (
+    Description,
+    EstimatedFigure,
+    Figures,
+    GridFigure,
+    ListedStrings,
+    Value,
+)
 from seqtune.tasks.life.spec import LifeSpec
 from tests.tasks.life.boards import CONWAY, plain_step
 
@@ -24,7 +31,7 @@ def figures(description: Description) -> dict[str, Value]:
 
 def near(value: Value, expected: float) -> bool:
     """Whether an estimate agrees with what is expected."""
-    assert isinstance(value, Estimate)
+    assert isinstance(value, EstimatedFigure)
     return abs(value.value - expected) <= 5 * value.standard_error + 1e-12
 
 
@@ -82,9 +89,9 @@ def test_all_boards_of_a_tiny_world_are_tried():
 def test_patterns_and_an_example_are_shown():
     description = described()
     patterns, example = description.parts["test patterns"], description.parts["example"]
-    assert isinstance(patterns, Grid)
+    assert isinstance(patterns, GridFigure)
     assert patterns.rows[0] == ("glider", 3, 3, 5)
-    assert isinstance(example, Listing)
+    assert isinstance(example, ListedStrings)
     *rows, blank, text = example.lines
     assert blank == ""
     before, after = ("".join(row.split()[side] for row in rows) for side in (0, 1))

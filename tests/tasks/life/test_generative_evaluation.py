@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.tasks.generative_evaluation import CELLS, Examination, Prompt, sit
+from seqtune.tasks.generative_evaluation import CELLS, GenerationResult, Prompt, run
 from seqtune.tasks.life.board import Boards, step
 from seqtune.tasks.life.judging import compared
 from seqtune.tasks.life.spec import LifeSpec
@@ -59,9 +59,9 @@ def answers(task: LifeTask, change: Change) -> Callable[[Prompt], np.ndarray]:
 
 def examined(
     task: LifeTask, complete: Callable[[Prompt], np.ndarray], *, count: int = 20
-) -> Examination:
+) -> GenerationResult:
     exam = task.exam(count, generator=seeding.generator(0, "generate"))
-    return sit(exam, complete=complete)
+    return run(exam, complete=complete)
 
 
 def conway(boards: Boards) -> Boards:

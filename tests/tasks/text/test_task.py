@@ -8,7 +8,7 @@ import pytest
 from seqtune import seeding
 from seqtune.config.errors import SpecError
 from seqtune.tasks.base import Split, Strings
-from seqtune.tasks.generative_evaluation import SEAM, Prompt, sit
+from seqtune.tasks.generative_evaluation import SEAM, Prompt, run
 from seqtune.tasks.text import spec as module
 from seqtune.tasks.text.files import documentation
 from seqtune.tasks.text.spec import TextSpec
@@ -202,7 +202,7 @@ def test_an_exam_goes_on_with_windows_of_the_validation_part(
         return answer(given)
 
     exam = task.exam(100, generator=seeding.generator(0, "generate"))
-    found = sit(exam, complete=complete)
+    found = run(exam, complete=complete)
     (given,) = asked
     assert given.tokens.shape == (4, prompt)
     assert given.tokens.dtype == np.int64
@@ -217,7 +217,7 @@ def test_an_exam_goes_on_with_windows_of_the_validation_part(
 def test_an_exam_is_the_same_for_the_same_seed_and_no_longer_than_asked_for():
     task = TextSpec().build()
     first, again, other = (
-        sit(task.exam(2, generator=seeding.generator(seed, "generate")), complete=answer)
+        run(task.exam(2, generator=seeding.generator(seed, "generate")), complete=answer)
         for seed in (0, 0, 1)
     )
     assert len(first.samples) == 2

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqtune.tasks.base import Mask
-from seqtune.training.forcing import draw_own
+from seqtune.training.forcing import draw_prediction_mask
 from seqtune.training.forcing.options import Coin
 
 COINS: tuple[Coin, ...] = ("token", "step", "sequence")
@@ -22,7 +22,9 @@ def masks() -> st.SearchStrategy[Mask]:
 
 
 def drawn(coin: Coin, *, truth: float, scored: Mask, seed: int = 0) -> Mask:
-    return draw_own(coin, truth=truth, scored=scored, generator=np.random.default_rng(seed))
+    return draw_prediction_mask(
+        coin, truth=truth, scored=scored, generator=np.random.default_rng(seed)
+    )
 
 
 @given(st.sampled_from(COINS), st.floats(0, 1), masks(), st.integers(0, 9))

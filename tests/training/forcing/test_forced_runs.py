@@ -8,19 +8,19 @@ import torch
 from seqtune.runs.build import build_model
 from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.measurement import Measurement
 from tests.training.runs import tiny
 
 
-def learner_of(spec: RunSpec) -> Learner:
+def learner_of(spec: RunSpec) -> TrainState:
     task = spec.task.build()
-    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
-    return Learner(model, task=task, recipe=recipe)
+    return TrainState(model, task=task, recipe=recipe)
 
 
-def measured(spec: RunSpec, *, learner: Learner | None = None) -> list[Measurement]:
+def measured(spec: RunSpec, *, learner: TrainState | None = None) -> list[Measurement]:
     learner = learner_of(spec) if learner is None else learner
     return list(train(learner, evaluator=Evaluator(spec.evaluation, task=learner.task)))
 

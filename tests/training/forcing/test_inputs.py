@@ -25,11 +25,11 @@ from seqtune.training.forcing import (
     Exact,
     Feedback,
     Parallel,
-    Sample,
-    draw_own,
+    SampledFeedback,
+    draw_prediction_mask,
     mixed_inputs,
 )
-from seqtune.training.forcing.inputs import chosen, forced_inputs
+from seqtune.training.forcing.inputs import choose, forced_inputs
 from seqtune.training.forcing.options import Coin, StageSpec
 from tests.training.forcing.attention import Attention
 
@@ -89,7 +89,9 @@ def truth_tokens() -> Tensor:
 def own_mask(coin: Coin, *, truth: float = 0.4, prompt: int = 0) -> Mask:
     scored = np.ones((STRINGS, STEPS), dtype=bool)
     scored[:, : max(prompt - 1, 0)] = False
-    return draw_own(coin, truth=truth, scored=scored, generator=np.random.default_rng(2))
+    return draw_prediction_mask(
+        coin, truth=truth, scored=scored, generator=np.random.default_rng(2)
+    )
 
 
 def fed_back(logits: Tensor, *, feedback: Feedback, at: int) -> Tensor:
@@ -150,7 +152,7 @@ def test_the_gradient_agrees_with_torchs_own_loop_in_single_precision():
     torch.manual_seed(0)
     model = LSTMSpec(layers=2, width=32, embedding=16).build(vocab_size=5, outputs=5, max_length=40)
     tokens, targets = torch.randint(0, 5, (2, 8, 40))
-    own = draw_own(
+    own = draw_prediction_mask(
         "step", truth=0.5, scored=np.ones((8, 40), bool), generator=np.random.default_rng(0)
     )
     fed, state, rows = tokens[:, 0], None, []
@@ -430,10 +432,12 @@ def forced(model: SequenceModel, *, stage: StageSpec | None, truth: float, **mor
 
 def test_equal_generators_draw_equal_tokens_and_a_sample_is_no_argmax():
     model = Attention()
-    sampled, again = (forced(model, stage=None, truth=0.3, feedback=Sample()) for _ in range(2))
+    sampled, again = (
+        forced(model, stage=None, truth=0.3, feedback=SampledFeedback()) for _ in range(2)
+    )
     assert torch.equal(sampled, again)
     assert not torch.equal(sampled, forced(model, stage=None, truth=0.3))
-    cold = forced(model, stage=None, truth=0.3, feedback=Sample(temperature=1e-6))
+    cold = forced(model, stage=None, truth=0.3, feedback=SampledFeedback(temperature=1e-6))
     assert torch.equal(cold, forced(model, stage=None, truth=0.3))
 
 
@@ -441,7 +445,7 @@ def test_uniform_numbers_draw_each_token_as_often_as_it_is_probable():
     logits = torch.tensor([2.0, -torch.inf, 0.5, 1.0, -torch.inf])
     numbers = (torch.arange(10_000) + 0.5) / 10_000
     for temperature in (0.5, 1.0, 3.0):
-        tokens = chosen(logits.expand(10_000, 5), temperature=temperature, uniforms=numbers)
+        tokens = choose(logits.expand(10_000, 5), temperature=temperature, uniforms=numbers)
         shares = tokens.bincount(minlength=5) / 10_000
         expected = (logits / temperature).softmax(dim=0)
         assert float((shares - expected).abs().max()) < 2e-4
@@ -452,5 +456,5 @@ def test_the_outermost_numbers_draw_a_possible_token(number: float):
     for row in itertools.product([-torch.inf, 0.0, 30.0], repeat=3):
         if max(row) > -torch.inf:
             logits = torch.tensor([row])
-            token = int(chosen(logits, temperature=1.0, uniforms=torch.tensor([number])))
+            token = int(choose(logits, temperature=1.0, uniforms=torch.tensor([number])))
             assert row[token] > -torch.inf

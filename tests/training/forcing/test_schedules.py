@@ -13,13 +13,13 @@ from seqtune.config.unions import members
 from seqtune.config.yaml_file import read_yaml
 from seqtune.runs.spec import RunSpec
 from seqtune.training.forcing import (
-    Argmax,
-    Clock,
+    ArgmaxFeedback,
     Constant,
     Cosine,
     Exact,
     Exponential,
     ForcingSpec,
+    Horizon,
     InverseSigmoid,
     Linear,
     Phase,
@@ -72,7 +72,7 @@ def backwards(schedule: Any) -> Reversed:
 
 
 def values(schedule: Forcing, *, epochs: int = EPOCHS, per_epoch: int = 1) -> list[float]:
-    clock = Clock(epochs, per_epoch=per_epoch)
+    clock = Horizon(epochs, per_epoch=per_epoch)
     return [schedule.truth_at(moment, clock=clock) for moment in range(clock.last + 1)]
 
 
@@ -177,7 +177,7 @@ def test_the_shipped_run_of_that_schedule_says_who_decides_and_how():
     spec = RunSpec.parse(read_yaml(ROOT / "sweeps" / "seed_lstm.yaml").data)
     assert (spec.forcing.coin, spec.forcing.feedback, spec.forcing.stage) == (
         "step",
-        Argmax(),
+        ArgmaxFeedback(),
         Exact(),
     )
     truths = [spec.forcing.truths(epoch, epochs=30, steps=391) for epoch in range(30)]

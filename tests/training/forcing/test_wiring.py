@@ -12,7 +12,7 @@ from seqtune.runs.build import build_model
 from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing.inputs import forced_inputs
-from seqtune.training.loop import Learner, Recipe, train
+from seqtune.training.loop import TrainConfig, TrainState, train
 from tests.training.runs import tiny
 
 
@@ -92,8 +92,8 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
 def test_the_loop_does_what_the_plain_one_does(changes: dict[str, Any]):
     spec = tiny(**{"optimizer__schedule": "constant", **changes})
     task = spec.task.build()
-    recipe = Recipe(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
-    learner = Learner(
+    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    learner = TrainState(
         build_model(spec, task=task, device=torch.device("cpu")), task=task, recipe=recipe
     )
     found = list(train(learner, evaluator=Evaluator(spec.evaluation, task=task)))
