@@ -18,6 +18,7 @@ from seqtune.runs.timing import Speed, Untimed, measure_speed
 from seqtune.stats.power import seeds_needed, underpowered
 from seqtune.sweep.planning.design_warnings import design_warnings
 from seqtune.sweep.planning.forecast import Forecast, forecast_run, forecast_sweep, typical_run
+from seqtune.training.optim import build_optimizer
 from tests.sweep.sweeps import SMALL, plan_of, write
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +119,7 @@ def test_a_step_of_a_fixed_set_has_the_strings_that_are_left():
 def test_an_optimizer_keeps_as_many_numbers_as_torchs_own(optimizer: object, means: int):
     spec = RunSpec.parse({**LIFE, "optimizer": optimizer})
     layer = torch.nn.Linear(3, 1, bias=False)
-    built = spec.optimizer.build(layer)
+    built = build_optimizer(spec.optimizer, model=layer)
     layer(torch.ones(1, 3)).backward()
     built.step()
     kept = built.state[layer.weight].values()
@@ -145,10 +146,10 @@ def test_memory_grows_with_what_is_worked_on_at_once():
 MEASURE = """
 import sys, torch
 torch.set_num_threads(1)
-from seqtune.run import RunSpec
-from seqtune.building import build_model
-from seqtune.sized import Ruler
-from seqtune.training import memory
+from seqtune.runs.spec import RunSpec
+from seqtune.runs.build import build_model
+from seqtune.runs.cost import CostEstimator
+from seqtune.training.device import peak_memory_bytes, reset_peak_memory
 from seqtune.training.scoring import token_scores
 import json
 cpu = torch.device("cpu")
@@ -162,11 +163,11 @@ for data in json.loads(sys.argv[1]):
         losses.sum().backward()
     step(2, 8)
     model.zero_grad(set_to_none=True)
-    memory.start_measuring(cpu)
-    before = memory.peak_bytes(cpu)
+    reset_peak_memory(cpu)
+    before = peak_memory_bytes(cpu)
     step(spec.training.batch_size, task.max_length)
-    measured = memory.peak_bytes(cpu) - before
-    size = Ruler().size(spec).memory
+    measured = peak_memory_bytes(cpu) - before
+    size = CostEstimator().size(spec).memory
     print(size.activations + size.gradients, measured)
 """
 
@@ -351,12 +352,12 @@ def test_a_design_without_power_is_told_as_the_report_would():
             ["before the warm-up (optimizer.schedule) ends (epoch 2)"],
         ),
         (
-            "forcing: {kind: phased, phases: [{epochs: 3, truth: 1.0}, {epochs: 1, truth: 0.5}]}",
+            "forcing: {kind: phased, phases: [{epochs: 3, rate: 1.0}, {epochs: 1, rate: 0.5}]}",
             ["before the first phase of forcing ends (epoch 3)"],
         ),
         (
             "forcing: {kind: reversed, schedule: {kind: phased, phases: "
-            "[{epochs: 3, truth: 1.0}, {epochs: 1, truth: 0.5}]}}",
+            "[{epochs: 3, rate: 1.0}, {epochs: 1, rate: 0.5}]}}",
             [],
         ),
         ("optimizer:  {schedule: {kind: cosine, warmup_epochs: 1}}", []),
@@ -442,7 +443,7 @@ def test_a_probe_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_runs_time_is_that_of_its_steps_and_its_evaluations():
     forcing = {
         "kind": "phased",
-        "phases": [{"epochs": 1, "truth": 1.0}, {"epochs": 1, "truth": 0.5}],
+        "phases": [{"epochs": 1, "rate": 1.0}, {"epochs": 1, "rate": 0.5}],
     }
     speed = Speed(step_seconds=2.0, mixed_step_seconds=10.0, evaluation_seconds=100.0)
     assert (
@@ -480,7 +481,7 @@ def test_what_needs_a_gpu_is_planned_and_not_timed(tmp_path: Path):
 def test_a_run_takes_about_as_long_as_was_planned(tmp_path: Path):
     forcing = {
         "kind": "phased",
-        "phases": [{"epochs": 2, "truth": 1.0}, {"epochs": 2, "truth": 0.5}],
+        "phases": [{"epochs": 2, "rate": 1.0}, {"epochs": 2, "rate": 0.5}],
     }
     spec = RunSpec.parse(
         {

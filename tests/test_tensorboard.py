@@ -18,7 +18,7 @@ from tests.training.runs import tiny
 
 PHASED: dict[str, Any] = {
     "kind": "phased",
-    "phases": [{"epochs": 1, "truth": 1.0}, {"epochs": 2, "truth": [0.75, 0.0]}],
+    "phases": [{"epochs": 1, "rate": 1.0}, {"epochs": 2, "rate": [0.75, 0.0]}],
 }
 
 

@@ -24,10 +24,10 @@ from seqtune import seeding
 from seqtune.provenance import cpu_name
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.spec import RunSpec
+from seqtune.training.device import Transfer
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.scoring import token_scores
-from seqtune.training.transfer import Transfer
 
 REPETITIONS = 7
 STEPS = 20
@@ -59,9 +59,9 @@ def run_of(task: dict[str, object]) -> RunSpec:
 def learner_of(spec: RunSpec) -> TrainState:
     """A fresh learner on the device at hand."""
     task = spec.task.build()
-    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=choose_device(spec))
-    return TrainState(model, task=task, recipe=recipe)
+    return TrainState(model, task=task, config=config)
 
 
 def synchronised() -> float:
@@ -84,7 +84,7 @@ def seconds(spec: RunSpec) -> tuple[float, float]:
         between = synchronised()
         for batch in batches:
             sent = transfer.send(batch.tokens, batch.targets, batch.scored)
-            tokens, targets, scored = sent.received()
+            tokens, targets, scored = sent.receive()
             losses, _ = token_scores(learner.model(tokens), targets=targets, scored=scored)
             learner.optimizer.zero_grad(set_to_none=True)
             (losses.sum() / int(batch.scored.sum())).backward()

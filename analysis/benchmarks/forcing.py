@@ -28,13 +28,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from seqtune.models import LSTMSpec
-from seqtune.models.products import packs
+from seqtune.models.build import build_network
+from seqtune.models.cells import packs
 from seqtune.models.recurrent import Recurrent
 from seqtune.provenance import cpu_name
-from seqtune.training.forcing import draw_prediction_mask, mixed_inputs
+from seqtune.training.forcing.inputs import draw_prediction_mask, mix_inputs
 
 VOCABULARY = 5
-TRUTHS = (1.0, 0.5, 0.0)
+RATES = (1.0, 0.5, 0.0)
 
 
 @dataclass(frozen=True)
@@ -69,30 +70,30 @@ CONFIGURATIONS = (
 )
 
 
-def plain(model: Recurrent, tokens: Tensor, *, own: np.ndarray) -> Tensor:
+def plain(model: Recurrent, tokens: Tensor, *, predicted: np.ndarray) -> Tensor:
     """Logits of the loop that calls the network once a time step."""
     (lstm,) = model.kernels
     fed, state, rows = tokens[:, 0], None, []
     for t in range(tokens.shape[1]):
         if t > 0:
-            fed = rows[-1].argmax(dim=-1) if own[0, t] else tokens[:, t]
+            fed = rows[-1].argmax(dim=-1) if predicted[0, t] else tokens[:, t]
         hidden, state = lstm(model.embedding(fed)[:, None], state)
         rows.append(model.head(hidden[:, 0]))
     return torch.stack(rows, dim=1)
 
 
-def staged(model: Recurrent, tokens: Tensor, *, own: np.ndarray) -> Tensor:
+def staged(model: Recurrent, tokens: Tensor, *, predicted: np.ndarray) -> Tensor:
     """Logits of one parallel pass over inputs that were chosen first."""
-    return model(mixed_inputs(model, tokens, own=own))
+    return model(mix_inputs(model, tokens, predicted=predicted))
 
 
 def step_seconds(
-    logits_of: Callable[..., Tensor], model: Recurrent, tokens: Tensor, *, own: np.ndarray
+    logits_of: Callable[..., Tensor], model: Recurrent, tokens: Tensor, *, predicted: np.ndarray
 ) -> float:
     """Time of one forward and backward pass."""
     model.zero_grad()
     started = time.perf_counter()
-    logits = logits_of(model, tokens, own=own)
+    logits = logits_of(model, tokens, predicted=predicted)
     functional.cross_entropy(logits.flatten(0, 1), tokens.flatten()).backward()
     return time.perf_counter() - started
 
@@ -136,9 +137,9 @@ def pass_shapes(spec: LSTMSpec, *, batch: int, length: int) -> Iterator[Shape]:
         yield Shape(1, outputs, tokens, width)
 
 
-def choice_shapes(spec: LSTMSpec, *, batch: int, own: np.ndarray) -> Iterator[Shape]:
+def choice_shapes(spec: LSTMSpec, *, batch: int, predicted: np.ndarray) -> Iterator[Shape]:
     """Of the choice of inputs: every token up to the last own one is read, the head is asked for each own one."""
-    steps = np.flatnonzero(own[0])
+    steps = np.flatnonzero(predicted[0])
     if len(steps) == 0:
         return
     read, asked = int(steps[-1]), len(steps)
@@ -169,11 +170,11 @@ def _seconds(call: Callable[[], object], *, times: int) -> float:
     return time.perf_counter() - started
 
 
-def own_tokens(configuration: Configuration, *, truth: float) -> np.ndarray:
+def prediction_mask(configuration: Configuration, *, rate: float) -> np.ndarray:
     """Where the model reads its own token: the same in every repetition."""
     return draw_prediction_mask(
         "step",
-        truth=truth,
+        rate=rate,
         scored=np.ones((configuration.batch, configuration.length), dtype=bool),
         generator=np.random.default_rng(0),
     )
@@ -186,23 +187,25 @@ def medians(configuration: Configuration) -> dict[tuple[float, str], float]:
     """
     torch.manual_seed(0)
     spec, batch, length = configuration.model, configuration.batch, configuration.length
-    model = spec.build(vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=length)
+    model = build_network(spec, vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=length)
     assert isinstance(model, Recurrent)
     tokens = torch.randint(0, VOCABULARY, (batch, length))
-    own = {truth: own_tokens(configuration, truth=truth) for truth in TRUTHS}
+    predicted = {rate: prediction_mask(configuration, rate=rate) for rate in RATES}
     kinds = {"plain": plain, "staged": staged}
     of_pass = Products(pass_shapes(spec, batch=batch, length=length))
-    of_choice = {t: Products(choice_shapes(spec, batch=batch, own=own[t])) for t in TRUTHS}
+    of_choice = {
+        t: Products(choice_shapes(spec, batch=batch, predicted=predicted[t])) for t in RATES
+    }
     times: dict[tuple[float, str], list[float]] = defaultdict(list)
     for _ in range(configuration.repetitions + 1):
         state = _seconds(lambda: model.fresh_state(batch), times=1)
         times[0.0, "state"].append(state)
         alone = of_pass.seconds()
-        for truth in TRUTHS:
+        for rate in RATES:
             for kind, logits_of in kinds.items():
-                seconds = step_seconds(logits_of, model, tokens, own=own[truth])
-                times[truth, kind].append(seconds)
-            times[truth, "products"].append(alone + of_choice[truth].seconds())
+                seconds = step_seconds(logits_of, model, tokens, predicted=predicted[rate])
+                times[rate, kind].append(seconds)
+            times[rate, "products"].append(alone + of_choice[rate].seconds())
     return {each: median(values[1:]) for each, values in times.items()}  # the first warmed up
 
 
@@ -216,11 +219,11 @@ def main() -> None:
             f"{each.name}, batch {each.batch}, length {each.length}, {each.threads} threads, "
             f"medians of {each.repetitions}, state {seconds[0.0, 'state'] * 1e3:.2f} ms"
         )
-        print(f"{'truth':>5} {'plain':>8} {'staged':>8} {'ratio':>6} {'products':>9} of products")
-        for truth in TRUTHS:
-            slow, fast, alone = (seconds[truth, kind] for kind in ("plain", "staged", "products"))
+        print(f"{'rate':>5} {'plain':>8} {'staged':>8} {'ratio':>6} {'products':>9} of products")
+        for rate in RATES:
+            slow, fast, alone = (seconds[rate, kind] for kind in ("plain", "staged", "products"))
             print(
-                f"{truth:>5} {slow * 1e3:>8.1f} {fast * 1e3:>8.1f} {slow / fast:>6.2f} "
+                f"{rate:>5} {slow * 1e3:>8.1f} {fast * 1e3:>8.1f} {slow / fast:>6.2f} "
                 f"{alone * 1e3:>9.1f} {fast / alone:>11.2f}",
                 flush=True,
             )

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from seqtune.models import TransformerSpec
+from seqtune.models.build import build_network
 from seqtune.models.transformer import Transformer
 from seqtune.provenance import cpu_name
 from seqtune.tasks.generative_evaluation import Prompt
@@ -83,8 +84,8 @@ KINDS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
 def medians(spec: TransformerSpec) -> dict[str, float]:
     """Seconds for all boards by kind; the kinds take turns, so that what slows one slows all."""
     torch.manual_seed(0)
-    model = spec.build(
-        vocab_size=TASK.vocab_size, outputs=TASK.outputs, max_length=TASK.max_length
+    model = build_network(
+        spec, vocab_size=TASK.vocab_size, outputs=TASK.outputs, max_length=TASK.max_length
     ).eval()
     assert isinstance(model, Transformer)
     boards = TASK.boards(BOARDS, generator=np.random.default_rng(0))

@@ -25,10 +25,10 @@ from seqtune.models.recurrent import Recurrent
 from seqtune.provenance import cpu_name
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.spec import RunSpec
+from seqtune.training.device import Transfer
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.forcing import draw_prediction_mask
+from seqtune.training.forcing.inputs import draw_prediction_mask
 from seqtune.training.loop import PRECISIONS, TrainConfig, TrainState, train
-from seqtune.training.transfer import Transfer
 
 SWEEPS = Path(__file__).parents[2] / "sweeps"
 CUDA = torch.cuda.is_available()
@@ -59,14 +59,14 @@ def spec_of(file: str, changes: Mapping[str, object]) -> RunSpec:
 def learner_of(spec: RunSpec) -> tuple[TrainState, Evaluator]:
     """Everything that `train` needs."""
     task = spec.task.build()
-    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=choose_device(spec))
-    return TrainState(model, task=task, recipe=recipe), Evaluator(spec.evaluation, task=task)
+    return TrainState(model, task=task, config=config), Evaluator(spec.evaluation, task=task)
 
 
-def plain_epoch(learner: TrainState, *, truth: float, epoch: int) -> float:
+def plain_epoch(learner: TrainState, *, rate: float, epoch: int) -> float:
     """Scored tokens a second of an epoch of the step-by-step loop."""
-    model, settings = learner.model, learner.recipe.training
+    model, settings = learner.model, learner.config.training
     assert isinstance(model, Recurrent)
     (lstm,) = model.kernels
     transfer = Transfer(model.device)
@@ -79,15 +79,15 @@ def plain_epoch(learner: TrainState, *, truth: float, epoch: int) -> float:
     started = finished()
     for batch in batches:
         sent = transfer.send(batch.tokens, batch.targets)
-        tokens, targets = sent.received()
-        own = draw_prediction_mask(
-            "step", truth=truth, scored=batch.scored[:1] | True, generator=generator
+        tokens, targets = sent.receive()
+        predicted = draw_prediction_mask(
+            "step", rate=rate, scored=batch.scored[:1] | True, generator=generator
         )
         fed, state, rows = tokens[:, 0], None, []
         with torch.autocast(model.device.type, dtype=dtype, enabled=dtype is not None):
             for t in range(tokens.shape[1]):
                 if t > 0:
-                    fed = rows[-1].argmax(dim=-1) if own[0, t] else tokens[:, t]
+                    fed = rows[-1].argmax(dim=-1) if predicted[0, t] else tokens[:, t]
                 hidden, state = lstm(model.embedding(fed)[:, None], state)
                 rows.append(model.head(hidden[:, 0]))
         logits = torch.stack(rows, dim=1).float()
@@ -106,18 +106,18 @@ def finished() -> float:
 
 def lstm() -> None:
     """A row for every probability of reading the truth."""
-    for truth in (1.0, 0.5, 0.0):
-        forcing = {"kind": "constant", "truth": truth, "coin": "step"}
+    for rate in (1.0, 0.5, 0.0):
+        forcing = {"kind": "constant", "rate": rate, "granularity": "step"}
         spec = spec_of("seed_lstm.yaml", LSTM | {"forcing": forcing})
         (learner, evaluator), (by_loop, _) = learner_of(spec), learner_of(spec)
         rates: list[tuple[float, float]] = []
         for epoch, measured in enumerate(train(learner, evaluator=evaluator)):
-            plain = plain_epoch(by_loop, truth=truth, epoch=epoch)
+            plain = plain_epoch(by_loop, rate=rate, epoch=epoch)
             rates.append((measured.metrics["tokens_per_second"], plain))
         ours, plain = (median(each) for each in zip(*rates[1:], strict=True))
-        shape = f"{learner.recipe.training.batch_size} strings of {learner.task.max_length}"
+        shape = f"{learner.config.training.batch_size} strings of {learner.task.max_length}"
         print(
-            f"LSTM, {trainable_parameters(learner.model):,} parameters, {shape}, truth {truth}: "
+            f"LSTM, {trainable_parameters(learner.model):,} parameters, {shape}, rate {rate}: "
             f"{ours:,.0f} tokens/s, plain loop {plain:,.0f}, ratio {ours / plain:.2f}",
             flush=True,
         )
@@ -136,7 +136,7 @@ def transformer() -> None:
             rates.append(each.metrics["tokens_per_second"])
     for compile, rates in compiled.items():
         learner, _ = runs[compile]
-        shape = f"{learner.recipe.training.batch_size} strings of {learner.task.max_length}"
+        shape = f"{learner.config.training.batch_size} strings of {learner.task.max_length}"
         print(
             f"transformer, {trainable_parameters(learner.model):,} parameters, {shape}, "
             f"{'compiled' if compile else 'not compiled'}: {median(rates[1:]):,.0f} tokens/s",

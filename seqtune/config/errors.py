@@ -66,7 +66,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: `forcing.phases[0].truth`."""
+    """A path as people write it: `forcing.phases[0].rate`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -8,8 +8,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqtune.models.base import SequenceModel
-from seqtune.models.cells import GRUCell, LSTMCell, RecurrentCell, RNNCell, remember, stacked_memory
-from seqtune.models.products import Product
+from seqtune.models.cells import (
+    GRUCell,
+    LSTMCell,
+    Product,
+    RecurrentCell,
+    RNNCell,
+    remember,
+    stacked_memory,
+)
 from seqtune.models.recurrent_spec import LSTMSpec
 
 KERNELS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}

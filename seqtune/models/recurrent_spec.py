@@ -1,14 +1,11 @@
 """Which recurrent network."""
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from seqtune.config.errors import problem
-from seqtune.models.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from seqtune.models.base import SequenceModel
+from seqtune.config.spec import Spec
 
 CellName: TypeAlias = Literal["lstm", "gru", "rnn"]
 
@@ -16,7 +13,7 @@ GATES: dict[CellName, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 """Matrices that a layer holds against its input, and as many against what it remembers."""
 
 
-class LSTMSpec(NetworkSpec):
+class LSTMSpec(Spec):
     """Embedding, dropout, recurrent layers, dropout, and a head of `head_layers` hidden GELU layers.
 
     Source: Hochreiter & Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU); Elman 1990 (RNN). The head is that
@@ -61,14 +58,8 @@ class LSTMSpec(NetworkSpec):
             )
         return self
 
-    def build(
-        self, *, vocab_size: int, outputs: int, max_length: int, prompt_length: int = 0
-    ) -> "SequenceModel":
-        from seqtune.models.recurrent import Recurrent
-
-        return Recurrent(self, vocab_size=vocab_size, outputs=outputs)
-
-    def products(self, *, outputs: int) -> int:
+    def multiplications(self, *, outputs: int) -> int:
+        """Return the number of multiplications of one token's matrix products, forward."""
         inputs = [self.embedding, *[self.width] * (self.layers - 1)]
         layers = sum(GATES[self.cell] * self.width * (each + self.width) for each in inputs)
         return layers + self.head_layers * self.width**2 + self.width * outputs

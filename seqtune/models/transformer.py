@@ -9,13 +9,19 @@ from contextlib import contextmanager
 from typing import Any, assert_never
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seqtune.models import masking
 from seqtune.models.base import SequenceModel
 from seqtune.models.incremental import TransformerState, fresh_state, read
-from seqtune.models.transformer_spec import Causal, Forgetful, Prefix, TransformerSpec, Window
+from seqtune.models.transformer_spec import (
+    Causal,
+    Forgetful,
+    MaskingSpec,
+    Prefix,
+    TransformerSpec,
+    Window,
+)
 from seqtune.models.x_transformers import AttentionLayers, Decoder, Encoder, TransformerWrapper
 
 COUNTED = 64
@@ -65,7 +71,7 @@ class Transformer(SequenceModel[TransformerState]):
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
         self._check_length(tokens.shape[1])
         if self.training and isinstance(self.spec.masking, Forgetful):
-            seen = masking.kept(tokens, rate=self.spec.masking.rate)
+            seen = draw_visible_keys(tokens, rate=self.spec.masking.rate)
             return self.net(tokens, self_attn_kv_mask=seen)
         return self.net(tokens, attn_mask=self._mask(0, tokens.shape[1]))
 
@@ -116,7 +122,7 @@ class Transformer(SequenceModel[TransformerState]):
                 assert_never(self.spec.masking)
         if not needed:
             return None
-        return masking.visible(
+        return visible_tokens(
             self.spec.masking,
             start=start,
             stop=stop,
@@ -142,6 +148,43 @@ class Transformer(SequenceModel[TransformerState]):
                 f"has learned a position for each of {self.longest} tokens, but got {length}; "
                 "models with other positions go beyond"
             )
+
+
+def visible_tokens(
+    masking: MaskingSpec, *, start: int, stop: int, prompt_length: int, device: torch.device
+) -> Bool[Tensor, "Q K"]:
+    """Which of the tokens 0 to `stop` those from `start` to `stop` see, when nothing is hidden at random.
+
+    Args:
+        masking: the rule.
+        start: first token that sees.
+        stop: one past the last.
+        prompt_length: tokens that see one another under prefix masking.
+        device: of the mask.
+    """
+    keys = torch.arange(stop, device=device)
+    distances = keys[start:, None] - keys
+    match masking:
+        case Causal() | Forgetful():
+            return distances >= 0
+        case Window(length=length):
+            return (distances >= 0) & (distances < length)
+        case Prefix():
+            return (distances >= 0) | (keys < prompt_length)
+        case _:
+            assert_never(masking)
+
+
+def draw_visible_keys(tokens: Int[Tensor, "B T"], *, rate: float) -> Bool[Tensor, "B T"]:
+    """What forgetful masking leaves to be seen: false at int(rate * T) places a string, never the first.
+
+    It draws from torch's global generator of the tokens' device.
+    """
+    batch, length = tokens.shape
+    hidden = min(int(rate * length), length - 1)
+    draws = torch.rand(batch, length - 1, device=tokens.device)
+    places = 1 + draws.topk(hidden, dim=1).indices
+    return torch.ones_like(tokens, dtype=torch.bool).scatter(1, places, False)
 
 
 def _layers(spec: TransformerSpec) -> AttentionLayers:

@@ -1,16 +1,12 @@
 """Which transformer: its shape, how it knows positions, and which tokens see which."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
 from seqtune.config.errors import listed, problem
 from seqtune.config.spec import Spec
 from seqtune.config.unions import ByKind
-from seqtune.models.spec import NetworkSpec
-
-if TYPE_CHECKING:
-    from seqtune.models.base import SequenceModel
 
 Positions: TypeAlias = Literal[
     "absolute",
@@ -78,7 +74,7 @@ class Prefix(Spec):
 MaskingSpec: TypeAlias = Annotated[Causal | Forgetful | Window | Prefix, ByKind()]
 
 
-class TransformerSpec(NetworkSpec):
+class TransformerSpec(Spec):
     """Pre-norm blocks of attention and feed-forward (GELU), a last norm, and logits without a bias.
 
     Source: Vaswani et al. 2017, as built by x-transformers.
@@ -185,16 +181,3 @@ class TransformerSpec(NetworkSpec):
                 f"but got {self.width}",
                 at="width",
             )
-
-    def build(
-        self, *, vocab_size: int, outputs: int, max_length: int, prompt_length: int = 0
-    ) -> "SequenceModel":
-        from seqtune.models.transformer import Transformer
-
-        return Transformer(
-            self,
-            vocab_size=vocab_size,
-            outputs=outputs,
-            max_length=max_length,
-            prompt_length=prompt_length,
-        )

@@ -7,33 +7,9 @@ from numbers import Integral, Real
 from typing import Any
 
 from seqtune.report.data.values import is_block, is_missing
-from seqtune.training.measurement import HIGHER_IS_BETTER
+from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS
 
-UNITS: dict[str, str] = {
-    "train/loss": "nats per token",
-    "train/accuracy": "share of tokens",
-    "valid/loss": "nats per token",
-    "valid/accuracy": "share of tokens",
-    "valid/excess": "nats per token",
-    "valid/excess_string": "nats per string",
-    "valid/kl": "nats per token",
-    "valid/exact": "share of strings",
-    "valid/seen": "share of strings",
-    "free/loss": "nats per token",
-    "free/accuracy": "share of tokens",
-    "free/gap": "nats per token",
-    "generate/valid": "share of samples",
-    "generate/valid_cut": "share of samples",
-    "generate/cells": "share of cells",
-    "generate/exact": "share of completions",
-    "rollout/cells": "share of cells",
-    "rollout/exact": "share of boards",
-    "rollout/first_wrong": "steps",
-    "forcing": "probability",
-    "data_wait": "share of training time",
-    "tokens_per_second": "tokens per second",
-    "peak_memory_bytes": "bytes",
-}
+UNITS = {name: metric.unit for name, metric in METRICS.items() if metric.unit}
 """What a metric is counted in, where it is not a bare number."""
 
 

@@ -10,6 +10,7 @@ from seqtune.models.base import SequenceModel
 from seqtune.models.recurrent_spec import LSTMSpec
 from seqtune.runs.spec import NO_FP16_ON_CPU, RunSpec
 from seqtune.tasks.base import Task
+from seqtune.training.network_cost import build_for_task
 
 
 class DeviceError(RuntimeError):
@@ -24,12 +25,7 @@ def build_model(spec: RunSpec, *, task: Task, device: torch.device) -> SequenceM
     """The model with the fresh weights that the spec's seed gives, the same on every device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.integer_seed(spec.seed, "init"))
-        model = spec.model.build(
-            vocab_size=task.vocab_size,
-            outputs=task.outputs,
-            max_length=task.max_length,
-            prompt_length=task.prompt_length,
-        )
+        model = build_for_task(spec.model, task=task)
     return model.to(device)
 
 

@@ -12,9 +12,13 @@ from seqtune import seeding
 from seqtune.config.nested import assigned
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Batch, Task
-from seqtune.training.evaluation import laid_out
-from seqtune.training.flops import training_flops_per_token
-from seqtune.training.network_cost import Reading, count_parameters, step_bytes
+from seqtune.training.evaluation import make_batches
+from seqtune.training.network_cost import (
+    TokenCounts,
+    count_parameters,
+    step_bytes,
+    training_flops_per_token,
+)
 from seqtune.training.optim import SGD, Adam, AdamW, OptimizerSpec
 from seqtune.training.spec import FixedData
 
@@ -181,19 +185,19 @@ class CostEstimator:
             weights=held, gradients=held, optimizer=running, activations=max(0, peak - 2 * held)
         )
 
-    def _validation(self, spec: RunSpec) -> Reading:
+    def _validation(self, spec: RunSpec) -> TokenCounts:
         """What is read of the strings that the run is measured on."""
         settings = spec.evaluation
 
-        def read() -> Reading:
+        def read() -> TokenCounts:
             task = self.task(spec)
             generator = seeding.generator(settings.seed, "valid")
             strings = task.draw(settings.strings, generator=generator, split="valid")
-            return Reading.of(laid_out(strings, task=task))
+            return TokenCounts.of(make_batches(strings, task=task))
 
         return self._once(("valid", spec.task.hash(), str((settings.strings, settings.seed))), read)
 
-    def _drawn(self, spec: RunSpec) -> Reading:
+    def _drawn(self, spec: RunSpec) -> TokenCounts:
         """What is read of a few batches that the run might train on."""
 
         def draw() -> Iterator[Batch]:
@@ -202,7 +206,7 @@ class CostEstimator:
                 yield self.task(spec).sample(spec.training.batch_size, generator=generator)
 
         key = ("drawn", spec.task.hash(), str(spec.training.batch_size))
-        return self._once(key, lambda: Reading.of(draw()))
+        return self._once(key, lambda: TokenCounts.of(draw()))
 
     def _once(self, key: tuple[str, ...], find: Callable[[], T]) -> T:
         if key not in self._known:

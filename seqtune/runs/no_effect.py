@@ -10,7 +10,7 @@ from seqtune.models.recurrent_spec import LSTMSpec
 from seqtune.models.transformer_spec import Forgetful, Prefix, TransformerSpec, Window
 from seqtune.runs.spec import RunSpec
 
-MIXED = ("by", "coin", "feedback", "stage")
+MIXED = ("update", "granularity", "feedback", "stage")
 """What a schedule says of the model's own tokens, and nothing else."""
 
 

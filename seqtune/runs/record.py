@@ -15,8 +15,8 @@ from seqtune.runs.run_session import CHANGED_DATA, OvertimeError, RunSession
 from seqtune.runs.spec import RunSpec
 from seqtune.storage.full_disk import disk_is_full
 from seqtune.training import checkpoint
+from seqtune.training.device import is_out_of_memory
 from seqtune.training.measurement import DivergedError, Measurement, Progress
-from seqtune.training.micro_batch import out_of_memory
 
 
 def record(
@@ -84,7 +84,7 @@ def record(
                 place = str(directory.path)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place) from error
             # The one place where any exception is caught: here it becomes the run's result.
-            cause = "oom" if out_of_memory(error) else f"error: {type(error).__name__}"
+            cause = "oom" if is_out_of_memory(error) else f"error: {type(error).__name__}"
             line = (str(error).splitlines() or [""])[0]
             directory.end("failed", reason=f"{cause}: {line}", error=traceback.format_exc())
         else:

@@ -20,12 +20,12 @@ from seqtune.runs.limits import Keep, Limits
 from seqtune.runs.spec import RunSpec
 from seqtune.runs.tensorboard import charts, show
 from seqtune.tasks.base import Task
-from seqtune.training import checkpoint, memory
+from seqtune.training import checkpoint
+from seqtune.training.device import is_out_of_memory, reset_peak_memory
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.flops import training_flops_per_token
 from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.measurement import HIGHER_IS_BETTER, DivergedError, Measurement, Progress
-from seqtune.training.micro_batch import out_of_memory
+from seqtune.training.network_cost import training_flops_per_token
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class RunSession:
         except (RuntimeError, MemoryError) as error:
             smaller = self._smaller(self._learner)
             self._learner = None
-            if smaller is None or not out_of_memory(error):
+            if smaller is None or not is_out_of_memory(error):
                 raise
         else:
             return
@@ -96,7 +96,7 @@ class RunSession:
 
         spec, directory = self._spec, self._directory
         device = choose_device(spec)
-        memory.start_measuring(device)
+        reset_peak_memory(device)
         task = spec.task.build()
         known = directory.info().get("data_hash")
         if known not in (None, task.data_hash):
@@ -116,7 +116,7 @@ class RunSession:
             for measurement in train(learner, evaluator=evaluator, heartbeat=self._beat):
                 weights.keep(learner.model, measurement=measurement)
                 # The checkpoint first: it holds the measurement, so a kill after it loses no row.
-                checkpoint.save(directory.checkpoint, learner.state(), run=spec.hash())
+                checkpoint.save(directory.checkpoint, learner.state_dict(), run=spec.hash())
                 directory.append(measurement)
                 show(
                     measurement,
@@ -124,15 +124,15 @@ class RunSession:
                     epochs=spec.training.epochs,
                     feeds_back=feeds_back,
                 )
-                if measurement.examination is not None:
-                    found = measurement.examination.to_data()
+                if measurement.generated is not None:
+                    found = measurement.generated.to_data()
                     directory.write_generated(measurement.epoch, found=found)
                 self._check(measurement, outputs=task.outputs)
                 yield measurement
 
     def _taken_up(self, task: Task, *, device: torch.device) -> TrainState:
         spec, directory = self._spec, self._directory
-        recipe = TrainConfig(
+        config = TrainConfig(
             training=spec.training,
             optimizer=spec.optimizer,
             forcing=spec.forcing,
@@ -140,9 +140,9 @@ class RunSession:
             seed=spec.seed,
             language=spec.task.hash(),
         )
-        learner = TrainState(build_model(spec, task=task, device=device), task=task, recipe=recipe)
+        learner = TrainState(build_model(spec, task=task, device=device), task=task, config=config)
         if directory.checkpoint.exists():
-            learner.restore(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))
+            learner.load_state_dict(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))
             log.info("%s goes on after epoch %d", directory.name, learner.epoch)
         if (
             directory.info().get("low_on_memory")

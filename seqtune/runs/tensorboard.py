@@ -33,7 +33,7 @@ def show(
         board.add_scalar("phase/low", 0.0, measurement.epoch)
         board.add_scalar("phase/high", 1 - measurement.metrics["forcing"], measurement.epoch)
     shown = measurement.epoch.bit_count() == 1 or measurement.epoch == epochs
-    for sample in measurement.examination.samples if measurement.examination and shown else ():
+    for sample in measurement.generated.samples if measurement.generated and shown else ():
         name = f"samples/{sample.title}"
         if sample.panels is not None:
             picture = paint(sample.panels)

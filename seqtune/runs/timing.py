@@ -59,10 +59,10 @@ class Speed:
 
     def run_seconds(self, spec: RunSpec) -> float:
         """Of the whole run, to its last epoch."""
-        truths = _truths(spec)
-        mixed = sum(truth < 1 for truth in truths)
+        rates = _rates(spec)
+        mixed = sum(rate < 1 for rate in rates)
         return (
-            (len(truths) - mixed) * self.step_seconds
+            (len(rates) - mixed) * self.step_seconds
             + mixed * (self.mixed_step_seconds or 0.0)
             + spec.training.epochs * self.evaluation_seconds
         )
@@ -125,10 +125,10 @@ def _probe(spec: RunSpec, *, size: Size, device: torch.device) -> Speed:
     strings = max(1, spec.training.batch_size // parts)
     one = Evaluator(EvaluationSpec(strings=1, free=0, generate=0), task=task)
     steps = _Steps(spec, task=task, model=model, evaluator=one, strings=strings)
-    mixed = [truth for truth in _truths(spec) if truth < 1]
+    mixed = [rate for rate in _rates(spec) if rate < 1]
     return Speed(
-        step_seconds=steps.seconds(truth=1.0),
-        mixed_step_seconds=steps.seconds(truth=median(mixed)) if mixed else None,
+        step_seconds=steps.seconds(rate=1.0),
+        mixed_step_seconds=steps.seconds(rate=median(mixed)) if mixed else None,
         evaluation_seconds=_evaluation_seconds(spec, task=task, model=model, size=size),
     )
 
@@ -143,34 +143,34 @@ class _Steps:
     evaluator: Evaluator
     strings: int
 
-    def seconds(self, *, truth: float) -> float:
+    def seconds(self, *, rate: float) -> float:
         """Of a whole step, after one that warms up."""
-        first = self._timed(1, truth=truth)
+        first = self._timed(1, rate=rate)
         steps = max(1, min(MOST_STEPS, int(SECONDS / first)))
         # What the first step took may be nearly all warming up, or nearly all work: the second one says.
-        second = self._timed(steps, truth=truth)
+        second = self._timed(steps, rate=rate)
         return second * self.spec.training.batch_size / self.strings
 
-    def _timed(self, steps: int, *, truth: float) -> float:
-        mixing = self.spec.forcing.model_dump(include={"coin", "feedback", "stage"})
+    def _timed(self, steps: int, *, rate: float) -> float:
+        mixing = self.spec.forcing.model_dump(include={"granularity", "feedback", "stage"})
         training = {"epochs": 1, "batches_per_epoch": steps, "batch_size": self.strings}
         part = self.spec.training.micro_batch
         changes: dict[str, Any] = {f"training.{name}": value for name, value in training.items()}
-        changes |= {"forcing": {"kind": "constant", "truth": truth, **mixing}, "data": "fresh"}
+        changes |= {"forcing": {"kind": "constant", "rate": rate, **mixing}, "data": "fresh"}
         # So slow that the weights stay as they are drawn, whatever rate is tuned.
         changes |= {"optimizer.lr": 1e-9, "optimizer.schedule": "constant"}
         changes |= {"training.compile": False}
         if isinstance(part, int):
             changes["training.micro_batch"] = min(part, self.strings)
         short = RunSpec.parse(assigned(self.spec.to_data(), changes))
-        recipe = TrainConfig(
+        config = TrainConfig(
             training=short.training,
             optimizer=short.optimizer,
             forcing=short.forcing,
             data=FreshData(),
             seed=0,
         )
-        learner = TrainState(self.model, task=self.task, recipe=recipe)
+        learner = TrainState(self.model, task=self.task, config=config)
         [measurement] = train(learner, evaluator=self.evaluator)
         return measurement.tokens / measurement.metrics["tokens_per_second"] / steps
 
@@ -211,13 +211,13 @@ def _parts_of(flops: float, *, device: torch.device) -> int:
     return max(1, round(flops / MOST_FLOPS[device.type]))
 
 
-def _truths(spec: RunSpec) -> list[float]:
-    """The probability of reading the truth, at every step of the training."""
+def _rates(spec: RunSpec) -> list[float]:
+    """The teacher-forcing rate at every step of the training."""
     epochs, steps = spec.training.epochs, spec.training.batches_per_epoch
     return [
-        truth
+        rate
         for epoch in range(epochs)
-        for truth in spec.forcing.truths(epoch, epochs=epochs, steps=steps)
+        for rate in spec.forcing.rates(epoch, epochs=epochs, steps=steps)
     ]
 
 

@@ -46,7 +46,7 @@ class EvaluationResult:
         floor: of the validation strings, as run.json has it; None where there is none.
         references: losses of named predictors on them.
         scores: by the names of `METRICS`.
-        tables: rows by the name of the table; the exam's, and those of `breakdown.tables`.
+        tables: rows by the name of the table; the exam's, and those of `breakdown.make_tables`.
         samples: what was generated.
     """
 
@@ -101,13 +101,13 @@ def evaluate(trained: TrainedRun) -> EvaluationResult:
         evaluation = evaluator.evaluate(trained.model, epoch=trained.epoch)
     except DivergedError as error:
         raise FileError(f"{trained.directory.path}: {error}") from None
-    exam = evaluation.examination
+    exam = evaluation.generated
     return EvaluationResult(
         trained=trained,
         floor=evaluator.floor_data,
         references=evaluator.references,
         scores=evaluation.scores,
-        tables=breakdown.tables(evaluator, trained.model) | dict(exam.tables if exam else {}),
+        tables=breakdown.make_tables(evaluator, trained.model) | dict(exam.tables if exam else {}),
         samples=exam.samples if exam else (),
     )
 

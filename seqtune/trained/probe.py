@@ -23,7 +23,6 @@ from seqtune.runs.directory import State
 from seqtune.tasks.base import Strings
 from seqtune.tasks.share import bound
 from seqtune.trained.load import TrainedRun, untrained
-from seqtune.training.probe_examples import Examples, examples
 from seqtune.training.probe_fitting import (
     Predictions,
     fit,
@@ -31,7 +30,7 @@ from seqtune.training.probe_fitting import (
     predict,
     predict_majority,
 )
-from seqtune.training.probe_result import ProbeResult, Reader
+from seqtune.training.probes import Examples, ProbeResult, Reader, make_examples
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +179,7 @@ def probe(trained: TrainedRun, *, strings: int = STRINGS) -> Probed:
             f"{path}: has no trees to probe for: its task is {trained.spec.task.kind}, and only grammars "
             "(task.kind cfg) have them"
         )
-    found = examples(labelled, most=POSITIONS, generator=generator)
+    found = make_examples(labelled, most=POSITIONS, generator=generator)
     if not found.questions:
         raise FileError(
             f"{path}: has nothing to probe for: over what is read of its strings, every level of the trees "

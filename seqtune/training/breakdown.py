@@ -1,7 +1,7 @@
-"""Where a model errs: its scores by position, by length of the string and by level of the tree.
+"""Scores broken down by position, by length of the string and by level of the tree.
 
-A table's rows split the scored tokens of strings into groups. Every score has the error of a ratio of sums
-over strings, as everywhere.
+The rows of a table partition the scored tokens. As everywhere, the standard error of a score is that of a
+ratio of sums over strings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,21 +15,21 @@ from seqtune import seeding
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch, WithTrees
 from seqtune.tasks.score import Score
-from seqtune.training.evaluation import TOKENS_A_BATCH, Evaluator
-from seqtune.training.scoring import read, true_losses
+from seqtune.training.evaluation import TOKENS_PER_BATCH, Evaluator
+from seqtune.training.scoring import floor_losses, score_batch
 
 Row: TypeAlias = Mapping[str, str | int | Score]
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Groups: TypeAlias = npt.NDArray[np.int64]
 
 POSITIONS = 32
-"""Most rows of the table by position."""
+"""Largest number of rows of the table by position."""
 
 LENGTHS = 8
-"""Most rows of the table by length."""
+"""Largest number of rows of the table by length."""
 
-LABELLED = 1
-"""Index of the stream that strings with their trees are drawn from."""
+TREE_STREAM = 1
+"""Index of the random stream from which strings with trees are drawn."""
 
 
 ABOUT = {
@@ -37,47 +37,47 @@ ABOUT = {
     "by length": "tokens of the string itself",
     "by level": "the highest level of which a node ends just before the token that is predicted",
 }
-"""The tables, and what their rows are."""
+"""The tables and the meaning of their rows."""
 
-AGAINST_TRUTH = ("excess", "kl")
-"""Scores over the tokens whose floor is known; the others are over all that are scored."""
+FLOOR_SCORES = ("excess", "kl")
+"""Scores over the tokens whose floor is known; the others are over all scored tokens."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """What a model said to a batch: by score, float64 [B, T] on the host, 0 where a token does not count."""
+class _BatchScores:
+    """Scores of a batch by name, float64 [B, T] on the host; 0 for tokens that do not count."""
 
     batch: Batch
     values: dict[str, Numbers]
 
 
-def tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[Row, ...]]:
-    """All tables that there are for the task, by name.
+def make_tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[Row, ...]]:
+    """Return the tables of the task, by name.
 
-    `by position` and `by length` are of the validation strings, the latter where their lengths differ.
-    `by level`, where strings have structure, is of as many strings drawn with it; see `levels`.
+    `by position` and `by length` are of the validation strings; the latter only if their lengths differ.
+    `by level`, for tasks with trees, is of as many strings drawn with their trees; see `levels`.
     """
     has_floor = evaluator.floor is not None
     found = [
-        _read(model, batch, truth=evaluator.truth(number), has_floor=has_floor)
+        _score(model, batch, truth=evaluator.truth(number), has_floor=has_floor)
         for number, batch in enumerate(evaluator.batches)
     ]
-    made = {"by position": _by_position(found)}
+    tables = {"by position": _by_position(found)}
     if len(np.unique(evaluator.strings.lengths)) > 1:
-        made["by length"] = _by_length(found)
-    generator = seeding.generator(evaluator.spec.seed, "valid", LABELLED)
+        tables["by length"] = _by_length(found)
+    generator = seeding.generator(evaluator.spec.seed, "valid", TREE_STREAM)
     labelled = evaluator.task.labelled(evaluator.spec.strings, generator=generator)
     if labelled is not None:
-        made["by level"] = _by_level(evaluator, model, labelled=labelled)
-    return made
+        tables["by level"] = _by_level(evaluator, model, labelled=labelled)
+    return tables
 
 
 def levels(labelled: WithTrees) -> tuple[Groups, tuple[str, ...]]:
-    """The level of every target [B, T], and what the levels are called.
+    """Return the level of every target [B, T] and the names of the levels.
 
-    It is the highest level of which a node ends at the token read just before, so that what is predicted
-    begins a new node of that level, or is the end of the string. Before all levels stand targets that begin
-    none: after a token that is in no node, such as BOS, and inside a node of the lowest level.
+    It is the highest level at which a node ends with the token read just before, so that the target begins
+    a new node of that level or is the end of the string. Two groups come before all levels: targets after
+    a token that is in no node, such as BOS, and targets inside a node of the lowest level.
     """
     ends = labelled.boundaries == 1
     inside = (labelled.boundaries >= 0).any(axis=0)
@@ -88,27 +88,31 @@ def levels(labelled: WithTrees) -> tuple[Groups, tuple[str, ...]]:
     return groups, names
 
 
-def _read(model: SequenceModel, batch: Batch, *, truth: Numbers | None, has_floor: bool) -> _Found:
-    scores = read(model, batch, truth=truth)
+def _score(
+    model: SequenceModel, batch: Batch, *, truth: Numbers | None, has_floor: bool
+) -> _BatchScores:
+    scores = score_batch(model, batch, truth=truth)
     values = {"loss": scores.losses.cpu().numpy()}
     if has_floor:
         compared = np.where(batch.compared, values["loss"], 0.0)
-        values["excess"] = compared - true_losses(batch, truth=truth)
+        values["excess"] = compared - floor_losses(batch, truth=truth)
     if scores.divergences is not None:
         values["kl"] = scores.divergences.cpu().numpy()
     values["accuracy"] = scores.hits.cpu().numpy().astype(np.float64)
-    return _Found(batch, values)
+    return _BatchScores(batch, values)
 
 
-def _by_position(found: Sequence[_Found]) -> tuple[Row, ...]:
-    """Positions count from 1, the first that a model predicts; one that is never scored has no row."""
+def _by_position(found: Sequence[_BatchScores]) -> tuple[Row, ...]:
+    """Count positions from 1, the first that a model predicts; positions never scored have no row."""
     scored = [np.flatnonzero(each.batch.scored.any(axis=0)) for each in found]
     first, last = min(int(each[0]) for each in scored), max(int(each[-1]) for each in scored)
     of_position, names = _buckets(first + 1, last + 1, most=POSITIONS)
-    sums = _Sums.joined(
+    sums = _Sums.concatenate(
         [
             _Sums.of(
-                each, groups=of_position[_clipped(each, first=first, last=last)], count=len(names)
+                each,
+                groups=of_position[_position_index(each, first=first, last=last)],
+                count=len(names),
             )
             for each in found
         ]
@@ -116,23 +120,23 @@ def _by_position(found: Sequence[_Found]) -> tuple[Row, ...]:
     return tuple({"position": name} | sums.row(group) for group, name in sums.named(names))
 
 
-def _clipped(found: _Found, *, first: int, last: int) -> Groups:
-    """Places of a batch's positions [B, T] among those that have rows."""
+def _position_index(found: _BatchScores, *, first: int, last: int) -> Groups:
+    """Return the index of a batch's positions [B, T] among those that have rows."""
     steps = np.arange(found.batch.tokens.shape[1]).clip(first, last) - first
     return np.broadcast_to(steps, found.batch.tokens.shape)
 
 
-def _by_length(found: Sequence[_Found]) -> tuple[Row, ...]:
-    """The length of a string counts its own tokens, without BOS and EOS."""
+def _by_length(found: Sequence[_BatchScores]) -> tuple[Row, ...]:
+    """Group strings by their number of tokens, BOS and EOS not counted."""
     lengths = np.concatenate([each.batch.strings.lengths for each in found])
     first = int(lengths.min())
     of_length, names = _buckets(first, int(lengths.max()), most=LENGTHS)
     parts: list[_Sums] = []
     for each in found:
-        own = of_length[each.batch.strings.lengths - first]
-        groups = np.broadcast_to(own[:, np.newaxis], each.batch.tokens.shape)
+        group = of_length[each.batch.strings.lengths - first]
+        groups = np.broadcast_to(group[:, np.newaxis], each.batch.tokens.shape)
         parts.append(_Sums.of(each, groups=groups, count=len(names)))
-    sums, of_string = _Sums.joined(parts), of_length[lengths - first]
+    sums, of_string = _Sums.concatenate(parts), of_length[lengths - first]
     return tuple(
         {"length": name} | sums.string_row(of_string == group, group=group)
         for group, name in sums.named(names)
@@ -143,15 +147,15 @@ def _by_level(
     evaluator: Evaluator, model: SequenceModel, *, labelled: WithTrees
 ) -> tuple[Row, ...]:
     groups, names = levels(labelled)
-    size = max(1, TOKENS_A_BATCH // labelled.batch.tokens.shape[1])
+    size = max(1, TOKENS_PER_BATCH // labelled.batch.tokens.shape[1])
     parts: list[_Sums] = []
     for start in range(0, len(labelled.batch), size):
         part = slice(start, start + size)
         batch = labelled.batch.rows(part)
         truth = evaluator.task.truth(batch)
-        found = _read(model, batch, truth=truth, has_floor=evaluator.floor is not None)
+        found = _score(model, batch, truth=truth, has_floor=evaluator.floor is not None)
         parts.append(_Sums.of(found, groups=groups[part], count=len(names)))
-    sums = _Sums.joined(parts)
+    sums = _Sums.concatenate(parts)
     return tuple({"level": name} | sums.row(group) for group, name in sums.named(names))
 
 
@@ -170,22 +174,22 @@ class _Sums:
     compared: Numbers
 
     @classmethod
-    def of(cls, found: _Found, *, groups: Groups, count: int) -> "_Sums":
-        """Of a batch; `groups` int64 [B, T] counts from 0."""
+    def of(cls, found: _BatchScores, *, groups: Groups, count: int) -> "_Sums":
+        """Sum the scores of a batch by group; `groups` is int64 [B, T], from 0."""
         batch = found.batch
         cells = groups + count * np.arange(len(batch))[:, np.newaxis]
 
-        def summed(values: npt.NDArray[Any]) -> Numbers:
+        def sum_by_group(values: npt.NDArray[Any]) -> Numbers:
             weights = values.ravel().astype(np.float64)
             total = np.bincount(cells.ravel(), weights=weights, minlength=len(batch) * count)
             return total.reshape(len(batch), count).astype(np.float64)
 
-        values = {name: summed(each) for name, each in found.values.items()}
-        return cls(values, scored=summed(batch.scored), compared=summed(batch.compared))
+        values = {name: sum_by_group(each) for name, each in found.values.items()}
+        return cls(values, scored=sum_by_group(batch.scored), compared=sum_by_group(batch.compared))
 
     @classmethod
-    def joined(cls, parts: Sequence["_Sums"]) -> "_Sums":
-        """The strings of several batches, in their order."""
+    def concatenate(cls, parts: Sequence["_Sums"]) -> "_Sums":
+        """Return the sums of several batches, in order."""
         names = parts[0].values
         return cls(
             {name: np.concatenate([part.values[name] for part in parts]) for name in names},
@@ -194,21 +198,21 @@ class _Sums:
         )
 
     def named(self, names: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """Number and name of the groups that have a token."""
+        """Yield index and name of the groups with at least one token."""
         return ((group, name) for group, name in enumerate(names) if self.scored[:, group].any())
 
     def row(self, group: int) -> dict[str, int | Score]:
-        """The scores of a group, each a token."""
+        """Return the scores of a group, per token."""
         scored, compared = self.scored[:, group], self.compared[:, group]
         return {"tokens": int(scored.sum())} | {
             name: Score.ratio(
-                each[:, group], denominators=compared if name in AGAINST_TRUTH else scored
+                each[:, group], denominators=compared if name in FLOOR_SCORES else scored
             )
             for name, each in self.values.items()
         }
 
     def string_row(self, rows: npt.NDArray[np.bool_], *, group: int) -> dict[str, int | Score]:
-        """The scores of the strings that make up a group."""
+        """Return the scores of a group that consists of whole strings."""
         hits, nats, scored = self.values["accuracy"], self.values["loss"], self.scored
         row: dict[str, int | Score] = {
             "strings": int(rows.sum()),
@@ -224,10 +228,10 @@ class _Sums:
 
 
 def _buckets(first: int, last: int, *, most: int) -> tuple[Groups, tuple[str, ...]]:
-    """Cuts first .. last into at most so many runs, as equal as can be.
+    """Cut first .. last into at most `most` ranges of nearly equal size.
 
     Returns:
-        The run of every number, int64 [last - first + 1], and the names of the runs: `7`, or `8-10`.
+        The range of every number, int64 [last - first + 1], and the names of the ranges: `7`, or `8-10`.
     """
     size = last - first + 1
     runs = np.arange(size) * min(size, most) // size

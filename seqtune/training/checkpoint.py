@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a run needs to go on, replaced atomically, read without running code.
+"""Checkpoints: everything needed to resume a run, replaced atomically and read without running code.
 
-A checkpoint lies between two epochs. All randomness is named by epoch (`seeding`), so no generator state
-belongs to it, and a resumed run ends with bit-identical weights on the same device.
+A checkpoint is taken between two epochs. Every random stream is seeded per epoch (`seeding`), so no generator
+state is stored, and a resumed run ends with bit-identical weights on the same device.
 """
 
 import os
@@ -15,19 +15,19 @@ FORMAT = 1
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is torn, of another format, or of another run."""
+    """A checkpoint is incomplete, of another format, or of another run."""
 
 
 def save(path: Path, state: dict[str, Any], *, run: str) -> None:
-    """Writes `state` so that a reader finds the old checkpoint or the new one, never a part.
+    """Write a checkpoint; readers find the old one or the new one, never a part.
 
     Args:
-        path: where.
+        path: the file, replaced if it exists.
         state: tensors and plain values.
-        run: hash of the spec that the state belongs to.
+        run: hash of the run's spec.
 
     Raises:
-        OSError: if it cannot be written; the old one stays.
+        OSError: if it cannot be written; the old checkpoint is kept.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -37,23 +37,23 @@ def save(path: Path, state: dict[str, Any], *, run: str) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, RuntimeError) as error:
-        # Half a checkpoint helps nobody, least of all on a full disk.
+        # Free the space: the disk may be full.
         partial.unlink(missing_ok=True)
-        # torch's writer puts an error of its own over the one that says why.
+        # torch's writer hides the cause, such as a full disk, behind an error of its own.
         if isinstance(error, RuntimeError) and isinstance(error.__context__, OSError):
             raise error.__context__ from None
         raise
 
 
 def load(path: Path, *, run: str, device: torch.device) -> dict[str, Any]:
-    """Reads what `save` wrote.
+    """Read a checkpoint that `save` wrote.
 
     Raises:
         CheckpointError: if the file cannot be read, or is of another format or run.
     """
-    # torch reports a torn file in as many ways as it has layers; its archive has its end or has not.
+    # torch raises many different errors for a truncated file; a ZIP archive without its end is one.
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path}: is torn or no checkpoint")
+        raise CheckpointError(f"{path}: is incomplete or not a checkpoint")
     state = torch.load(path, map_location=device, weights_only=True)
     if state.get("format") != FORMAT:
         raise CheckpointError(

@@ -1,38 +1,59 @@
-"""The batches that a model trains on, made ahead of time by a thread of their own.
+"""The batches that a model trains on, made ahead of time by one thread.
 
-What is drawn depends on seed and epoch alone, never on who was faster: one thread makes the batches one
-after the other from one generator, and at most `AHEAD` of them wait.
+What is drawn depends on seed and epoch alone, never on timing: one thread makes the batches one after
+another from one generator, and at most `AHEAD` of them wait.
 
-While batches are made it is noted which validation strings are among them: in a small language, or after
-long enough, a model is measured on strings that it has been trained on, and a report has to say so.
+A fixed set is drawn once and cached on the node, because in a sweep many runs want the same set (search
+trial k has seed k in every cell). The first run writes it; the others map the same pages of memory,
+read-only.
+
+While batches are made, validation strings among them are recorded: in a small language, or after long
+enough, a model is evaluated on strings that it was trained on, and a report has to say so.
 """
 
+import hashlib
+import json
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
-from seqtune import seeding
-from seqtune.tasks.base import Batch, Mask, Strings, Task, Tokens
-from seqtune.training.dataset_cache import CachedDataset
+from seqtune import provenance, seeding
+from seqtune.storage import cache
+from seqtune.tasks.base import Batch, Mask, Strings, Task
 from seqtune.training.spec import DataSpec, FixedData, TrainingSpec
 
 Prepared = TypeVar("Prepared")
 
 AHEAD = 4
-"""Batches that are made before they are asked for; enough to even out a slow one."""
+"""Batches that are made before they are requested; enough to even out a slow one."""
+
+CACHED_TOKENS = 1_000_000
+"""Smallest size of a set that is cached: a smaller one is drawn faster than it is found."""
+
+CACHE_BYTES = 8 << 30
+"""Limit for all cached sets; the least recently used are removed first."""
+
+_FILES = ("tokens.npy", "offsets.npy")
+_LAST_FILE = _FILES[-1]
+"""Written last: if it exists the set is complete. Its modification time is that of the last use."""
 
 
 class Batches:
     """The batches of every epoch.
 
     Attributes:
-        seen: bool [V], which of the watched strings' parts are in batches made so far, or in the fixed set.
-        waited_seconds: how long the last epoch's steps had to wait for their batches.
+        seen: bool [V], which parts of the validation strings were in batches made so far, or are in the
+            fixed set.
+        waited_seconds: how long the steps of the last epoch waited for their batches.
     """
 
     def __init__(
@@ -46,104 +67,175 @@ class Batches:
         seen: Mask | None = None,
         language: str | None = None,
     ) -> None:
-        """Draws the set, if there is one.
+        """Draw the fixed set, if there is one.
 
         Args:
-            task: what is drawn from.
-            data: fresh strings, or a set of them.
-            training: how many a batch and an epoch.
+            task: source of the strings.
+            data: fresh strings, or a fixed set of them.
+            training: strings per batch and batches per epoch.
             seed: of all draws.
-            watched: validation strings.
-            seen: which parts of these were seen in earlier sittings.
-            language: hash of the task's spec, by which a set is shared on this node; None for not at all.
+            watched: the validation strings.
+            seen: which parts of them were seen before the run was resumed.
+            language: hash of the task's spec, under which a set is cached; None for no caching.
         """
         self._task = task
         self._training = training
         self._seed = seed
         parts = task.parts(watched)
-        self._watch = _Watch(parts)
+        self._overlap = _Overlap(parts)
         self.seen = np.zeros(len(parts), dtype=bool) if seen is None else seen.copy()
         self.waited_seconds = 0.0
         self._set: Strings | None = None
         if isinstance(data, FixedData):
-            self._set = CachedDataset(language, strings=data.strings, seed=seed).of(task)
-            self.seen |= self._watch.among(task.parts(self._set))
+            self._set = CachedDataset(language, strings=data.strings, seed=seed).load(task)
+            self.seen |= self._overlap.find(task.parts(self._set))
 
     def of_epoch(
         self, epoch: int, *, prepare: Callable[[Batch], Prepared]
     ) -> Generator[Prepared, None, None]:
-        """Hands out an epoch's batches while the next ones are being made.
+        """Yield an epoch's batches while the next ones are being made.
 
         Args:
-            epoch: which, from 0.
-            prepare: what else the thread does to a batch, such as sending it to a device.
+            epoch: from 0.
+            prepare: further work of the thread on a batch, such as sending it to a device.
         """
         self.waited_seconds = 0.0
-        making = (prepare(batch) for batch in self._made(epoch))
+        batches = (prepare(self._task.batch(strings)) for strings in self._draw(epoch))
         waiting: deque[Future[Prepared | None]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
             try:
                 for _ in range(AHEAD):
-                    waiting.append(_begun(pool, making))
-                while (batch := self._wait(waiting.popleft())) is not None:
-                    waiting.append(_begun(pool, making))
+                    waiting.append(_submit_next(pool, batches))
+                while (batch := self._wait_for(waiting.popleft())) is not None:
+                    waiting.append(_submit_next(pool, batches))
                     yield batch
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _wait(self, future: "Future[Prepared | None]") -> Prepared | None:
+    def _wait_for(self, future: "Future[Prepared | None]") -> Prepared | None:
         started = time.perf_counter()
         batch = future.result()
         self.waited_seconds += time.perf_counter() - started
         return batch
 
-    def _made(self, epoch: int) -> Iterator[Batch]:
-        for strings in self._fresh(epoch) if self._set is None else self._shuffled(epoch):
-            yield self._task.batch(strings)
+    def _draw(self, epoch: int) -> Iterator[Strings]:
+        return self._draw_fresh(epoch) if self._set is None else self._shuffle(self._set, epoch)
 
-    def _fresh(self, epoch: int) -> Iterator[Strings]:
+    def _draw_fresh(self, epoch: int) -> Iterator[Strings]:
         generator = seeding.generator(self._seed, "data", epoch)
         for _ in range(self._training.batches_per_epoch):
             strings = self._task.draw(self._training.batch_size, generator=generator)
-            self.seen |= self._watch.among(self._task.parts(strings))
+            self.seen |= self._overlap.find(self._task.parts(strings))
             yield strings
 
-    def _shuffled(self, epoch: int) -> Iterator[Strings]:
-        assert self._set is not None
+    def _shuffle(self, strings: Strings, epoch: int) -> Iterator[Strings]:
         generator = seeding.generator(self._seed, "order", epoch)
         rows = np.empty(0, dtype=np.int64)
         for _ in range(self._training.batches_per_epoch):
             if len(rows) == 0:
-                rows = generator.permutation(len(self._set))
-            yield self._set.take(rows[: self._training.batch_size])
+                rows = generator.permutation(len(strings))
+            yield strings.take(rows[: self._training.batch_size])
             rows = rows[self._training.batch_size :]
 
 
-def _begun(pool: ThreadPoolExecutor, making: Iterator[Prepared]) -> "Future[Prepared | None]":
-    """The next of what is being made.
+def _submit_next(
+    pool: ThreadPoolExecutor, batches: Iterator[Prepared]
+) -> "Future[Prepared | None]":
+    """Start making the next batch; its future holds None after the last.
 
     Raises:
-        SystemExit: if this process is ending. That is no fault of a run, which goes on elsewhere.
+        SystemExit: if this process is ending. That is not the run's fault; it is resumed elsewhere.
     """
     try:
-        return pool.submit(next, making, None)
+        return pool.submit(next, batches, None)
     except RuntimeError as error:
-        # While batches are asked for, nobody but the interpreter shuts the pool down, or refuses it a thread.
+        # While batches are requested, only the exiting interpreter shuts the pool down or refuses a thread.
         if "shutdown" not in str(error):
             raise
         raise SystemExit(f"the process is ending: {error}") from error
 
 
-class _Watch:
-    """Finds strings again by a 64-bit fingerprint."""
+@dataclass(frozen=True)
+class CachedDataset:
+    """A set of `strings` strings of a task, drawn with `seed`.
+
+    Attributes:
+        language: hash of the task's spec; None for no caching.
+    """
+
+    language: str | None
+    strings: int
+    seed: int
+
+    def load(self, task: Task) -> Strings:
+        """Return the strings; a large set is read from the cache, where the first run writes it."""
+        if self.language is None or self.strings * task.max_length < CACHED_TOKENS:
+            return self._draw(task)
+        folder = cache.folder() / "sets" / self._key(task)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            fresh = not (folder / _LAST_FILE).exists()
+            if fresh:
+                strings = self._draw(task)
+                for name, array in zip(_FILES, (strings.tokens, strings.offsets), strict=True):
+                    with cache.replacing(folder / name) as file:
+                        np.save(file, array)
+            (folder / _LAST_FILE).touch()
+            tokens, offsets = (np.load(folder / name, mmap_mode="r") for name in _FILES)
+        if fresh:
+            _evict(folder.parent, used=folder)
+        return Strings(tokens=tokens, offsets=offsets)
+
+    def _draw(self, task: Task) -> Strings:
+        return task.draw(self.strings, generator=seeding.generator(self.seed, "data"))
+
+    def _key(self, task: Task) -> str:
+        """Hash everything that the strings depend on, the code included."""
+        known = [self.language, task.data_hash, self.strings, self.seed, provenance.versions()]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _lock(folder: Path, *, timeout: float = -1.0) -> FileLock:
+    """Return the lock that is held while a set is written, found or removed."""
+    return FileLock(folder.with_suffix(".lock"), timeout=timeout)
+
+
+def _evict(sets: Path, *, used: Path) -> None:
+    """Remove the least recently used sets; a run that has mapped one keeps its pages."""
+    others = [path for path in sets.iterdir() if path.is_dir() and path != used]
+    total = _size_bytes(used)
+    for path in sorted(others, key=_last_use, reverse=True):
+        total += _size_bytes(path)
+        if total <= CACHE_BYTES:
+            continue
+        try:
+            with _lock(path, timeout=0.0):
+                shutil.rmtree(path)
+        except Timeout:
+            continue  # another run is opening it
+
+
+def _last_use(path: Path) -> float:
+    last = path / _LAST_FILE
+    return last.stat().st_mtime if last.exists() else 0.0
+
+
+def _size_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.glob("*.npy"))
+
+
+class _Overlap:
+    """Finds the strings of one set among others, by a 64-bit fingerprint."""
 
     def __init__(self, strings: Strings) -> None:
-        self._factors = _factors(int(strings.lengths.max(initial=0)))
-        self._longest = len(self._factors)
+        longest = int(strings.lengths.max(initial=0))
+        # Random odd factors: strings that differ in one token never share a fingerprint.
+        factors = np.random.default_rng(0).integers(1 << 63, size=longest)
+        self._factors = factors.astype(np.uint64) * np.uint64(2) + np.uint64(1)
         self._sorted, self._which = np.unique(self._fingerprints(strings), return_inverse=True)
 
-    def among(self, strings: Strings) -> Mask:
-        """Which of the watched strings are among these, bool [V]."""
+    def find(self, strings: Strings) -> Mask:
+        """Return which of the set's strings are among `strings`, bool [V]."""
         prints = self._fingerprints(strings)
         found = np.zeros(len(self._sorted), dtype=bool)
         if len(found) == 0:
@@ -153,9 +245,9 @@ class _Watch:
         return found[self._which]
 
     def _fingerprints(self, strings: Strings) -> npt.NDArray[np.uint64]:
-        """uint64 [B]: of a linear hash modulo 2^64; a string longer than any that is watched has 0."""
+        """Return a linear hash modulo 2^64, uint64 [B]; 0 for strings longer than any of the set."""
         lengths = strings.lengths
-        short = lengths <= self._longest
+        short = lengths <= len(self._factors)
         if not short.all():
             prints = np.zeros(len(strings), dtype=np.uint64)
             prints[short] = self._fingerprints(strings.take(np.flatnonzero(short)))
@@ -166,9 +258,3 @@ class _Watch:
         # One more than the token, so that a 0 at the end counts.
         terms = (strings.tokens.astype(np.uint64) + np.uint64(1)) * self._factors[positions]
         return np.add.reduceat(terms, strings.offsets[:-1])
-
-
-def _factors(count: int) -> npt.NDArray[np.uint64]:
-    """Random odd numbers: strings that differ in one token never share a fingerprint."""
-    drawn: Tokens = np.random.default_rng(0).integers(1 << 63, size=count)
-    return drawn.astype(np.uint64) * np.uint64(2) + np.uint64(1)

@@ -1,6 +1,6 @@
-"""The scores of a model: on the truth, on its own predictions, and by what it generates.
+"""Validation scores of a model: teacher forced, free running, and of what it generates.
 
-Reading the truth (teacher forced) it is compared with the floor of the very same strings.
+Teacher forced, it is compared with the floor of the very same strings.
 """
 
 import math
@@ -16,30 +16,30 @@ from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch, Floor, Strings, Task
 from seqtune.tasks.generative_evaluation import GenerationResult, Prompt, run
 from seqtune.tasks.score import Score
-from seqtune.training.free_running import free_running_inputs
-from seqtune.training.generation import completed
+from seqtune.training.forcing.inputs import free_running_inputs
+from seqtune.training.generation import generate_in_parts
 from seqtune.training.measurement import DivergedError
-from seqtune.training.scoring import StringScores, read, true_losses
+from seqtune.training.scoring import StringScores, floor_losses, score_batch
 from seqtune.training.spec import EvaluationSpec
 
-TOKENS_A_BATCH = 32_768
-"""Validation strings are read in batches of about this many tokens, which bounds the memory."""
+TOKENS_PER_BATCH = 32_768
+"""Approximate size of a validation batch, which bounds the memory."""
 
-TRUTH_NUMBERS = 1 << 23
-"""True distributions are kept as long as they are at most so many numbers, 64 MiB; the rest are found again."""
+CACHED_NUMBERS = 1 << 23
+"""Most numbers of cached true distributions, 64 MiB; those of other batches are recomputed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was found of a model.
+    """The scores of a model.
 
     Attributes:
-        scores: every `valid/` and `free/` score, and those of the exam, by the names of `METRICS`.
-        examination: the exam's tables and samples; None where nothing was generated.
+        scores: every `valid/`, `free/`, `generate/` and `rollout/` score, by the names of `METRICS`.
+        generated: tables and samples of what the model generated; None if nothing was generated.
     """
 
     scores: dict[str, Score]
-    examination: GenerationResult | None
+    generated: GenerationResult | None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -49,15 +49,15 @@ class Evaluation:
 
 
 class Evaluator:
-    """Draws the validation strings once, with their floor, and measures models on them.
+    """Draws the validation strings once, computes their floor, and evaluates models on them.
 
     Attributes:
         strings: the validation strings.
-        batches: those, laid out.
+        batches: the same as batches.
         scored: number of their scored tokens.
         read: number of tokens that a model reads for them, padding included.
-        floor: theirs, None where it is not known for a single token.
-        references: what named predictors score on them, in nats a scored token.
+        floor: of the strings; None if it is known for no token.
+        references: loss of named predictors on the strings, in nats per scored token.
     """
 
     def __init__(self, spec: EvaluationSpec, *, task: Task) -> None:
@@ -65,28 +65,34 @@ class Evaluator:
         self.task = task
         generator = seeding.generator(spec.seed, "valid")
         self.strings = task.draw(spec.strings, generator=generator, split="valid")
-        self.batches = list(laid_out(self.strings, task=task))
+        self.batches = list(make_batches(self.strings, task=task))
         self.scored = sum(int(batch.scored.sum()) for batch in self.batches)
         self.read = sum(batch.tokens.size for batch in self.batches)
-        self.floor = _total([task.floor(batch) for batch in self.batches])
+        self.floor = _sum_floors([task.floor(batch) for batch in self.batches])
         self.references = dict(task.references(self.strings))
         self._truths: dict[int, npt.NDArray[np.float64]] = {}
-        self._true_nats = np.concatenate(
-            [self._known(number) for number in range(len(self.batches))]
+        self._floor_nats = np.concatenate(
+            [self._floor_of_batch(number) for number in range(len(self.batches))]
         )
 
     def evaluate(self, model: SequenceModel, *, epoch: int) -> Evaluation:
-        """Measures a model; one in training mode is put back into it.
+        """Evaluate a model; its training or evaluation mode is restored.
+
+        Args:
+            model: the model.
+            epoch: epochs done; sampled generation differs from epoch to epoch.
 
         Raises:
-            DivergedError: if the loss is not finite; from such a model nothing can be sampled.
+            DivergedError: if the loss is not finite; such a model cannot be sampled from.
         """
         training = model.training
         model.eval()
         try:
-            forced = StringScores.joined(
+            forced = StringScores.concatenate(
                 [
-                    StringScores.of(read(model, batch, truth=self.truth(number)), batch=batch)
+                    StringScores.of(
+                        score_batch(model, batch, truth=self.truth(number)), batch=batch
+                    )
                     for number, batch in enumerate(self.batches)
                 ]
             )
@@ -95,14 +101,18 @@ class Evaluator:
             if not math.isfinite(loss):
                 raise DivergedError(f"valid/loss is {loss} after epoch {epoch}")
             scores |= self._free(model, forced=forced)
-            found = self._examined(model, epoch=epoch)
+            generated = self._generate(model, epoch=epoch)
         finally:
             model.train(training)
-        return Evaluation(scores | dict(found.scores if found else {}), examination=found)
+        return Evaluation(scores | dict(generated.scores if generated else {}), generated=generated)
 
     @property
     def floor_data(self) -> dict[str, float] | None:
-        """The floor as JSON data: nats a token and a string, accuracy, the share of the scored tokens it is of."""
+        """The floor as plain data.
+
+        `loss` is in nats per scored token, `loss_string` in nats per string; `share` is the share of the
+        scored tokens whose floor is known.
+        """
         floor = self.floor
         if floor is None:
             return None
@@ -114,19 +124,19 @@ class Evaluator:
         }
 
     def truth(self, number: int) -> npt.NDArray[np.float64] | None:
-        """The true distributions of a batch, as `Task.truth` gives them."""
-        kept = self._truths.get(number)
-        return self.task.truth(self.batches[number]) if kept is None else kept
+        """Return the true distributions of a batch, as `Task.truth` does."""
+        cached = self._truths.get(number)
+        return self.task.truth(self.batches[number]) if cached is None else cached
 
-    def _known(self, number: int) -> npt.NDArray[np.float64]:
-        """True nats of a batch's strings [B]; its true distributions are kept if there is room."""
+    def _floor_of_batch(self, number: int) -> npt.NDArray[np.float64]:
+        """Return the floor of a batch's strings [B] in nats, and cache its true distributions."""
         batch = self.batches[number]
         truth = self.task.truth(batch)
         if truth is not None:
-            kept = sum(each.size for each in self._truths.values())
-            if kept + truth.size <= TRUTH_NUMBERS:
+            cached = sum(each.size for each in self._truths.values())
+            if cached + truth.size <= CACHED_NUMBERS:
                 self._truths[number] = truth
-        return true_losses(batch, truth=truth).sum(axis=1)
+        return floor_losses(batch, truth=truth).sum(axis=1)
 
     def _forced(self, found: StringScores) -> dict[str, Score]:
         scores = {
@@ -135,7 +145,7 @@ class Evaluator:
             "valid/exact": Score.mean(found.exact),
         }
         if self.floor is not None:
-            excess = found.compared_nats - self._true_nats
+            excess = found.compared_nats - self._floor_nats
             scores["valid/excess"] = Score.ratio(excess, denominators=found.compared)
             scores["valid/excess_string"] = Score.mean(excess)
             if found.divergences is not None:
@@ -144,14 +154,14 @@ class Evaluator:
         return scores
 
     def _free(self, model: SequenceModel, *, forced: StringScores) -> dict[str, Score]:
-        """The first strings again, all that is predicted being read as it was predicted."""
+        """Score the first strings again, the model reading its predictions wherever it predicts."""
         count = min(self.spec.free, len(self.strings))
         if count == 0:
             return {}
         batches = list(_first(self.batches, count=count))
-        found = StringScores.joined(
+        found = StringScores.concatenate(
             [
-                StringScores.of(read(model, batch, tokens=tokens), batch=batch)
+                StringScores.of(score_batch(model, batch, tokens=tokens), batch=batch)
                 for batch, tokens in free_running_inputs(model, batches)
             ]
         )
@@ -162,10 +172,10 @@ class Evaluator:
             "free/gap": Score.ratio(gap, denominators=found.scored),
         }
 
-    def _examined(self, model: SequenceModel, *, epoch: int) -> GenerationResult | None:
+    def _generate(self, model: SequenceModel, *, epoch: int) -> GenerationResult | None:
         if self.spec.generate == 0:
             return None
-        # The prompts are the same after every epoch, what is sampled from the model is not.
+        # The prompts are the same after every epoch; what is sampled from the model is not.
         prompts = seeding.generator(self.spec.seed, "generate")
         exam = self.task.exam(self.spec.generate, generator=prompts)
         if exam is None:
@@ -174,29 +184,29 @@ class Evaluator:
         generator.manual_seed(seeding.integer_seed(self.spec.seed, "generate", epoch))
 
         def complete(prompt: Prompt) -> np.ndarray:
-            return completed(model, prompt, generator=generator)
+            return generate_in_parts(model, prompt, generator=generator)
 
         return run(exam, complete=complete)
 
 
-def laid_out(strings: Strings, *, task: Task) -> Iterator[Batch]:
-    """Validation strings as the batches that a model reads them in."""
-    size = max(1, TOKENS_A_BATCH // max(task.max_length, 1))
+def make_batches(strings: Strings, *, task: Task) -> Iterator[Batch]:
+    """Yield validation strings as batches of about `TOKENS_PER_BATCH` tokens."""
+    size = max(1, TOKENS_PER_BATCH // max(task.max_length, 1))
     rows = np.arange(len(strings))
     for start in range(0, len(rows), size):
         yield task.batch(strings.take(rows[start : start + size]))
 
 
 def _first(batches: list[Batch], *, count: int) -> Iterator[Batch]:
-    """The first so many strings, laid out as they are in their batches."""
+    """Yield batches of the first `count` strings."""
     for batch in batches:
         if count > 0:
             yield batch.rows(slice(count))
         count -= len(batch)
 
 
-def _total(floors: list[Floor | None]) -> Floor | None:
-    """Their sum; None if one is missing, or none covers a token."""
+def _sum_floors(floors: list[Floor | None]) -> Floor | None:
+    """Return the sum; None if a floor is missing, or none covers a token."""
     known = [floor for floor in floors if floor is not None]
     if len(known) < len(floors):
         return None

@@ -1,4 +1,4 @@
-"""What a model generates: completions of a prompt, token by token."""
+"""Generation: completions of prompts, token by token."""
 
 from dataclasses import replace
 
@@ -11,22 +11,22 @@ from torch import Tensor
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.generative_evaluation import Prompt
 
-COLDEST = 1e-30
-"""Below this temperature the most probable token is taken: float32 has no smaller divisor to spare."""
+MIN_TEMPERATURE = 1e-30
+"""Below this temperature the most probable token is taken: a smaller divisor overflows in float32."""
 
 TOKENS_AT_ONCE = 1 << 15
-"""Tokens of the prompts and completions that are best generated together: they bound the memory."""
+"""Tokens of prompts and completions that are generated together, which bounds the memory."""
 
 
 def rows_at_once(prompt: Prompt) -> int:
-    """How many prompts of this length, with their completions, fit into `TOKENS_AT_ONCE`."""
+    """Return how many prompts of this length, with their completions, fit into `TOKENS_AT_ONCE`."""
     return max(1, TOKENS_AT_ONCE // (prompt.tokens.shape[1] + prompt.longest))
 
 
-def completed(
+def generate_in_parts(
     model: SequenceModel, prompt: Prompt, *, generator: torch.Generator
 ) -> npt.NDArray[np.int64]:
-    """Completions int64 [B, N] of all prompts, so many at a time as memory is meant for."""
+    """Return completions int64 [B, N] of all prompts, generated in parts of bounded memory."""
     rows = rows_at_once(prompt)
     parts = [
         generate(
@@ -37,7 +37,7 @@ def completed(
         for first in range(0, len(prompt.tokens), rows)
     ]
     longest = max(part.shape[1] for part in parts)
-    # What ended earlier than others is filled up with its end; without one, all are of one length.
+    # Shorter parts are padded with the stop token; without one, all parts have the same length.
     return np.concatenate(
         [
             np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=prompt.stop or 0)
@@ -50,16 +50,16 @@ def completed(
 def generate(
     model: SequenceModel, prompt: Prompt, *, generator: torch.Generator
 ) -> Int[Tensor, "B N"]:
-    """Samples completions until each has ended or is `prompt.longest` tokens long.
+    """Sample completions until each has ended or is `prompt.longest` tokens long.
 
-    After its end a completion is filled up with the stop token. At temperature 0 every token is the
-    most probable one.
+    After its end a completion is padded with the stop token. At temperature 0 every token is the most
+    probable one.
     """
     logits, state = model.prefill(torch.from_numpy(prompt.tokens).to(model.device))
     ended = torch.zeros(len(prompt.tokens), dtype=torch.bool, device=model.device)
     sampled: list[Tensor] = []
     while True:
-        token = _sampled(logits, temperature=prompt.temperature, generator=generator)
+        token = _sample(logits, temperature=prompt.temperature, generator=generator)
         if prompt.stop is not None:
             token = torch.where(ended, prompt.stop, token)
             ended |= token == prompt.stop
@@ -69,13 +69,13 @@ def generate(
         logits, state = model.step(token, state=state)
 
 
-def _sampled(
+def _sample(
     logits: Float[Tensor, "B V"], *, temperature: float, generator: torch.Generator
 ) -> Int[Tensor, " B"]:
-    if temperature < COLDEST:
+    if temperature < MIN_TEMPERATURE:
         return logits.argmax(dim=-1)
     logits = logits.float()
-    # Below the largest, so that a low temperature takes no logit beyond the largest float.
+    # Subtracting the maximum keeps a low temperature from overflowing.
     logits = (logits - logits.amax(dim=-1, keepdim=True)) / temperature
     probabilities = torch.softmax(logits, dim=-1)
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)

@@ -1,6 +1,6 @@
-"""The training of one model: a generator that yields a measurement after every epoch.
+"""Training of one model: a generator that yields a measurement after every epoch.
 
-Ray, TensorBoard, the CSV file and the progress bar are readers of that stream; none of them is known here.
+Ray, TensorBoard, the CSV file and the progress bar consume that stream; this module imports none of them.
 """
 
 import math
@@ -18,28 +18,33 @@ from torch import Tensor
 from seqtune import seeding
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch, Mask, Task
-from seqtune.training import memory
 from seqtune.training.data import Batches
+from seqtune.training.device import (
+    Sent,
+    Transfer,
+    find_micro_batch,
+    peak_memory_bytes,
+    reset_peak_memory,
+)
 from seqtune.training.epoch_metrics import EpochMetrics
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing import ForcingSpec
-from seqtune.training.forcing.inputs import forced_inputs
+from seqtune.training.forcing.inputs import choose_inputs
 from seqtune.training.measurement import Measurement, Progress
-from seqtune.training.micro_batch import largest_that_fits
-from seqtune.training.optim import OptimizerSpec
+from seqtune.training.optim import OptimizerSpec, build_optimizer
 from seqtune.training.scoring import token_scores
 from seqtune.training.spec import DataSpec, TrainingSpec
-from seqtune.training.transfer import Sent, Transfer
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What a training is made of, and the seed of its draws.
+    """The specs of a training and the seed of its draws.
 
     Attributes:
-        language: hash of the task's spec, by which runs on a node share a set of strings; None if they do not.
+        language: hash of the task's spec, under which runs on a node share a fixed set of strings; None
+            if they do not.
     """
 
     training: TrainingSpec
@@ -51,38 +56,40 @@ class TrainConfig:
 
 
 class TrainState:
-    """A model in training: weights, optimizer and how far it has come.
+    """A model in training: weights, optimizer and progress.
 
     Attributes:
+        network: the model, compiled if `training.compile` says so.
         epoch: epochs done; `step` and `tokens` likewise.
-        seconds: wall time spent, over all sittings.
-        micro_batch: strings that are worked on at once; None until that is known.
-        seen: bool, which parts of the validation strings have been trained on; None before the first epoch.
-        measurement: the last one yielded, None before the first epoch.
+        seconds: wall time spent, including before the run was resumed.
+        micro_batch: strings processed at once; None until it is known.
+        seen: bool [V], which parts of the validation strings were trained on; None before the first
+            epoch.
+        measurement: the last one yielded; None before the first epoch.
     """
 
-    def __init__(self, model: SequenceModel, *, task: Task, recipe: TrainConfig) -> None:
+    def __init__(self, model: SequenceModel, *, task: Task, config: TrainConfig) -> None:
         self.model = model
         self.network: Callable[[Tensor], Tensor] = (
-            torch.compile(model) if recipe.training.compile else model
+            torch.compile(model) if config.training.compile else model
         )
         self.task = task
-        self.recipe = recipe
-        self.optimizer = recipe.optimizer.build(model)
+        self.config = config
+        self.optimizer = build_optimizer(config.optimizer, model=model)
         self.scaler = torch.amp.GradScaler(
-            model.device.type, enabled=recipe.training.precision == "fp16"
+            model.device.type, enabled=config.training.precision == "fp16"
         )
         self.epoch = 0
         self.step = 0
         self.tokens = 0
         self.seconds = 0.0
-        fixed = recipe.training.micro_batch
-        self.micro_batch: int | None = None if fixed == "auto" else fixed
+        micro_batch = config.training.micro_batch
+        self.micro_batch: int | None = None if micro_batch == "auto" else micro_batch
         self.seen: Mask | None = None
         self.measurement: Measurement | None = None
 
-    def state(self) -> dict[str, Any]:
-        """All that a checkpoint has to hold: tensors and plain values."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint has to hold: tensors and plain values."""
         measured = self.measurement
         return {
             "epoch": self.epoch,
@@ -97,8 +104,8 @@ class TrainState:
             "scaler": self.scaler.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes back to where `state` was taken."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to the point at which `state_dict` gave `state`."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -117,186 +124,186 @@ class TrainState:
 
 
 def train(
-    learner: TrainState,
+    state: TrainState,
     *,
     evaluator: Evaluator,
     heartbeat: Callable[[Progress], None] | None = None,
 ) -> Iterator[Measurement]:
-    """Trains from where the learner stands to the last epoch.
+    """Train from the current epoch to the last, and yield a measurement after each.
 
     Args:
-        learner: what learns; it is at the state of the measurement whenever one is yielded.
-        evaluator: what measures it.
-        heartbeat: called about twice a second inside an epoch.
+        state: updated in place; whenever a measurement is yielded, it is the state measured.
+        evaluator: computes the validation scores.
+        heartbeat: called about twice a second within an epoch.
 
     Raises:
-        DivergedError: as soon as a loss is seen not to be finite.
+        DivergedError: as soon as a loss is found not to be finite.
     """
-    batches = _batches(learner, evaluator=evaluator)
-    learner.model.train()
-    if learner.micro_batch is None:
-        learner.micro_batch = _micro_batch(learner)
-    while learner.epoch < learner.recipe.training.epochs:
+    batches = _batches(state, evaluator=evaluator)
+    state.model.train()
+    if state.micro_batch is None:
+        state.micro_batch = _find_micro_batch(state)
+    while state.epoch < state.config.training.epochs:
         started = time.perf_counter()
-        memory.start_measuring(learner.model.device)
-        metrics = _epoch(learner, batches=batches, heartbeat=heartbeat)
-        metrics["peak_memory_bytes"] = memory.peak_bytes(learner.model.device)
-        learner.epoch += 1
-        learner.seen = batches.seen.copy()
-        evaluation = evaluator.evaluate(learner.model, epoch=learner.epoch)
+        reset_peak_memory(state.model.device)
+        metrics = _train_epoch(state, batches=batches, heartbeat=heartbeat)
+        metrics["peak_memory_bytes"] = peak_memory_bytes(state.model.device)
+        state.epoch += 1
+        state.seen = batches.seen.copy()
+        evaluation = evaluator.evaluate(state.model, epoch=state.epoch)
         metrics |= evaluation.metrics
-        if len(learner.seen):
-            metrics["valid/seen"] = float(learner.seen.mean())
-        learner.seconds += time.perf_counter() - started
-        learner.measurement = Measurement(
-            epoch=learner.epoch,
-            step=learner.step,
-            tokens=learner.tokens,
-            seconds=learner.seconds,
+        if len(state.seen):
+            metrics["valid/seen"] = float(state.seen.mean())
+        state.seconds += time.perf_counter() - started
+        state.measurement = Measurement(
+            epoch=state.epoch,
+            step=state.step,
+            tokens=state.tokens,
+            seconds=state.seconds,
             metrics=metrics,
-            examination=evaluation.examination,
+            generated=evaluation.generated,
         )
-        yield learner.measurement
+        yield state.measurement
 
 
-def _batches(learner: TrainState, *, evaluator: Evaluator) -> Batches:
-    recipe = learner.recipe
+def _batches(state: TrainState, *, evaluator: Evaluator) -> Batches:
+    config = state.config
     return Batches(
-        learner.task,
-        data=recipe.data,
-        training=recipe.training,
-        seed=recipe.seed,
+        state.task,
+        data=config.data,
+        training=config.training,
+        seed=config.seed,
         watched=evaluator.strings,
-        seen=learner.seen,
-        language=recipe.language,
+        seen=state.seen,
+        language=config.language,
     )
 
 
-def _micro_batch(learner: TrainState) -> int:
-    """How many strings are worked on at once: all, or with `auto` as many as fit if all are longest."""
-    settings, device = learner.recipe.training, learner.model.device
+def _find_micro_batch(state: TrainState) -> int:
+    """Return the number of strings processed at once: all, or as many of the longest as fit."""
+    settings, device = state.config.training, state.model.device
     if settings.micro_batch != "auto":
         return settings.batch_size
-    # An optimizer of two running means takes their memory with its first step.
-    running = [torch.empty_like(weight) for weight in learner.model.parameters() for _ in range(2)]
+    # Adam allocates two running means with its first step: reserve their memory during the search.
+    reserved = [torch.empty_like(weight) for weight in state.model.parameters() for _ in range(2)]
 
     def work(strings: int) -> None:
-        shape = (strings, learner.task.max_length)
+        shape = (strings, state.task.max_length)
         tokens = torch.zeros(shape, dtype=torch.int64, device=device)
         scored = torch.ones(shape, dtype=torch.bool, device=device)
-        _backward(learner, tokens, targets=tokens, scored=scored, count=scored.numel())
-        learner.optimizer.zero_grad(set_to_none=True)
+        _backward(state, tokens, targets=tokens, scored=scored, count=scored.numel())
+        state.optimizer.zero_grad(set_to_none=True)
 
     with torch.random.fork_rng(devices=_cuda_devices(device)):
-        found = largest_that_fits(settings.batch_size, work=work)
-    del running
+        found = find_micro_batch(settings.batch_size, work=work)
+    del reserved
     return found
 
 
-def _epoch(
-    learner: TrainState, *, batches: Batches, heartbeat: Callable[[Progress], None] | None
+def _train_epoch(
+    state: TrainState, *, batches: Batches, heartbeat: Callable[[Progress], None] | None
 ) -> dict[str, float]:
-    """One epoch of steps, without waiting for the device before its end."""
-    recipe = learner.recipe
-    epochs, steps = recipe.training.epochs, recipe.training.batches_per_epoch
-    truths = recipe.forcing.truths(learner.epoch, epochs=epochs, steps=steps)
-    coins = seeding.generator(recipe.seed, "forcing", learner.epoch)
-    tally = EpochMetrics(learner.model.device)
-    rate = math.nan
-    transfer = Transfer(learner.model.device)
+    """Make the steps of one epoch, without waiting for the device before its end."""
+    config = state.config
+    epochs, steps = config.training.epochs, config.training.batches_per_epoch
+    forcing_rates = config.forcing.rates(state.epoch, epochs=epochs, steps=steps)
+    generator = seeding.generator(config.seed, "forcing", state.epoch)
+    sums = EpochMetrics(state.model.device)
+    lr = math.nan
+    transfer = Transfer(state.model.device)
 
     def send(batch: Batch) -> tuple[Batch, Sent]:
         return batch, transfer.send(batch.tokens, batch.targets, batch.scored)
 
     with (
-        torch.random.fork_rng(devices=_cuda_devices(learner.model.device)),
-        closing(batches.of_epoch(learner.epoch, prepare=send)) as ahead,
+        torch.random.fork_rng(devices=_cuda_devices(state.model.device)),
+        closing(batches.of_epoch(state.epoch, prepare=send)) as ahead,
     ):
-        # Dropout draws from torch's global generator: seeded for this epoch, and put back after it.
-        torch.manual_seed(seeding.integer_seed(recipe.seed, "dropout", learner.epoch))
-        for (batch, sent), truth in zip(ahead, truths, strict=True):
-            tokens, targets, scored = sent.received()
-            tokens = _read(learner, tokens, truth=truth, scored=batch.scored, generator=coins)
+        # Dropout draws from torch's global generator: seeded per epoch, and restored afterwards.
+        torch.manual_seed(seeding.integer_seed(config.seed, "dropout", state.epoch))
+        for (batch, sent), rate in zip(ahead, forcing_rates, strict=True):
+            tokens, targets, scored = sent.receive()
+            tokens = _choose_inputs(
+                state, tokens, rate=rate, scored=batch.scored, generator=generator
+            )
             count = int(batch.scored.sum())
-            rate = _step(learner, tokens, targets=targets, scored=scored, count=count, tally=tally)
-            learner.tokens += count
-            if heartbeat is not None and tally.due():
-                heartbeat(tally.progress(step=learner.step, steps=recipe.training.steps, lr=rate))
-    # Exact, so that the mean of equal values is that value.
-    metrics = tally.metrics() | {"forcing": statistics.mean(truths), "lr": rate}
-    return metrics | {"data_wait": batches.waited_seconds / tally.seconds}
+            lr = _step(state, tokens, targets=targets, scored=scored, count=count, sums=sums)
+            state.tokens += count
+            if heartbeat is not None and sums.due():
+                heartbeat(sums.progress(step=state.step, steps=config.training.steps, lr=lr))
+    # statistics.mean is exact: the mean of equal rates is that rate.
+    metrics = sums.metrics() | {"forcing": statistics.mean(forcing_rates), "lr": lr}
+    return metrics | {"data_wait": batches.waited_seconds / sums.seconds}
 
 
-def _read(
-    learner: TrainState,
+def _choose_inputs(
+    state: TrainState,
     tokens: Tensor,
     *,
-    truth: float,
+    rate: float,
     scored: Mask,
     generator: np.random.Generator,
 ) -> Tensor:
-    """The tokens that the model reads; parallel passes are made in the precision of the training."""
-    dtype = PRECISIONS.get(learner.recipe.training.precision)
-    with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
-        return forced_inputs(
-            learner.model,
+    """Return the tokens that the model reads; parallel passes use the precision of the training."""
+    dtype = PRECISIONS.get(state.config.training.precision)
+    with torch.autocast(state.model.device.type, dtype=dtype, enabled=dtype is not None):
+        return choose_inputs(
+            state.model,
             tokens,
-            forcing=learner.recipe.forcing,
-            truth=truth,
+            forcing=state.config.forcing,
+            rate=rate,
             scored=scored,
             generator=generator,
-            at_once=learner.micro_batch,
+            at_once=state.micro_batch,
         )
 
 
 def _step(
-    learner: TrainState,
+    state: TrainState,
     tokens: Tensor,
     *,
     targets: Tensor,
     scored: Tensor,
     count: int,
-    tally: EpochMetrics,
+    sums: EpochMetrics,
 ) -> float:
-    """One optimizer step; returns its learning rate."""
-    settings = learner.recipe.training
-    spec = learner.recipe.optimizer
-    rate = spec.schedule.rate(
+    """Make one optimizer step and return its learning rate."""
+    settings = state.config.training
+    spec = state.config.optimizer
+    lr = spec.schedule.rate(
         peak=spec.lr,
-        step=learner.step,
+        step=state.step,
         steps=settings.steps,
         steps_per_epoch=settings.batches_per_epoch,
     )
-    for group in learner.optimizer.param_groups:
-        group["lr"] = rate
-    learner.optimizer.zero_grad(set_to_none=True)
-    size = learner.micro_batch or len(tokens)
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr
+    state.optimizer.zero_grad(set_to_none=True)
+    size = state.micro_batch or len(tokens)
     for part in (slice(first, first + size) for first in range(0, len(tokens), size)):
         loss, correct = _backward(
-            learner, tokens[part], targets=targets[part], scored=scored[part], count=count
+            state, tokens[part], targets=targets[part], scored=scored[part], count=count
         )
-        tally.add(loss=loss, correct=correct)
-    learner.scaler.unscale_(learner.optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(
-        learner.model.parameters(), settings.clip_norm or math.inf
-    )
-    learner.scaler.step(learner.optimizer)
-    learner.scaler.update()
-    learner.step += 1
-    tally.step(norm=norm.detach(), count=count)
-    return rate
+        sums.add(loss=loss, correct=correct)
+    state.scaler.unscale_(state.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(state.model.parameters(), settings.clip_norm or math.inf)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.step += 1
+    sums.step(norm=norm.detach(), count=count)
+    return lr
 
 
 def _backward(
-    learner: TrainState, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
+    state: TrainState, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Adds the gradient of the nats of these strings over `count`; the nats, and how many tokens are right."""
-    dtype = PRECISIONS.get(learner.recipe.training.precision)
-    with torch.autocast(learner.model.device.type, dtype=dtype, enabled=dtype is not None):
-        logits = learner.network(tokens)
+    """Add the gradient of these strings' loss, divided by `count`; return loss and correct tokens."""
+    dtype = PRECISIONS.get(state.config.training.precision)
+    with torch.autocast(state.model.device.type, dtype=dtype, enabled=dtype is not None):
+        logits = state.network(tokens)
     losses, hits = token_scores(logits, targets=targets, scored=scored)
     loss = losses.sum()
-    learner.scaler.scale(loss / count).backward()
+    state.scaler.scale(loss / count).backward()
     return loss.detach(), hits.sum()
 
 

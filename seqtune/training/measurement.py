@@ -1,69 +1,180 @@
-"""Measurements: what a run yields after every epoch, and the names of all that can be measured."""
+"""Measurements, which a run yields after every epoch, and the table of all metrics.
+
+A new metric is an entry in `METRICS` and the code that computes it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from seqtune.tasks.generative_evaluation import GenerationResult
 
-METRICS: dict[str, str] = {
-    "train/loss": "nats per scored token of the epoch's batches, as the model read them",
-    "train/accuracy": "share of the epoch's scored tokens predicted right",
-    "valid/loss": "nats per scored token, teacher forced",
-    "valid/accuracy": "share of scored tokens predicted right, teacher forced",
-    "valid/excess": "valid/loss minus the floor of the same strings",
-    "valid/excess_string": "what the model loses to the floor of the same strings, in nats a string",
-    "valid/kl": "KL(true next-token distribution || model) in nats, mean over positions: what valid/excess estimates "
-    "from the tokens that were drawn; left out where these are certain, since there the two are the same",
-    "valid/exact": "share of strings with every scored token right",
-    "valid/seen": "share of validation strings that were also trained on so far",
-    "free/loss": "nats per scored token, the model reading its own most probable tokens; against the truth, so "
-    "that no floor is known",
-    "free/accuracy": "share of scored tokens predicted right, the model reading its own most probable tokens",
-    "free/gap": "free/loss minus the teacher-forced loss on the very same strings",
-    "generate/valid": "share of generated strings that the task accepts as well-formed",
-    "generate/valid_cut": "share of true strings that the task accepts after the model has completed them from "
-    "the cut on",
-    "generate/cells": "share of cells right in the boards that were generated",
-    "generate/exact": "share of completions that are right in every token",
-    "rollout/cells": "share of cells right over all steps of roll-outs",
-    "rollout/exact": "share of boards right over all steps of roll-outs",
-    "rollout/first_wrong": "mean step of a roll-out's first wrong board; one past the last if none",
-    "forcing": "probability of reading the true token",
-    "lr": "learning rate of the epoch's last step",
-    "grad_norm": "mean norm of the gradient before clipping",
-    "data_wait": "share of the training time in which a step waited for its batch",
-    "tokens_per_second": "scored tokens trained on a second, evaluation not counted",
-    "peak_memory_bytes": "most memory held in the epoch's steps: on the GPU, or by the process",
+
+@dataclass(frozen=True)
+class Metric:
+    """What is known of a metric.
+
+    Attributes:
+        description: the rest of a sentence that begins with the metric's name.
+        unit: of its values; empty for a bare number.
+        higher_is_better: direction.
+        objective: whether a sweep may optimise it: for `every` task, for a task that lists it in its
+            `scores` (`some`), or `never`.
+        floor: its best achievable value: 0, or that field of a task's floor; None if it has none.
+        needs: the setting of `evaluation` without which it is not measured; None if it always is.
+    """
+
+    description: str
+    unit: str = ""
+    higher_is_better: bool = False
+    objective: Literal["every", "some", "never"] = "never"
+    floor: Literal["zero", "loss", "accuracy"] | None = None
+    needs: Literal["free", "generate"] | None = None
+
+
+def _generated(description: str, *, unit: str, higher_is_better: bool = True) -> Metric:
+    return Metric(
+        description,
+        unit=unit,
+        higher_is_better=higher_is_better,
+        objective="some",
+        needs="generate",
+    )
+
+
+METRICS: Mapping[str, Metric] = {
+    "train/loss": Metric(
+        "nats per scored token of the epoch's batches, as the model read them",
+        unit="nats per token",
+    ),
+    "train/accuracy": Metric(
+        "share of the epoch's scored tokens predicted right",
+        unit="share of tokens",
+        higher_is_better=True,
+    ),
+    "valid/loss": Metric(
+        "nats per scored token, teacher forced",
+        unit="nats per token",
+        objective="every",
+        floor="loss",
+    ),
+    "valid/accuracy": Metric(
+        "share of scored tokens predicted right, teacher forced",
+        unit="share of tokens",
+        higher_is_better=True,
+        objective="every",
+        floor="accuracy",
+    ),
+    "valid/excess": Metric(
+        "valid/loss minus the floor of the same strings",
+        unit="nats per token",
+        objective="some",
+        floor="zero",
+    ),
+    "valid/excess_string": Metric(
+        "loss minus floor of the same strings, in nats per string",
+        unit="nats per string",
+        objective="some",
+        floor="zero",
+    ),
+    "valid/kl": Metric(
+        "KL(true next-token distribution || model) in nats, mean over positions: what valid/excess "
+        "estimates from the sampled tokens; omitted if all tokens are certain, since then both are equal",
+        unit="nats per token",
+        objective="some",
+        floor="zero",
+    ),
+    "valid/exact": Metric(
+        "share of strings with every scored token right",
+        unit="share of strings",
+        higher_is_better=True,
+        objective="every",
+    ),
+    "valid/seen": Metric(
+        "share of validation strings that were also trained on so far",
+        unit="share of strings",
+    ),
+    "free/loss": Metric(
+        "nats per scored token, the model reading its own most probable tokens; it is compared with the "
+        "ground truth, so that no floor is known",
+        unit="nats per token",
+        objective="every",
+        needs="free",
+    ),
+    "free/accuracy": Metric(
+        "share of scored tokens predicted right, the model reading its own most probable tokens",
+        unit="share of tokens",
+        higher_is_better=True,
+        objective="every",
+        needs="free",
+    ),
+    # No objective: a model that has learned nothing has no gap.
+    "free/gap": Metric(
+        "free/loss minus the teacher-forced loss on the very same strings",
+        unit="nats per token",
+        needs="free",
+    ),
+    "generate/valid": _generated(
+        "share of generated strings that the task accepts as well-formed", unit="share of samples"
+    ),
+    "generate/valid_cut": _generated(
+        "share of true strings that the task accepts after the model has completed them from the cut on",
+        unit="share of samples",
+    ),
+    "generate/cells": _generated(
+        "share of cells right in the generated boards", unit="share of cells"
+    ),
+    "generate/exact": _generated(
+        "share of completions that are right in every token", unit="share of completions"
+    ),
+    "rollout/cells": _generated(
+        "share of cells right over all steps of roll-outs", unit="share of cells"
+    ),
+    "rollout/exact": _generated(
+        "share of boards right over all steps of roll-outs", unit="share of boards"
+    ),
+    "rollout/first_wrong": _generated(
+        "mean step of a roll-out's first wrong board; one past the last if none", unit="steps"
+    ),
+    "forcing": Metric("probability of reading a ground-truth token", unit="probability"),
+    "lr": Metric("learning rate of the epoch's last step"),
+    "grad_norm": Metric("mean norm of the gradient before clipping"),
+    "data_wait": Metric(
+        "share of the training time in which a step waited for its batch",
+        unit="share of training time",
+    ),
+    "tokens_per_second": Metric(
+        "scored tokens trained on per second, evaluation not counted",
+        unit="tokens per second",
+        higher_is_better=True,
+    ),
+    "peak_memory_bytes": Metric(
+        "peak memory of the epoch's steps: on the GPU, or of the process", unit="bytes"
+    ),
 }
-"""Every metric and its meaning, in the order of the columns."""
+"""Every metric by name, in the order of the columns. All that follows is derived from it."""
 
-GENERATED = frozenset(name for name in METRICS if name.startswith(("generate/", "rollout/")))
-"""The scores of what a model generates."""
+HIGHER_IS_BETTER = frozenset(name for name, each in METRICS.items() if each.higher_is_better)
 
-FREE = frozenset(name for name in METRICS if name.startswith("free/"))
-"""The scores of a model that reads its own predictions."""
+OBJECTIVES = tuple(name for name, each in METRICS.items() if each.objective != "never")
+"""The metrics that a sweep may optimise."""
 
-HIGHER_IS_BETTER = GENERATED | {
-    "train/accuracy",
-    "free/accuracy",
-    "valid/accuracy",
-    "valid/exact",
-    "tokens_per_second",
+COMMON_OBJECTIVES = tuple(name for name, each in METRICS.items() if each.objective == "every")
+"""Those that every task has; others only if a task lists them in its `scores`."""
+
+ZERO_FLOOR = frozenset(name for name, each in METRICS.items() if each.floor == "zero")
+"""Differences from the floor, over the tokens whose floor is known: 0 at best."""
+
+FLOOR_FIELDS = {
+    name: each.floor for name, each in METRICS.items() if each.floor not in (None, "zero")
 }
+"""Metrics whose best value is a field of the floor, `loss` or `accuracy`, and that field."""
 
-COMMON_OBJECTIVES = ("valid/loss", "valid/accuracy", "valid/exact", "free/loss", "free/accuracy")
-"""The metrics of every task that a sweep may be judged by; others are the task's own `scores`.
+FREE = frozenset(name for name, each in METRICS.items() if each.needs == "free")
+"""Scores of a model that reads its own predictions."""
 
-Not free/gap: a model that has learned nothing has none.
-"""
-
-COMPARED = ("valid/excess", "valid/excess_string", "valid/kl")
-"""The scores against the truth, over the tokens whose floor is known: 0 at best."""
-
-OBJECTIVES = tuple(
-    name for name in METRICS if name in (*COMMON_OBJECTIVES, *COMPARED) or name in GENERATED
-)
-"""All metrics that a sweep may be judged by."""
+GENERATED = frozenset(name for name, each in METRICS.items() if each.needs == "generate")
+"""Scores of what a model generates."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +185,9 @@ class Measurement:
         epoch: epochs done, from 1.
         step: optimizer steps done.
         tokens: scored tokens trained on.
-        seconds: wall time spent on the run, over all its sittings.
+        seconds: wall time spent on the run, including before it was resumed.
         metrics: by the names of `METRICS`; what cannot be measured is left out.
-        examination: what the model generated after the epoch; None where that was nothing.
+        generated: what the model generated after the epoch; None if nothing was generated.
     """
 
     epoch: int
@@ -84,12 +195,12 @@ class Measurement:
     tokens: int
     seconds: float
     metrics: Mapping[str, float]
-    examination: GenerationResult | None = None
+    generated: GenerationResult | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is inside an epoch, for a progress bar.
+    """Progress within an epoch, for a progress bar.
 
     Attributes:
         step: optimizer steps done, of `steps`.
@@ -105,4 +216,4 @@ class Progress:
 
 
 class DivergedError(Exception):
-    """A loss is no finite number any more."""
+    """A loss is not finite."""

@@ -1,9 +1,8 @@
-"""Linear probes: what a linear map can tell of hidden states.
+"""Linear probes of hidden states: fitting and scoring.
 
-A probe is a multinomial logistic regression with a bias. Several things that are to be told of the same
-positions (targets) are fitted in one go: the losses are summed and no weight is shared, so that the optimum
-is that of each alone. Shapes: N positions, D features (D1: and a constant), K targets, C classes of the
-target that has most.
+A probe is a multinomial logistic regression with a bias. Several targets of the same positions are fitted
+together: their losses are summed and no weight is shared, so that the optimum is that of each alone. Shapes:
+N positions, D features (D1: with a constant), K targets, C classes of the target that has most.
 """
 
 import math
@@ -18,27 +17,27 @@ from torch import Tensor
 
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.score import Score
-from seqtune.training.probe_examples import Labels, Positions
+from seqtune.training.probes import Labels, Positions
 
 PENALTY = 1.0
 """Precision of the weights' normal prior, features having a standard deviation of 1; as in scikit-learn."""
 STEPS = 100
-"""Most steps of L-BFGS: on hidden states of trained models, accuracies move by a few thousandths after."""
+"""Limit for L-BFGS: on hidden states of trained models, accuracies change by a few thousandths after."""
 HISTORY = 20
 TOLERANCE = 1e-6
-"""The fit ends where no slope of the loss is greater."""
+"""The fit ends when no component of the gradient is larger."""
 READ_TOKENS = 1 << 13
-"""Tokens whose hidden states are held at once, all layers of them."""
+"""Tokens whose hidden states, of all layers, are in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
-    """A fitted map, on the device and of the type of the features that it was fitted to.
+class LinearProbe:
+    """A fitted probe, with the device and dtype of the features that it was fitted to.
 
     Attributes:
-        mean, scale: what features are standardised by.
+        mean, scale: standardise the features.
         weights: of every class of every target; the bias is last.
-        shares: how common every class was; 0 of those that a target does not have.
+        shares: frequency of every class in the fit; 0 for classes that a target does not have.
     """
 
     mean: Float[Tensor, " D"]
@@ -47,19 +46,19 @@ class Probe:
     shares: Float[Tensor, "C K"]
 
     def log_probabilities(self, features: Float[Tensor, "N D"]) -> Float[Tensor, "C K N"]:
-        """Of every class of every target, in nats; all but minus infinity of those that it does not have."""
+        """Return log-probabilities in nats; very large and negative for classes a target does not have."""
         inputs = _with_bias((features - self.mean) / self.scale)
         return _log_probabilities(inputs, weights=self.weights, is_class=self.shares > 0)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """How well a target is told; strings are the units.
+    """How well a target is predicted; the unit of the errors is the string.
 
     Attributes:
         accuracy: share of positions whose most probable class is right.
-        balanced: the same with every class counting alike, and decided as if all were equally common: a
-            class that is rare is not given up for the sake of accuracy.
+        balanced: the same with every class counting alike, and predicted as if all were equally common,
+            so that rare classes are not given up for the sake of accuracy.
     """
 
     accuracy: Score
@@ -70,28 +69,30 @@ class Predictions:
 def hidden_states(
     model: SequenceModel, tokens: Int[Tensor, "B T"], *, chosen: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "L N D"]:
-    """The hidden states of every layer at the chosen positions, string by string."""
+    """Return the hidden states of every layer at the chosen positions, string by string."""
     size = max(1, READ_TOKENS // tokens.shape[1])
     parts: list[Tensor] = []
-    for rows, own in zip(tokens.split(size), chosen.split(size), strict=True):
-        if own.any():
-            # A causal model needs nothing behind the last position.
-            used = int(own.any(dim=0).nonzero().max()) + 1
+    for rows, wanted in zip(tokens.split(size), chosen.split(size), strict=True):
+        if wanted.any():
+            # A causal model needs no token after the last wanted position.
+            used = int(wanted.any(dim=0).nonzero().max()) + 1
             states = model.hidden_states(rows[:, :used].to(model.device))
-            parts.append(states[:, own[:, :used].to(model.device)])
+            parts.append(states[:, wanted[:, :used].to(model.device)])
     return torch.cat(parts, dim=1)
 
 
-def fit(features: Float[Tensor, "N D"], *, positions: Positions, classes: tuple[int, ...]) -> Probe:
-    """The probe of least loss, by L-BFGS on all positions at once.
+def fit(
+    features: Float[Tensor, "N D"], *, positions: Positions, classes: tuple[int, ...]
+) -> LinearProbe:
+    """Return the probe of least loss, by L-BFGS on all positions at once.
 
-    The loss of a target is the mean over the positions that it counts, n in number, in nats, and
-    `PENALTY` / 2n times the sum of its squared weights, biases left out.
+    The loss of a target is the weighted mean loss over its n positions, in nats, plus `PENALTY` / 2n times
+    the sum of its squared weights without biases.
 
     Args:
         features: hidden states of the positions.
-        positions: what is to be told; every class of a target occurs.
-        classes: the number of every target's classes, [K].
+        positions: labels and weights; every class of a target occurs.
+        classes: number of classes of each of the K targets.
     """
     labels = torch.from_numpy(positions.labels).to(features.device)
     numbers = torch.arange(max(classes), device=features.device)[:, None, None]
@@ -99,7 +100,7 @@ def fit(features: Float[Tensor, "N D"], *, positions: Positions, classes: tuple[
     truths = truths / truths.sum(dim=(0, 2))[:, None]
     shares = truths.sum(dim=2)
     scale, mean = torch.std_mean(features, dim=0, correction=0)
-    # A feature that is always the same tells nothing.
+    # A constant feature carries no information.
     scale = torch.where(scale > 0, scale, 1.0)
     inputs = _with_bias((features - mean) / scale)
     turn = _decorrelation(inputs)
@@ -112,13 +113,13 @@ def fit(features: Float[Tensor, "N D"], *, positions: Positions, classes: tuple[
         return (squares * penalties).sum() - (found * truths).sum()
 
     weights = _minimum(loss, start=features.new_zeros(*shares.shape, inputs.shape[1]))
-    return Probe(mean=mean, scale=scale, weights=weights @ turn.T, shares=shares)
+    return LinearProbe(mean=mean, scale=scale, weights=weights @ turn.T, shares=shares)
 
 
 def _decorrelation(inputs: Float[Tensor, "N D1"]) -> Float[Tensor, "D1 D1"]:
-    """A basis in which inputs are uncorrelated, as far as the penalty lets directions matter.
+    """Return a basis in which inputs are uncorrelated, up to the regularisation by the penalty.
 
-    Hidden units are so alike that L-BFGS takes many times the steps without it; the optimum is the same.
+    Hidden units are so correlated that L-BFGS needs many times the steps without it; the optimum is the same.
     """
     exact = inputs.double()
     covariance = exact.T @ exact / len(exact)
@@ -160,38 +161,40 @@ def _log_probabilities(
     is_class: Bool[Tensor, "C K"],
 ) -> Float[Tensor, "C K N"]:
     logits = (weights.flatten(0, 1) @ inputs.T).unflatten(0, weights.shape[:2])
-    # Not infinity: times a truth of 0 it has to be 0.
+    # Not minus infinity, which times a weight of 0 would be NaN.
     absent = torch.finfo(logits.dtype).min
     return logits.masked_fill(~is_class[..., None], absent).log_softmax(dim=0)
 
 
 def predict(
-    probe: Probe, features: Float[Tensor, "N D"], *, positions: Positions
+    probe: LinearProbe, features: Float[Tensor, "N D"], *, positions: Positions
 ) -> tuple[Predictions, ...]:
-    """How well a probe tells every target of positions that it was not fitted to."""
+    """Return how well a probe predicts every target at positions that it was not fitted to."""
     found = probe.log_probabilities(features)
     rarity = -torch.where(probe.shares > 0, probe.shares, 1.0).log()
     likely = found.argmax(dim=0).cpu().numpy()
     fair = (found + rarity[..., None]).argmax(dim=0).cpu().numpy()
-    return _told(likely, fair, positions=positions)
+    return _score_predictions(likely, fair, positions=positions)
 
 
-def predict_majority(probe: Probe, *, positions: Positions) -> tuple[Predictions, ...]:
-    """The same of always saying the class that was most common where the probe was fitted."""
+def predict_majority(probe: LinearProbe, *, positions: Positions) -> tuple[Predictions, ...]:
+    """Return the same for always predicting the class that was most common in the fit."""
     common = probe.shares.argmax(dim=0)[:, None].cpu().numpy()
     always = np.broadcast_to(common, positions.labels.shape)
-    return _told(always, always, positions=positions)
+    return _score_predictions(always, always, positions=positions)
 
 
-def _told(likely: Labels, fair: Labels, *, positions: Positions) -> tuple[Predictions, ...]:
-    """By target, of what is said where classes count as they occur, and where they count alike."""
+def _score_predictions(
+    likely: Labels, fair: Labels, *, positions: Positions
+) -> tuple[Predictions, ...]:
+    """Score each target's predictions: the most likely classes, and those with all classes equally common."""
     found: list[Predictions] = []
-    for own, said, said_fairly in zip(positions.labels, likely, fair, strict=True):
-        counts = own >= 0
-        labels, strings = own[counts], positions.strings[counts]
+    for row, likely_row, fair_row in zip(positions.labels, likely, fair, strict=True):
+        counts = row >= 0
+        labels, strings = row[counts], positions.strings[counts]
         each = {"weights": positions.weights[counts], "strings": strings}
-        accuracy = grouped_share(said[counts] == labels, groups=np.zeros_like(labels), **each)
-        balanced = grouped_share(said_fairly[counts] == labels, groups=labels, **each)
+        accuracy = grouped_share(likely_row[counts] == labels, groups=np.zeros_like(labels), **each)
+        balanced = grouped_share(fair_row[counts] == labels, groups=labels, **each)
         found.append(Predictions(accuracy, balanced))
     return tuple(found)
 
@@ -203,10 +206,10 @@ def grouped_share(
     weights: npt.NDArray[np.float64],
     strings: Labels,
 ) -> Score:
-    """The mean over the groups of positions of the share that is right in each.
+    """Return the mean over groups of positions of the share that is right in each.
 
-    The error is linearised as that of `Score.ratio`, which this is for a single group: positions of one
-    string are not independent.
+    The standard error is linearised as in `Score.ratio`, with which this agrees for a single group:
+    positions of one string are not independent.
     """
     totals = np.bincount(groups, weights)
     occurs = totals > 0

@@ -1,7 +1,7 @@
-"""What a model says to the strings that it reads: token by token, and summed by string.
+"""Losses, hits and divergences of a model's predictions, per token and summed per string.
 
-Sums are by string because strings are what is drawn: tokens of one depend on one another, so errors are
-those of sums over strings.
+Sums are per string because strings are the independent draws: tokens of one string depend on one another.
+Standard errors are therefore those of sums over strings.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from torch.nn import functional
 
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch
-from seqtune.training.transfer import Transfer
+from seqtune.training.device import Transfer
 
 Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class TokenScores:
-    """Of every token of a batch; B strings of T tokens.
+    """Scores of every token of a batch; B strings of T tokens.
 
     Attributes:
-        losses: nats; 0 where a token is not scored.
-        hits: whether the most probable token is right; false where none is scored.
-        divergences: KL(true distribution || model) in nats, 0 where the truth is not known; None where it is
-            known of no token.
+        losses: nats; 0 for tokens that are not scored.
+        hits: whether the most probable token is right; false for tokens that are not scored.
+        divergences: KL(true distribution || model) in nats, 0 where the true distribution is not known;
+            None if it is known for no token.
     """
 
     losses: Float[Tensor, "B T"]
@@ -43,11 +43,11 @@ class StringScores:
 
     Attributes:
         nats: loss of the scored tokens.
-        hits: how many of them are right.
-        scored: how many there are.
-        compared_nats: loss of those whose floor is known as well.
-        compared: how many these are.
-        divergences: KL from the truth, summed over these; None where no truth is known.
+        hits: number of scored tokens predicted right.
+        scored: number of scored tokens.
+        compared_nats: loss of the scored tokens whose floor is known.
+        compared: number of these.
+        divergences: KL divergence summed over these; None if no true distribution is known.
     """
 
     nats: Numbers
@@ -64,7 +64,7 @@ class StringScores:
 
     @classmethod
     def of(cls, found: TokenScores, *, batch: Batch) -> "StringScores":
-        """Sums of what was found of a batch."""
+        """Sum the scores of a batch."""
         compared = torch.from_numpy(batch.compared).to(found.losses.device)
         sums = [found.losses, found.hits, torch.where(compared, found.losses, 0.0)]
         if found.divergences is not None:
@@ -82,8 +82,8 @@ class StringScores:
         )
 
     @classmethod
-    def joined(cls, parts: Sequence["StringScores"]) -> "StringScores":
-        """The strings of several batches, in their order."""
+    def concatenate(cls, parts: Sequence["StringScores"]) -> "StringScores":
+        """Return the scores of several batches, in order."""
         divergences = [part.divergences for part in parts if part.divergences is not None]
         return cls(
             nats=np.concatenate([part.nats for part in parts]),
@@ -96,29 +96,29 @@ class StringScores:
 
 
 @torch.no_grad()
-def read(
+def score_batch(
     model: SequenceModel,
     batch: Batch,
     *,
     tokens: Int[Tensor, "B T"] | None = None,
     truth: Float[np.ndarray, "B T V"] | None = None,
 ) -> TokenScores:
-    """What a model in evaluation mode says to a batch.
+    """Score a model's predictions of a batch.
 
     Args:
-        model: what predicts.
+        model: in evaluation mode.
         batch: what is predicted.
-        tokens: what is read instead of the batch's own tokens.
-        truth: the true distributions, as `Task.truth` gives them.
+        tokens: read instead of the batch's tokens.
+        truth: the true distributions, as from `Task.truth`.
     """
     transfer = Transfer(model.device)
     sent = transfer.send(batch.tokens, batch.targets, batch.scored)
-    own, targets, scored = sent.received()
-    logits = model(own if tokens is None else tokens)
+    given, targets, scored = sent.receive()
+    logits = model(given if tokens is None else tokens)
     losses, hits = token_scores(logits, targets=targets, scored=scored)
     found = None
     if truth is not None:
-        known, compared = transfer.send(truth, batch.compared).received()
+        known, compared = transfer.send(truth, batch.compared).receive()
         found = divergences(logits, truth=known, compared=compared)
     return TokenScores(losses.double(), hits, found)
 
@@ -129,8 +129,8 @@ def token_scores(
     targets: Int[Tensor, "B T"],
     scored: Bool[Tensor, "B T"],
 ) -> tuple[Float[Tensor, "B T"], Bool[Tensor, "B T"]]:
-    """Loss in nats and hit of every token; zero and false where a token is not scored."""
-    # An index that is ignored gives zero loss and zero gradient whatever its logits are.
+    """Return loss in nats and hit of every token; 0 and false for tokens that are not scored."""
+    # An ignored index gives zero loss and zero gradient whatever its logits are.
     ignored = torch.where(scored, targets, -100)
     losses = functional.cross_entropy(
         logits.float().transpose(1, 2), ignored, reduction="none", ignore_index=-100
@@ -144,20 +144,21 @@ def divergences(
     truth: Float[Tensor, "B T V"],
     compared: Bool[Tensor, "B T"],
 ) -> Float[Tensor, "B T"]:
-    """KL(truth || model) in nats, in double precision; 0 where nothing is compared."""
-    # Single precision would leave a model that is right with a divergence of either sign.
+    """Return KL(truth || model) in nats, in double precision; 0 where nothing is compared."""
+    # In single precision the divergence of a perfect model would be of either sign.
     model = torch.log_softmax(logits.double(), dim=-1)
     terms = torch.where(truth > 0, truth * (truth.log() - model), 0.0)
     return torch.where(compared, terms.sum(dim=-1), 0.0)
 
 
-def true_losses(batch: Batch, *, truth: Float[np.ndarray, "B T V"] | None) -> Numbers:
-    """The floor of every token, nats [B, T]: minus the log of its true probability; 0 where not compared.
+def floor_losses(batch: Batch, *, truth: Float[np.ndarray, "B T V"] | None) -> Numbers:
+    """Return the floor of every token, nats [B, T]: minus the log of its true probability.
 
-    Without a truth, compared tokens are certain, as `Task.truth` says.
+    It is 0 where nothing is compared. Without true distributions, compared tokens are certain, as
+    `Task.truth` says.
     """
     losses = np.zeros(batch.targets.shape)
     if truth is not None:
-        own = np.take_along_axis(truth, batch.targets[..., np.newaxis], axis=2)[..., 0]
-        losses[batch.compared] = -np.log(own[batch.compared])
+        of_target = np.take_along_axis(truth, batch.targets[..., np.newaxis], axis=2)[..., 0]
+        losses[batch.compared] = -np.log(of_target[batch.compared])
     return losses

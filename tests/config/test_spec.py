@@ -135,7 +135,7 @@ def test_a_block_of_another_kind_replaces_and_of_the_same_kind_merges():
 
 
 def test_small_sentences():
-    assert dotted(("forcing", "phases", 0, "truth")) == "forcing.phases[0].truth"
+    assert dotted(("forcing", "phases", 0, "rate")) == "forcing.phases[0].rate"
     assert nearest("widht", ["width", "layers"]) == "; did you mean width?"
     assert nearest("x", ["width", "layers"]) == "; it is one of width, layers"
     assert str(Problem((), "is wrong")) == "is wrong"

@@ -2,7 +2,7 @@ import itertools
 
 import torch
 
-from seqtune.models.kv_cache import Buffer
+from seqtune.models.incremental import Buffer
 
 
 def test_all_rows_come_back_in_order_however_many_are_added():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from seqtune.models.masking import kept, visible
+from seqtune.models.transformer import draw_visible_keys, visible_tokens
 from seqtune.models.transformer_spec import Causal, Forgetful, MaskingSpec, Prefix, Window
 
 TABLE: list[tuple[MaskingSpec, list[str]]] = [
@@ -18,7 +18,7 @@ TABLE: list[tuple[MaskingSpec, list[str]]] = [
 @pytest.mark.parametrize("start", [0, 3, 4])
 def test_who_sees_whom(masking: MaskingSpec, rows: list[str], start: int):
     """Three tokens of prompt and two more; a row for each that sees."""
-    mask = visible(masking, start=start, stop=5, prompt_length=3, device=torch.device("cpu"))
+    mask = visible_tokens(masking, start=start, stop=5, prompt_length=3, device=torch.device("cpu"))
     assert ["".join(".x"[seen] for seen in row) for row in mask.tolist()] == rows[start:]
 
 
@@ -27,13 +27,13 @@ def test_who_sees_whom(masking: MaskingSpec, rows: list[str], start: int):
     [(20, 0.15, 3), (19, 0.15, 2), (2071, 0.15, 310), (6, 0.0, 0), (1, 0.9, 0), (2, 0.9, 1)],
 )
 def test_so_many_are_hidden_in_every_string(length: int, rate: float, hidden: int):
-    seen = kept(torch.zeros(8, length, dtype=torch.int64), rate=rate)
+    seen = draw_visible_keys(torch.zeros(8, length, dtype=torch.int64), rate=rate)
     assert (~seen).sum(dim=1).tolist() == [hidden] * 8
 
 
 def test_every_place_but_the_first_is_hidden_equally_often():
     torch.manual_seed(0)
-    seen = kept(torch.zeros(4000, 11, dtype=torch.int64), rate=0.3)
+    seen = draw_visible_keys(torch.zeros(4000, 11, dtype=torch.int64), rate=0.3)
     shares = (~seen).double().mean(dim=0)
     assert shares[0] == 0
     # 3 of 10 places, within four standard errors of 4000 strings.
@@ -43,7 +43,7 @@ def test_every_place_but_the_first_is_hidden_equally_often():
 def test_what_is_hidden_follows_the_global_generator():
     tokens = torch.zeros(4, 30, dtype=torch.int64)
     torch.manual_seed(1)
-    first, second = kept(tokens, rate=0.2), kept(tokens, rate=0.2)
+    first, second = draw_visible_keys(tokens, rate=0.2), draw_visible_keys(tokens, rate=0.2)
     torch.manual_seed(1)
-    assert torch.equal(kept(tokens, rate=0.2), first)
+    assert torch.equal(draw_visible_keys(tokens, rate=0.2), first)
     assert not torch.equal(first, second)

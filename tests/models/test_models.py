@@ -7,6 +7,7 @@ from torch import Tensor
 from seqtune.config.unions import members
 from seqtune.models import LSTMSpec, ModelSpec, TransformerSpec
 from seqtune.models.base import SequenceModel
+from seqtune.models.build import build_network
 from seqtune.models.transformer_spec import Causal
 from tests.models.recurrents import every_recurrent
 from tests.models.transformers import every_encoding_and_masking
@@ -39,7 +40,11 @@ PROMPT = 4
 def model(request: pytest.FixtureRequest) -> SequenceModel:
     torch.manual_seed(0)
     spec = request.param
-    return spec.build(vocab_size=5, outputs=4, max_length=32, prompt_length=PROMPT).double().eval()
+    return (
+        build_network(spec, vocab_size=5, outputs=4, max_length=32, prompt_length=PROMPT)
+        .double()
+        .eval()
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from seqtune.models.products import LARGE, Product, packs
+from seqtune.models.cells import LARGE, Product, packs
 
 SHAPES = [(1, 16, 8), (7, 16, LARGE // 16), (32, 200, 512)]
 """Rows, inputs and outputs: one matrix too small to be laid out for oneDNN, and two that are not."""

@@ -9,6 +9,7 @@ from torch.nn import functional
 from seqtune.config.errors import SpecError
 from seqtune.models import LSTMSpec
 from seqtune.models.base import trainable_parameters
+from seqtune.models.build import build_network
 from seqtune.models.recurrent import FUSED, Recurrent
 from seqtune.models.recurrent_spec import CellName
 from tests.models.recurrents import CELLS, every_recurrent
@@ -18,7 +19,7 @@ SEED = LSTMSpec(layers=3, width=512, embedding=128, head_layers=2, dropout=0.2)
 
 def built(spec: LSTMSpec) -> Recurrent:
     torch.manual_seed(0)
-    model = spec.build(vocab_size=5, outputs=4, max_length=32)
+    model = build_network(spec, vocab_size=5, outputs=4, max_length=32)
     assert isinstance(model, Recurrent)
     return model
 

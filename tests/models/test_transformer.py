@@ -12,8 +12,8 @@ from seqtune.config.errors import SpecError
 from seqtune.config.yaml_file import FileError
 from seqtune.models import TransformerSpec
 from seqtune.models.base import trainable_parameters
-from seqtune.models.masking import kept
-from seqtune.models.transformer import Transformer
+from seqtune.models.build import build_network
+from seqtune.models.transformer import Transformer, draw_visible_keys
 from seqtune.models.transformer_spec import NOT_FLASH, Norm, Positions
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
@@ -48,7 +48,9 @@ PARAMETERS: dict[Positions, tuple[int, str]] = {
 
 def built(spec: TransformerSpec, *, max_length: int = 32, prompt_length: int = 4) -> Transformer:
     torch.manual_seed(0)
-    model = spec.build(vocab_size=5, outputs=4, max_length=max_length, prompt_length=prompt_length)
+    model = build_network(
+        spec, vocab_size=5, outputs=4, max_length=max_length, prompt_length=prompt_length
+    )
     assert isinstance(model, Transformer)
     return model
 
@@ -66,12 +68,12 @@ def changed_at(tokens: Tensor, place: int) -> Tensor:
 def unmade(spec: TransformerSpec) -> dict[str, int]:
     """Sizes of the weights of the seed's network, which are not made."""
     with torch.device("meta"):
-        model = spec.build(vocab_size=256, outputs=256, max_length=2071)
+        model = build_network(spec, vocab_size=256, outputs=256, max_length=2071)
     return {name: weight.numel() for name, weight in model.named_parameters()}
 
 
 def test_the_seed_has_its_parameters_part_by_part():
-    model = SEED.build(vocab_size=256, outputs=256, max_length=2071)
+    model = build_network(SEED, vocab_size=256, outputs=256, max_length=2071)
     assert trainable_parameters(model) == 12_735_744
     parts: Counter[str] = Counter()
     for name, weight in model.named_parameters():
@@ -155,7 +157,7 @@ def test_what_is_hidden_in_training_is_seen_by_nobody(positions: Positions):
     model = built(forgetful).double()
     tokens = drawn(strings=1)
     torch.manual_seed(5)
-    hidden = int((~kept(tokens, rate=0.3)[0]).nonzero()[2])
+    hidden = int((~draw_visible_keys(tokens, rate=0.3)[0]).nonzero()[2])
 
     def logits(tokens: Tensor) -> Tensor:
         torch.manual_seed(5)

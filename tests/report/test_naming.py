@@ -24,25 +24,25 @@ OPTIMIZERS: list[dict[str, Any]] = [
         "kind": "adamw",
         "betas": [0.9, 0.95],
         "clip": None,
-        "schedule": {"kind": "cosine", "floor": end},
+        "schedule": {"kind": "cosine", "minimum": end},
     }
     for end in (0.001, 0.002)
 ]
 SCHEDULES: list[dict[str, Any]] = [
     {"kind": "linear"},
-    {"kind": "linear", "floor": 0.75},
-    {"kind": "constant", "truth": None},
+    {"kind": "linear", "minimum": 0.75},
+    {"kind": "constant", "rate": None},
     *(
         {
             "kind": "phased",
-            "coin": "step",
-            "phases": [{"epochs": 3, "truth": 1.0}, {"epochs": 7, "truth": line}, {"epochs": 2, "truth": 0.0}],
+            "granularity": "step",
+            "phases": [{"epochs": 3, "rate": 1.0}, {"epochs": 7, "rate": line}, {"epochs": 2, "rate": 0.0}],
         }
         for line in ([0.7, 0.383], [0.7, 0.384])
     ),
 ]  # fmt: skip
 NAMES = {
-    *("linear", "linear (floor 0.75)", "constant (truth null)"),
+    *("linear", "linear (minimum 0.75)", "constant (rate null)"),
     *("phased (… 7 [0.7, 0.383]; 2 0)", "phased (… 7 [0.7, 0.384]; 2 0)"),
 }
 
@@ -149,7 +149,7 @@ def test_blocks_that_were_tuned_look_different(made: Made):
 
 def test_nobody_reads_json_or_none(made: Made):
     assert not re.search(r'None|\{\s*"|"kind"', made.text)
-    assert "constant (truth null)" in made.text
+    assert "constant (rate null)" in made.text
 
 
 def test_files_for_machines_keep_blocks_exactly(made: Made):

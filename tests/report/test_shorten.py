@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from seqtune.report.shorten import distinct
 
-LONG = "phased (coin step, phases 3 1; 7 [{}]; 2 {})"
+LONG = "phased (granularity step, phases 3 1; 7 [{}]; 2 {})"
 
 
 def phased(line: str, last: str) -> str:
@@ -14,13 +14,13 @@ def phased(line: str, last: str) -> str:
 
 
 def test_what_has_room_stays_as_it_is():
-    texts = ["linear", "linear (floor 0.75)", "inverse_sigmoid (feedback sample)"]
+    texts = ["linear", "linear (minimum 0.75)", "inverse_sigmoid (feedback sample)"]
     assert distinct(texts) == texts
 
 
 def test_a_block_without_a_twin_keeps_its_kind_and_its_first_fields():
     assert distinct([phased("0.7, 0.383", "0"), "linear"]) == [
-        "phased (coin step, phases 3 1; 7 …)",
+        "phased (granularity step, phases 3 1; 7 …)",
         "linear",
     ]
 

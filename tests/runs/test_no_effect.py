@@ -19,9 +19,9 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
 
 def final_loss(spec: RunSpec) -> float:
     task = spec.task.build()
-    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
-    learner = TrainState(model, task=task, recipe=recipe)
+    learner = TrainState(model, task=task, config=config)
     *_, last = train(learner, evaluator=Evaluator(spec.evaluation, task=task))
     return last.metrics["valid/loss"]
 
@@ -31,8 +31,8 @@ def final_loss(spec: RunSpec) -> float:
     [
         ("model.residual", True, False, {}),
         ("training.micro_batch", 16, None, {}),
-        ("forcing", {"kind": "constant", "coin": "step"}, "constant", {}),
-        ("forcing", {"kind": "linear", "floor": 1.0, "feedback": "sample"}, "constant", {}),
+        ("forcing", {"kind": "constant", "granularity": "step"}, "constant", {}),
+        ("forcing", {"kind": "linear", "minimum": 1.0, "feedback": "sample"}, "constant", {}),
         ("forcing", {"kind": "constant", "stage": "exact"}, "constant", {"model": TRANSFORMER}),
         ("model.masking", {"kind": "window", "length": 4}, "causal", {"model": TRANSFORMER}),
         ("model.masking", {"kind": "forgetful", "rate": 0.24}, "causal", {"model": TRANSFORMER}),
@@ -53,7 +53,7 @@ def test_a_setting_without_effect_is_named(path: str, value: Any, plain: Any, re
     [
         ("model.residual", True, False, {"model__layers": 2}),
         ("training.micro_batch", 15, None, {"model__dropout": 0.1}),
-        ("forcing.coin", "step", "token", {"forcing__truth": 0.5}),
+        ("forcing.granularity", "step", "token", {"forcing__rate": 0.5}),
         ("model.masking", {"kind": "window", "length": 3}, "causal", {"model": TRANSFORMER}),
         ("model.masking", {"kind": "forgetful", "rate": 0.25}, "causal", {"model": TRANSFORMER}),
         ("model.masking", "prefix", "causal", {"model": TRANSFORMER, "task": LIFE}),

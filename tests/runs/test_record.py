@@ -94,7 +94,7 @@ def test_the_best_weights_are_kept_with_their_spec(tmp_path: Path):
 
 @pytest.mark.parametrize("data", ["fresh", {"kind": "fixed", "strings": 50}])
 def test_a_resumed_run_has_bit_identical_weights(tmp_path: Path, data: object):
-    phases = [{"epochs": 2, "truth": 1.0}, {"epochs": 2, "truth": 0.5}]
+    phases = [{"epochs": 2, "rate": 1.0}, {"epochs": 2, "rate": 0.5}]
     spec = tiny(
         training__epochs=4,
         model__dropout=0.3,
@@ -144,7 +144,7 @@ def test_an_error_is_a_state_with_its_traceback(tmp_path: Path):
     run.checkpoint.write_bytes(b"torn")
     recorded(tiny(), tmp_path / "run")
     assert run.info()["state"] == "failed"
-    assert "is torn or no checkpoint" in run.info()["reason"]
+    assert "is incomplete or not a checkpoint" in run.info()["reason"]
     assert "Traceback" in run.error.read_text()
 
 

@@ -8,12 +8,13 @@ import torch
 
 from seqtune.models import LSTMSpec
 from seqtune.models.base import SequenceModel
+from seqtune.models.build import build_network
 from seqtune.tasks.base import Batch, LanguageSpec, Strings, Task, WithTrees
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.score import Score
 from seqtune.tasks.text.spec import TextSpec
-from seqtune.training.breakdown import Row, levels, tables
+from seqtune.training.breakdown import Row, levels, make_tables
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.spec import EvaluationSpec
 from tests.oracle import Oracle
@@ -35,8 +36,11 @@ def evaluator_of(task: Task, *, strings: int = 50) -> Evaluator:
 
 def small(task: Task) -> SequenceModel:
     torch.manual_seed(0)
-    model = LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
     return model.eval()
 
@@ -58,7 +62,7 @@ def test_the_rows_of_a_table_add_up_to_the_score_of_all(spec: LanguageSpec):
     task = spec.build()
     evaluator, model = evaluator_of(task), small(task)
     whole = evaluator.evaluate(model, epoch=1).scores
-    rows = tables(evaluator, model)["by position"]
+    rows = make_tables(evaluator, model)["by position"]
     assert len(rows) <= 32
     assert total(rows, "tokens") == evaluator.scored
     for name, metric in (("loss", "valid/loss"), ("accuracy", "valid/accuracy")):
@@ -71,7 +75,7 @@ def test_the_rows_of_a_table_add_up_to_the_score_of_all(spec: LanguageSpec):
 def test_positions_count_from_1_and_have_a_row_each_while_they_are_few():
     task = CfgSpec(grammar="cfg3b", height=2).build()
     evaluator, model = evaluator_of(task), small(task)
-    rows = tables(evaluator, model)["by position"]
+    rows = make_tables(evaluator, model)["by position"]
     assert [row["position"] for row in rows] == [str(number) for number in range(1, 11)]
     lengths = evaluator.strings.lengths
     assert [row["tokens"] for row in rows] == [int((lengths >= step).sum()) for step in range(10)]
@@ -80,7 +84,7 @@ def test_positions_count_from_1_and_have_a_row_each_while_they_are_few():
 
 def test_many_positions_share_32_rows():
     task = CfgSpec(grammar="cfg3b", height=4).build()
-    rows = tables(evaluator_of(task, strings=300), small(task))["by position"]
+    rows = make_tables(evaluator_of(task, strings=300), small(task))["by position"]
     names = [str(row["position"]) for row in rows]
     assert len(names) == 32
     ends = [[int(part) for part in name.split("-")] for name in names]
@@ -91,7 +95,7 @@ def test_many_positions_share_32_rows():
 
 def test_a_prompt_has_no_row():
     task = LifeSpec.parse({"kind": "life", "vocabulary": "compact"}).build()
-    rows = tables(evaluator_of(task), small(task))["by position"]
+    rows = make_tables(evaluator_of(task), small(task))["by position"]
     # 35 characters are given, so the first that is predicted, the blank, is target number 35.
     assert [row["position"] for row in rows] == [str(number) for number in range(35, 55)]
     assert score(rows[0], "excess") == score(rows[0], "loss")
@@ -100,7 +104,7 @@ def test_a_prompt_has_no_row():
 def test_lengths_are_those_of_the_strings_themselves():
     task = CfgSpec(grammar="cfg3b", height=2).build()
     evaluator = evaluator_of(task)
-    rows = tables(evaluator, Oracle(task.grammar))["by length"]
+    rows = make_tables(evaluator, Oracle(task.grammar))["by length"]
     assert [row["length"] for row in rows] == ["6", "7", "8", "9"]
     lengths = evaluator.strings.lengths
     assert [row["strings"] for row in rows] == [
@@ -114,7 +118,7 @@ def test_lengths_are_those_of_the_strings_themselves():
 def test_many_lengths_share_8_rows_whose_scores_add_up():
     task = CfgSpec(grammar="cfg3b", height=4).build()
     evaluator, model = evaluator_of(task, strings=200), small(task)
-    rows = tables(evaluator, model)["by length"]
+    rows = make_tables(evaluator, model)["by length"]
     whole = evaluator.evaluate(model, epoch=1).scores
     for name in ("accuracy", "loss", "excess"):
         values = [score(row, name).value for row in rows]
@@ -136,7 +140,7 @@ def test_many_lengths_share_8_rows_whose_scores_add_up():
 )
 def test_a_task_has_the_tables_that_mean_something_there(spec: LanguageSpec, names: list[str]):
     task = spec.build()
-    assert list(tables(evaluator_of(task, strings=8), small(task))) == names
+    assert list(make_tables(evaluator_of(task, strings=8), small(task))) == names
 
 
 def test_a_target_is_of_the_highest_level_that_ends_before_it():
@@ -168,7 +172,7 @@ def test_levels_of_a_tree_count_the_nodes_that_end():
     """Height 2 has three nodes of height 1 and is one of height 2: two of the three end below it alone."""
     task = CfgSpec(grammar="cfg3b", height=2).build()
     evaluator = evaluator_of(task, strings=40)
-    rows = tables(evaluator, Oracle(task.grammar))["by level"]
+    rows = make_tables(evaluator, Oracle(task.grammar))["by level"]
     counts = {row["level"]: row["tokens"] for row in rows}
     assert counts["after no node"] == counts["height 2"] == 40
     assert counts["height 1"] == 80
@@ -185,10 +189,10 @@ def test_levels_of_a_tree_count_the_nodes_that_end():
 def test_batches_of_any_size_give_the_same_tables(monkeypatch: pytest.MonkeyPatch):
     task = CfgSpec(grammar="cfg3b", height=3).build()
     model = small(task)
-    whole = tables(evaluator_of(task), model)
-    monkeypatch.setattr("seqtune.training.evaluation.TOKENS_A_BATCH", 100)
-    monkeypatch.setattr("seqtune.training.breakdown.TOKENS_A_BATCH", 100)
-    parts = tables(evaluator_of(task), model)
+    whole = make_tables(evaluator_of(task), model)
+    monkeypatch.setattr("seqtune.training.evaluation.TOKENS_PER_BATCH", 100)
+    monkeypatch.setattr("seqtune.training.breakdown.TOKENS_PER_BATCH", 100)
+    parts = make_tables(evaluator_of(task), model)
     for name, rows in whole.items():
         for row, other in zip(rows, parts[name], strict=True):
             for column, value in row.items():

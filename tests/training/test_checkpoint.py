@@ -29,5 +29,5 @@ def test_a_torn_checkpoint_is_refused(tmp_path: Path, kept: int):
     path = tmp_path / "checkpoint.pt"
     save(path, {"weights": torch.zeros(100)}, run="abc")
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(CheckpointError, match="is torn or no checkpoint"):
+    with pytest.raises(CheckpointError, match="is incomplete or not a checkpoint"):
         load(path, run="abc", device=CPU)

@@ -9,8 +9,8 @@ import pytest
 from seqtune import seeding
 from seqtune.storage import cache
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.training import dataset_cache
-from seqtune.training.dataset_cache import CachedDataset
+from seqtune.training import data
+from seqtune.training.data import CachedDataset
 from tests.waiting import HANG_SECONDS
 
 SPEC = CfgSpec(grammar="cfg3b", height=2)
@@ -18,7 +18,7 @@ SPEC = CfgSpec(grammar="cfg3b", height=2)
 
 @pytest.fixture(autouse=True)
 def kept_from_the_first_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(dataset_cache, "WORTH_KEEPING", 1)
+    monkeypatch.setattr(data, "CACHED_TOKENS", 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
@@ -30,9 +30,9 @@ def test_a_set_is_what_the_task_draws_and_is_drawn_once():
     task = SPEC.build()
     expected = task.draw(40, generator=seeding.generator(3, "data"))
     wanted = CachedDataset(SPEC.hash(), strings=40, seed=3)
-    first = wanted.of(task)
+    first = wanted.load(task)
     written = (folders()[0] / "tokens.npy").stat().st_mtime_ns
-    again = wanted.of(task)
+    again = wanted.load(task)
     for found in (first, again):
         np.testing.assert_array_equal(found.tokens, expected.tokens)
         np.testing.assert_array_equal(found.offsets, expected.offsets)
@@ -50,23 +50,23 @@ def test_other_sets_are_kept_apart_and_small_ones_not_at_all(monkeypatch: pytest
         CachedDataset(SPEC.hash(), strings=41, seed=0),
         CachedDataset("another", strings=40, seed=0),
     ):
-        wanted.of(task)
+        wanted.load(task)
     assert len(folders()) == 4
-    CachedDataset(None, strings=50, seed=0).of(task)
-    monkeypatch.setattr(dataset_cache, "WORTH_KEEPING", 1_000_000)
-    CachedDataset(SPEC.hash(), strings=50, seed=0).of(task)
+    CachedDataset(None, strings=50, seed=0).load(task)
+    monkeypatch.setattr(data, "CACHED_TOKENS", 1_000_000)
+    CachedDataset(SPEC.hash(), strings=50, seed=0).load(task)
     assert len(folders()) == 4
 
 
 def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch):
     task = SPEC.build()
-    kept = CachedDataset(SPEC.hash(), strings=40, seed=0).of(task)
+    kept = CachedDataset(SPEC.hash(), strings=40, seed=0).load(task)
     size = sum(file.stat().st_size for file in folders()[0].glob("*.npy"))
-    monkeypatch.setattr(dataset_cache, "ROOM", int(2.5 * size))
+    monkeypatch.setattr(data, "CACHE_BYTES", int(2.5 * size))
     before = folders()
     for seed in (1, 0, 2):
         time.sleep(0.05)  # the file system's clock is coarse
-        CachedDataset(SPEC.hash(), strings=40, seed=seed).of(task)
+        CachedDataset(SPEC.hash(), strings=40, seed=seed).load(task)
     assert len(folders()) == 2
     assert before[0] in folders()
     assert kept.tokens.sum() > 0  # it can still be read
@@ -75,19 +75,19 @@ def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch):
 def test_a_set_that_a_kill_left_half_written_is_drawn_again():
     task = SPEC.build()
     wanted = CachedDataset(SPEC.hash(), strings=40, seed=0)
-    expected = wanted.of(task).tokens.copy()
+    expected = wanted.load(task).tokens.copy()
     (folders()[0] / "offsets.npy").unlink()
     (folders()[0] / "tokens.npy").write_bytes(b"torn")
-    np.testing.assert_array_equal(wanted.of(task).tokens, expected)
+    np.testing.assert_array_equal(wanted.load(task).tokens, expected)
 
 
 RUN = """
 import sys
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.training import sets
-sets.WORTH_KEEPING = 1
+from seqtune.training import data
+data.CACHED_TOKENS = 1
 spec = CfgSpec(grammar="cfg3b", height=2)
-print(int(sets.Drawn(spec.hash(), strings=4000, seed=0).of(spec.build()).tokens.sum()))
+print(int(data.CachedDataset(spec.hash(), strings=4000, seed=0).load(spec.build()).tokens.sum()))
 """
 
 

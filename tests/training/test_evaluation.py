@@ -7,6 +7,7 @@ import torch
 from seqtune import seeding
 from seqtune.models import LSTMSpec
 from seqtune.models.base import SequenceModel
+from seqtune.models.build import build_network
 from seqtune.tasks.base import Floor, LanguageSpec, Task
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.generative_evaluation import Prompt
@@ -48,8 +49,11 @@ def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgS
 
 def test_a_model_that_knows_nothing_is_far_above_the_floor():
     task = CfgSpec(grammar="cfg3b", height=3).build()
-    model = LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
     with torch.no_grad():
         for weight in model.parameters():
@@ -78,7 +82,7 @@ def test_after_every_epoch_the_same_strings_are_gone_on_with_in_other_ways():
     model = small(task)
 
     def texts(epoch: int) -> list[str]:
-        found = evaluator.evaluate(model, epoch=epoch).examination
+        found = evaluator.evaluate(model, epoch=epoch).generated
         assert found is not None
         return [each.text for each in found.samples]
 
@@ -91,8 +95,11 @@ def test_after_every_epoch_the_same_strings_are_gone_on_with_in_other_ways():
 
 def test_the_padded_layout_has_nothing_to_generate():
     task = CfgSpec(grammar="cfg3b", height=2, format="padded").build()
-    model = LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
     scores = Evaluator(EvaluationSpec(strings=20), task=task).evaluate(model, epoch=1).metrics
     assert not GENERATED & set(scores)
@@ -116,8 +123,11 @@ EVERY = [
 
 def small(task: Task, *, seed: int = 0) -> SequenceModel:
     torch.manual_seed(seed)
-    return LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    return build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
 
 
@@ -238,8 +248,8 @@ def test_bounds_on_the_memory_change_no_score(spec: LanguageSpec, monkeypatch: p
     task = spec.build()
     model = small(task)
     whole = scores_of(task, model)
-    monkeypatch.setattr("seqtune.training.evaluation.TRUTH_NUMBERS", 3000)
-    monkeypatch.setattr("seqtune.training.evaluation.TOKENS_A_BATCH", 300)
+    monkeypatch.setattr("seqtune.training.evaluation.CACHED_NUMBERS", 3000)
+    monkeypatch.setattr("seqtune.training.evaluation.TOKENS_PER_BATCH", 300)
     monkeypatch.setattr("seqtune.training.free_running.TOKENS_AT_ONCE", 500)
     parts = scores_of(task, model)
     assert set(parts) == set(whole)
@@ -249,7 +259,7 @@ def test_bounds_on_the_memory_change_no_score(spec: LanguageSpec, monkeypatch: p
 
 
 def test_what_is_missing_is_no_metric():
-    found = Evaluation({"a": Score.mean(np.array([])), "b": Score(1.0, 2, 0.5)}, examination=None)
+    found = Evaluation({"a": Score.mean(np.array([])), "b": Score(1.0, 2, 0.5)}, generated=None)
     assert found.metrics == {"b": 1.0}
 
 
@@ -266,8 +276,11 @@ def test_tokens_that_are_not_scored_count_nothing_whatever_their_logits():
 
 def test_a_scored_model_stays_in_the_mode_it_was_in():
     task = CfgSpec(grammar="cfg3b", height=1).build()
-    model = LSTMSpec(width=8, dropout=0.5).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8, dropout=0.5),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
     model.train()
@@ -278,8 +291,11 @@ def test_a_scored_model_stays_in_the_mode_it_was_in():
 
 def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
     task = CfgSpec(grammar="cfg3b", height=1).build()
-    model = LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
     torch.nn.init.constant_(next(model.parameters()), math.nan)
     evaluator = Evaluator(EvaluationSpec(strings=10, generate=5), task=task)
@@ -289,8 +305,11 @@ def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
 
 def test_completions_end_with_the_stop_or_are_cut():
     task = CfgSpec(grammar="cfg3b", height=2).build()
-    model = LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
     short = Prompt(tokens=np.zeros((200, 1), dtype=np.int64), stop=task.eos, longest=3)
     rows = generate(model, short, generator=torch.Generator().manual_seed(0)).tolist()

@@ -5,10 +5,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from seqtune.models import LSTMSpec, TransformerSpec
+from seqtune.models.build import build_network
 from seqtune.models.recurrent_spec import GATES, CellName
 from seqtune.models.transformer_spec import Positions
 from seqtune.tasks.life.spec import LifeSpec
-from seqtune.training.flops import training_flops_per_token
+from seqtune.training.network_cost import training_flops_per_token
 from tests.models.transformers import small
 
 LIFE = LifeSpec(rows=2, columns=3, vocabulary="compact").build()
@@ -53,7 +54,9 @@ def test_a_recurrent_network_has_its_closed_form(cell: CellName, shape: dict[str
     spec = LSTMSpec(cell=cell, width=16, **{"embedding": 8, **shape})
     length = 10
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        network = spec.build(vocab_size=LIFE.vocab_size, outputs=LIFE.outputs, max_length=length)
+        network = build_network(
+            spec, vocab_size=LIFE.vocab_size, outputs=LIFE.outputs, max_length=length
+        )
         network(torch.zeros(1, length, dtype=torch.int64)).sum().backward()
     found = training_flops_per_token(spec, task=LIFE, tokens=4.0)
     left_out = 2 * GATES[cell] * spec.width**2 * spec.layers

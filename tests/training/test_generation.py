@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from seqtune.models import LSTMSpec
+from seqtune.models.build import build_network
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.generative_evaluation import Prompt
-from seqtune.training.generation import TOKENS_AT_ONCE, completed, generate, rows_at_once
+from seqtune.training.generation import TOKENS_AT_ONCE, generate, generate_in_parts, rows_at_once
 from tests.oracle import Oracle
 
 
@@ -46,8 +47,10 @@ def test_as_many_prompts_are_taken_as_fit(length: int, longest: int):
 
 
 def test_prompts_in_parts_are_completed_as_together(monkeypatch: pytest.MonkeyPatch):
-    model = LSTMSpec(width=8).build(vocab_size=5, outputs=5, max_length=32).eval()
+    model = build_network(LSTMSpec(width=8), vocab_size=5, outputs=5, max_length=32).eval()
     prompt = Prompt(np.tile([[0], [1], [2]], (5, 1)), longest=9, stop=4, temperature=0.0)
-    together = completed(model, prompt, generator=torch.Generator())
+    together = generate_in_parts(model, prompt, generator=torch.Generator())
     monkeypatch.setattr("seqtune.training.generation.TOKENS_AT_ONCE", 25)
-    assert completed(model, prompt, generator=torch.Generator()).tolist() == together.tolist()
+    assert (
+        generate_in_parts(model, prompt, generator=torch.Generator()).tolist() == together.tolist()
+    )

@@ -20,9 +20,9 @@ EVERY_CFG_METRIC = set(METRICS) - (GENERATED - {"generate/valid", "generate/vali
 
 
 def learner_of(spec: RunSpec, *, task: Task) -> TrainState:
-    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
-    return TrainState(model, task=task, recipe=recipe)
+    return TrainState(model, task=task, config=config)
 
 
 def measurements(spec: RunSpec) -> list[Measurement]:
@@ -72,7 +72,7 @@ def test_every_optimizer_and_schedule_trains(optimizer: object, schedule: str):
 def test_forcing_is_logged_and_changes_what_is_learned():
     phased = {
         "kind": "phased",
-        "phases": [{"epochs": 1, "truth": 1.0}, {"epochs": 2, "truth": [0.5, 0.0]}],
+        "phases": [{"epochs": 1, "rate": 1.0}, {"epochs": 2, "rate": [0.5, 0.0]}],
     }
     forced, mixed = measurements(tiny()), measurements(tiny(forcing=phased))
     assert [m.metrics["forcing"] for m in mixed] == [1.0, 0.5, 0.0]

@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from seqtune.training.micro_batch import CPU_MESSAGE, largest_that_fits
+from seqtune.training.device import CPU_OUT_OF_MEMORY, find_micro_batch
 from tests.waiting import HANG_SECONDS
 
 
@@ -18,7 +18,7 @@ def test_a_batch_is_cut_into_the_fewest_equal_parts_that_fit_and_one_more(string
     sizes = {parts: -(-strings // parts) for parts in range(1, strings + 1)}
     fewest = min(parts for parts, size in sizes.items() if size <= room)
     expected = strings if fewest == 1 else sizes[min(fewest + 1, strings)]
-    assert largest_that_fits(strings, work=work) == expected
+    assert find_micro_batch(strings, work=work) == expected
 
 
 def test_what_does_not_fit_at_all_is_torchs_own_error():
@@ -26,7 +26,7 @@ def test_what_does_not_fit_at_all_is_torchs_own_error():
         raise torch.OutOfMemoryError
 
     with pytest.raises(torch.OutOfMemoryError):
-        largest_that_fits(8, work=work)
+        find_micro_batch(8, work=work)
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory():
@@ -34,7 +34,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory():
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        largest_that_fits(8, work=work)
+        find_micro_batch(8, work=work)
 
 
 LIMITED = """
@@ -75,4 +75,4 @@ def test_auto_takes_what_the_process_may_have():
     assert float(tight[0]) == pytest.approx(float(ample[0]), rel=1e-4)
     without = run("512", mebibytes=450)
     assert without.returncode != 0
-    assert CPU_MESSAGE in without.stderr
+    assert CPU_OUT_OF_MEMORY in without.stderr

@@ -4,7 +4,7 @@ import pytest
 from seqtune import seeding
 from seqtune.tasks.base import WithTrees
 from seqtune.tasks.cfg.spec import CfgSpec
-from seqtune.training.probe_examples import Examples, examples
+from seqtune.training.probes import Examples, make_examples
 
 
 def labelled(count: int = 80, **fields: object) -> WithTrees:
@@ -13,7 +13,7 @@ def labelled(count: int = 80, **fields: object) -> WithTrees:
 
 
 def found(own: WithTrees, *, most: int = 100_000, seed: int = 0) -> Examples:
-    return examples(own, most=most, generator=np.random.default_rng(seed))
+    return make_examples(own, most=most, generator=np.random.default_rng(seed))
 
 
 def test_what_cannot_be_told_wrong_is_not_asked():

@@ -5,9 +5,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from seqtune.models import LSTMSpec
+from seqtune.models.build import build_network
 from seqtune.tasks.score import Score
 from seqtune.training import probe_fitting
-from seqtune.training.probe_examples import Positions
 from seqtune.training.probe_fitting import (
     Predictions,
     fit,
@@ -16,6 +16,7 @@ from seqtune.training.probe_fitting import (
     predict,
     predict_majority,
 )
+from seqtune.training.probes import Positions
 
 
 def positions(
@@ -209,7 +210,9 @@ def test_hidden_states_are_those_of_the_chosen_positions(monkeypatch: pytest.Mon
     """In parts of two strings, one of them with nothing chosen."""
     monkeypatch.setattr(probe_fitting, "READ_TOKENS", 20)
     torch.manual_seed(0)
-    model = LSTMSpec(layers=2, width=6, embedding=4).build(vocab_size=5, outputs=4, max_length=9)
+    model = build_network(
+        LSTMSpec(layers=2, width=6, embedding=4), vocab_size=5, outputs=4, max_length=9
+    )
     tokens = torch.randint(0, 5, (7, 9))
     chosen = torch.rand(7, 9) < 0.3
     chosen[2:4] = False

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from seqtune.tasks.share import bound, shown_bound
 from seqtune.trained.probe import Probed
-from seqtune.training.probe_result import TARGETS, ProbeResult, greatest_error, signed
+from seqtune.training.probes import TARGETS, ProbeResult, greatest_error, signed
 
 WIDTH = 140
 """Columns of what is printed where there is no terminal to fit it to."""

@@ -12,10 +12,7 @@ from seqtune.tasks.share import shown_bound
 from seqtune.trained.evaluate import EvaluationResult, Field, bounded
 from seqtune.trained.load import TrainedRun
 from seqtune.training import breakdown
-from seqtune.training.measurement import COMPARED, METRICS
-
-FLOORED = {"valid/loss": "loss", "valid/accuracy": "accuracy"}
-"""Scores with a best possible value, and its name in the floor; of those that are compared it is 0."""
+from seqtune.training.measurement import FLOOR_FIELDS, METRICS, ZERO_FLOOR
 
 BOUNDED = (
     "(≤ ...) and (≥ ...) stand at shares of exactly 0 and 1, whose standard error says nothing: how far "
@@ -72,17 +69,17 @@ def _scores(found: EvaluationResult) -> Table:
     table.add_column("meaning", overflow="fold")
     for name, score in found.scores.items():
         best, count = _best(name, floor=found.floor), f"{score.count:,}"
-        table.add_row(name, written(score, name=name), count, best, Text(METRICS[name]))
+        table.add_row(name, written(score, name=name), count, best, Text(METRICS[name].description))
     return table
 
 
 def _best(name: str, *, floor: Mapping[str, float] | None) -> str:
     """The best possible value; nothing where it is not known of every scored token."""
-    if name in COMPARED:
+    if name in ZERO_FLOOR:
         return "0"
-    if floor is None or name not in FLOORED or floor["share"] < 1:
+    if floor is None or name not in FLOOR_FIELDS or floor["share"] < 1:
         return ""
-    return f"{floor[FLOORED[name]]:.4f}"
+    return f"{floor[FLOOR_FIELDS[name]]:.4f}"
 
 
 def _rows(rows: Sequence[Mapping[str, Field]]) -> Table:

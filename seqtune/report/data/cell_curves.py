@@ -18,7 +18,7 @@ from seqtune.report.data.results import Results
 from seqtune.report.render import replace_folder
 from seqtune.runs import event_files
 from seqtune.stats.estimates import mean_of
-from seqtune.training.measurement import COMPARED
+from seqtune.training.measurement import ZERO_FLOOR
 
 FOLDER = "tensorboard"
 """Where the cells' runs are, beside `runs/`."""
@@ -78,7 +78,7 @@ def _events(
 
 def _floor(runs: pd.DataFrame, *, metric: str) -> float:
     """The mean of the runs' floors, as the curve is of their curves; NaN unless every run has one."""
-    if metric in COMPARED:
+    if metric in ZERO_FLOOR:
         return 0.0
     each = [floors.line(row, metric=metric) for _, row in runs.iterrows()]
     return math.fsum(math.nan if value is None else value for value in each) / len(each)

@@ -6,9 +6,9 @@ import pandas as pd
 
 from seqtune.report import labels
 from seqtune.report.data.values import is_missing
-from seqtune.training.measurement import COMPARED
+from seqtune.training.measurement import FLOOR_FIELDS, ZERO_FLOOR
 
-BOUNDED = {"valid/loss": "floor.loss", "valid/accuracy": "floor.accuracy"}
+BOUNDED = {name: f"floor.{field}" for name, field in FLOOR_FIELDS.items()}
 """Metrics with a best possible value, and the column that holds it."""
 
 
@@ -24,7 +24,7 @@ def note(runs: pd.DataFrame, *, metric: str) -> str:
     """What a reader of the metric must know where floors cover a part of the tokens; else nothing."""
     known = runs[runs["floor.share"].notna()]
     partial = known[known["floor.share"] < 1]
-    compared = metric in COMPARED
+    compared = metric in ZERO_FLOOR
     if not len(partial) or not (compared or metric in BOUNDED):
         return ""
     share = labels.percents(partial["floor.share"])

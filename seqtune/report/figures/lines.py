@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from seqtune.report import labels
 from seqtune.report.data import references
 from seqtune.report.figures import drawing, grid, shading
-from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
+from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
 
 LINES_A_PANEL = 9
 PANEL_WIDTH, PANEL_HEIGHT, LETTER_WIDTH = 3.0, 2.6, 0.066
@@ -174,7 +174,7 @@ def _is_log(metric: str, values: Iterable[float]) -> bool:
     numbers = list(values)
     if metric in HIGHER_IS_BETTER or not any(value > 0 for value in numbers):
         return False
-    return metric in COMPARED or drawing.needs_log(numbers)
+    return metric in ZERO_FLOOR or drawing.needs_log(numbers)
 
 
 def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: bool) -> None:

@@ -14,7 +14,7 @@ from seqtune.report.data.costs import COSTS
 from seqtune.report.figures import drawing, moving
 from seqtune.report.figures.moving_shading import Shading, in_turn, shaded
 from seqtune.report.naming import Naming
-from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
+from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
 
 NAME, NAMES_A_LINE = 24, 3
 """Pixels of a line of names below the figure, and how many stand in it on a narrow page."""
@@ -41,7 +41,7 @@ def moving_curves(found: Sequence[Band], *, metric: str, naming: Naming) -> str:
     ]
     values = [value for band in found for value in band.mean]
     log = metric not in HIGHER_IS_BETTER and (
-        (metric in COMPARED and any(value > 0 for value in values)) or drawing.needs_log(values)
+        (metric in ZERO_FLOOR and any(value > 0 for value in values)) or drawing.needs_log(values)
     )
     known = [name for name in COSTS if _is_known(found, cost=name)]
     shading = shaded(found, names=naming.brief, colours=colours, costs=known)

@@ -19,7 +19,7 @@ from seqtune.report import labels
 from seqtune.report.figures import drawing
 from seqtune.report.render.files import write_chart
 from seqtune.report.sections.section import Chart
-from seqtune.training.probe_result import TARGETS, ProbeResult, ProbeTarget, signed
+from seqtune.training.probes import TARGETS, ProbeResult, ProbeTarget, signed
 
 TILE_WIDTH, TILE_HEIGHT = 0.78, 0.46
 """Inches: enough for a score and what training added."""

@@ -21,7 +21,7 @@ from seqtune.report.figures.growth_drawing import draw
 from seqtune.report.figures.moving_growth import moving_growth
 from seqtune.report.sections.section import Chart, Section, Table
 from seqtune.report.shorten import distinct
-from seqtune.training.measurement import COMPARED, HIGHER_IS_BETTER
+from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
 
 TITLE = "Beyond training"
 GROWING = {"cfg": "height", "life": "rows"}
@@ -201,7 +201,7 @@ def _part(frame: pd.DataFrame, *, x: "pd.Series[float]", name: str = "") -> Part
 
 def _good(metric: str) -> str:
     """Which values are good, and where the floor is that a logarithmic scale has no place for."""
-    return labels.direction(metric) + (", and the floor is 0" if metric in COMPARED else "")
+    return labels.direction(metric) + (", and the floor is 0" if metric in ZERO_FLOOR else "")
 
 
 def _notes(has_floor: bool, *, off_scale: int, left_out: int) -> Iterator[str]:

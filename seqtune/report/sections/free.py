@@ -27,7 +27,7 @@ def section(results: Results) -> Section | None:
         name="forced-and-free",
         data=data,
     )
-    meanings = [f"{name}: {METRICS[name]}." for name in metrics]
+    meanings = [f"{name}: {METRICS[name].description}." for name in metrics]
     return Section(
         title="Teacher forced and free running",
         paragraphs=(" ".join(meanings),),

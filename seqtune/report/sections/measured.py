@@ -5,20 +5,20 @@ from seqtune.report.data import floors, overlap
 from seqtune.report.data.display_values import shown
 from seqtune.report.data.results import Results
 from seqtune.report.sections.section import Section
-from seqtune.training.measurement import COMPARED, METRICS
+from seqtune.training.measurement import METRICS, ZERO_FLOOR
 
 
 def section(results: Results) -> Section:
     """The metric with its meaning, what a value is, and how many runs there are."""
     metric = results.metric
-    meaning = METRICS.get(metric, "")
+    meaning = METRICS[metric].description if metric in METRICS else ""
     unit = labels.UNITS.get(metric, "")
     in_unit = f", in {unit}" if unit and unit.split()[0] not in meaning else ""
     told = f": {meaning}{in_unit}" if meaning else ""
     measured = (
         f"Measured is {metric}{told}; {labels.direction(metric)}. A value is {shown(results).what}."
     )
-    covered = floors.note(results.best, metric=metric) if metric in COMPARED else ""
+    covered = floors.note(results.best, metric=metric) if metric in ZERO_FLOOR else ""
     paragraphs = (
         " ".join(filter(None, (measured, covered))),
         overlap.sentences(results),

@@ -43,8 +43,8 @@ def text_of(value: Any) -> str:
     """A value as people read it.
 
     Example:
-        `{kind: phased, coin: step, phases: [{epochs: 3, truth: 1.0}, {epochs: 7, truth: [0.7, 0.4]}]}` is
-        `phased coin=step phases=[epochs=3 truth=1.0; 7 [0.7, 0.4]]`.
+        `{kind: phased, granularity: step, phases: [{epochs: 3, rate: 1.0}, {epochs: 7, rate: [0.7, 0.4]}]}` is
+        `phased granularity=step phases=[epochs=3 rate=1.0; 7 [0.7, 0.4]]`.
     """
     match value:
         case str():

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 from seqtune.report.figures import probes
 from seqtune.tasks.score import Score
-from seqtune.training.probe_result import ProbeResult, ProbeTarget, Reader, greatest_error, signed
+from seqtune.training.probes import ProbeResult, ProbeTarget, Reader, greatest_error, signed
 from tests.disk import no_room
 
 

@@ -408,39 +408,39 @@ def test_what_has_no_effect_is_told_with_its_cells():
 
 SCHEDULES = """
     - {kind: linear}
-    - {kind: linear, floor: 0.75}
+    - {kind: linear, minimum: 0.75}
     - {kind: inverse_sigmoid, feedback: sample}
-    - {kind: phased, coin: step, phases: [{epochs: 1, truth: 1.0}, {epochs: 3, truth: [0.7, 0.4]}]}
-    - {kind: phased, coin: step, phases: [{epochs: 1, truth: 1.0}, {epochs: 3, truth: [0.7, 0.3]}]}
-    - {kind: reversed, schedule: linear, by: step}
-    - {kind: reversed, schedule: {kind: linear, floor: 0.5}, by: step}"""
+    - {kind: phased, granularity: step, phases: [{epochs: 1, rate: 1.0}, {epochs: 3, rate: [0.7, 0.4]}]}
+    - {kind: phased, granularity: step, phases: [{epochs: 1, rate: 1.0}, {epochs: 3, rate: [0.7, 0.3]}]}
+    - {kind: reversed, schedule: linear, update: step}
+    - {kind: reversed, schedule: {kind: linear, minimum: 0.5}, update: step}"""
 
 
 def test_cells_that_compare_blocks_are_named_by_their_kinds_and_fields():
     plan = plan_of(edited(("  model.layers: [1, 2]", f"  forcing: {SCHEDULES}")))
     assert [(cell.name, cell.key) for cell in plan.cells] == [
         ("forcing=linear", "forcing=linear"),
-        ("forcing=linear floor=0.75", "forcing=linear_floor=0.75"),
+        ("forcing=linear minimum=0.75", "forcing=linear_minimum=0.75"),
         ("forcing=inverse_sigmoid feedback=sample", "forcing=inverse_sigmoid_feedback=sample"),
         (
-            "forcing=phased coin=step phases=[epochs=1 truth=1.0; 3 [0.7, 0.4]]",
-            "forcing=phased_coin=step_phases=epochs=1_truth=1.0-3_0.7_0.4",
+            "forcing=phased granularity=step phases=[epochs=1 rate=1.0; 3 [0.7, 0.4]]",
+            "forcing=phased_granularity=step_phases=epochs=1_rate=1.0-3_0.7_0.4",
         ),
         (
-            "forcing=phased coin=step phases=[epochs=1 truth=1.0; 3 [0.7, 0.3]]",
-            "forcing=phased_coin=step_phases=epochs=1_truth=1.0-3_0.7_0.3",
+            "forcing=phased granularity=step phases=[epochs=1 rate=1.0; 3 [0.7, 0.3]]",
+            "forcing=phased_granularity=step_phases=epochs=1_rate=1.0-3_0.7_0.3",
         ),
-        ("forcing=reversed schedule=linear by=step", "forcing=reversed_schedule=linear_by=step"),
+        ("forcing=reversed schedule=linear update=step", "forcing=reversed_schedule=linear_update=step"),
         (
-            "forcing=reversed schedule=(linear floor=0.5) by=step",
-            "forcing=reversed_schedule=linear_floor=0.5._by=step",
+            "forcing=reversed schedule=(linear minimum=0.5) update=step",
+            "forcing=reversed_schedule=linear_minimum=0.5._update=step",
         ),
     ]
 
 
 def test_keys_too_long_for_a_file_name_differ_and_stay_when_the_sweep_grows():
-    block = "{{kind: phased, coin: step, phases: [{}{{epochs: 1, truth: {}}}]}}"
-    steps = [f"{{epochs: 1, truth: {truth}}}, " for truth in (0.9125, 0.8125, 0.7125)]
+    block = "{{kind: phased, granularity: step, phases: [{}{{epochs: 1, rate: {}}}]}}"
+    steps = [f"{{epochs: 1, rate: {truth}}}, " for truth in (0.9125, 0.8125, 0.7125)]
     # 19 phases have more letters than a key.
     values = [block.format("".join(6 * steps), last) for last in (0.1, 0.2, 0.3)]
 
@@ -455,7 +455,7 @@ def test_keys_too_long_for_a_file_name_differ_and_stay_when_the_sweep_grows():
     assert len(set(found)) == 3
     assert all(len(key) == LONGEST_KEY for key in found)
     assert all(
-        key.startswith("forcing=phased_coin=step_phases=epochs=1_truth=0.9125-1_0.8125-")
+        key.startswith("forcing=phased_granularity=step_phases=epochs=1_rate=0.9125-1_0.8125-")
         for key in found
     )
     assert keys(values[::-1][:2]) == [found[2], found[1]]

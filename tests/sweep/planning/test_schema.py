@@ -58,8 +58,8 @@ def test_the_sweep_in_the_readme_is_right():
 
 
 RIGHT_RUNS = [
-    "forcing: {kind: phased, phases: [{epochs: 6, truth: 1.0}, {epochs: 2, truth: [0.7, 0.3]}]}",
-    "forcing: {kind: reversed, schedule: {kind: linear, floor: 0.5}, stage: {kind: parallel, passes: 2}}",
+    "forcing: {kind: phased, phases: [{epochs: 6, rate: 1.0}, {epochs: 2, rate: [0.7, 0.3]}]}",
+    "forcing: {kind: reversed, schedule: {kind: linear, minimum: 0.5}, stage: {kind: parallel, passes: 2}}",
     "forcing: constant\noptimizer: {lr: 0.1, schedule: one_cycle}\ndata: {kind: fixed, strings: 10}",
     "training: {micro_batch: auto, clip_norm: null, epochs: 2}\noptimizer: adam",
     "task: {kind: cfg, grammar: {root: S, rules: {S: [A B, [A, 1]], A: {x: 0.9, y y: 0.1}, B: [1]}}}",
@@ -102,7 +102,7 @@ def test_what_no_run_may_say_is_wrong(text: str):
 
 
 RIGHT_SWEEPS = [
-    {"compare.forcing": ["constant", {"kind": "linear", "floor": 0.5}]},
+    {"compare.forcing": ["constant", {"kind": "linear", "minimum": 0.5}]},
     {"compare.zip": [["model.embedding", "model.width"], [4, 8], [8, 16]]}
     | {"compare.exclude": [{"model.width": 8, "model.layers": 2}]},
     {"compare.model.residual": [True, False], "compare.model.layers": [2, 3]},

@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqtune.tasks.base import Mask
-from seqtune.training.forcing import draw_prediction_mask
-from seqtune.training.forcing.options import Coin
+from seqtune.training.forcing.base import Granularity
+from seqtune.training.forcing.inputs import draw_prediction_mask
 
-COINS: tuple[Coin, ...] = ("token", "step", "sequence")
+GRANULARITIES: tuple[Granularity, ...] = ("token", "step", "sequence")
 
 
 def masks() -> st.SearchStrategy[Mask]:
-    """Which tokens are predicted, of up to five strings of up to nine tokens."""
+    """Which tokens are replaceable, of up to five strings of up to nine tokens."""
     shapes = st.tuples(st.integers(1, 5), st.integers(1, 9))
     return st.builds(
         lambda shape, seed, share: np.random.default_rng(seed).random(shape) < share,
@@ -21,37 +21,42 @@ def masks() -> st.SearchStrategy[Mask]:
     )
 
 
-def drawn(coin: Coin, *, truth: float, scored: Mask, seed: int = 0) -> Mask:
+def drawn(granularity: Granularity, *, rate: float, scored: Mask, seed: int = 0) -> Mask:
     return draw_prediction_mask(
-        coin, truth=truth, scored=scored, generator=np.random.default_rng(seed)
+        granularity, rate=rate, scored=scored, generator=np.random.default_rng(seed)
     )
 
 
-@given(st.sampled_from(COINS), st.floats(0, 1), masks(), st.integers(0, 9))
+@given(st.sampled_from(GRANULARITIES), st.floats(0, 1), masks(), st.integers(0, 9))
 def test_only_what_the_model_had_to_predict_is_its_own(
-    coin: Coin, truth: float, scored: Mask, seed: int
+    granularity: Granularity, rate: float, scored: Mask, seed: int
 ):
-    own = np.broadcast_to(drawn(coin, truth=truth, scored=scored, seed=seed), scored.shape)
-    assert not own[:, 0].any()
-    assert not (own[:, 1:] & ~scored[:, :-1]).any()
-    always = np.broadcast_to(drawn(coin, truth=0.0, scored=scored, seed=seed), scored.shape)
+    mask = np.broadcast_to(drawn(granularity, rate=rate, scored=scored, seed=seed), scored.shape)
+    assert not mask[:, 0].any()
+    assert not (mask[:, 1:] & ~scored[:, :-1]).any()
+    always = np.broadcast_to(drawn(granularity, rate=0.0, scored=scored, seed=seed), scored.shape)
     assert (always[:, 1:] == scored[:, :-1]).all()
-    assert not drawn(coin, truth=1.0, scored=scored, seed=seed).any()
+    assert not drawn(granularity, rate=1.0, scored=scored, seed=seed).any()
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_who_shares_a_coin(whole: bool):
-    """Rows agree in the steps of a step coin, steps in the rows of a sequence coin, none for tokens."""
+    """Rows agree in the steps of a step granularity, steps in the rows of a sequence granularity, none for tokens."""
     scored = np.random.default_rng(1).random((40, 50)) < (1.0 if whole else 0.6)
-    predicted = scored[:, :-1]
-    own = {
-        coin: np.broadcast_to(drawn(coin, truth=0.5, scored=scored), scored.shape)[:, 1:]
-        for coin in COINS
+    replaceable = scored[:, :-1]
+    mask = {
+        granularity: np.broadcast_to(drawn(granularity, rate=0.5, scored=scored), scored.shape)[
+            :, 1:
+        ]
+        for granularity in GRANULARITIES
     }
 
-    def shared(coin: Coin, axis: int) -> bool:
-        """Whether along an axis the predicted tokens are all own or all true."""
-        some, all_ = own[coin].any(axis=axis), (own[coin] | ~predicted).all(axis=axis)
+    def shared(granularity: Granularity, axis: int) -> bool:
+        """Whether along an axis the replaceable tokens are all own or all true."""
+        some, all_ = (
+            mask[granularity].any(axis=axis),
+            (mask[granularity] | ~replaceable).all(axis=axis),
+        )
         return bool((some == all_).all())
 
     assert shared("step", 0)
@@ -64,15 +69,15 @@ def test_who_shares_a_coin(whole: bool):
 
 def test_one_row_stands_for_all_where_all_strings_agree():
     whole = np.ones((4, 6), dtype=bool)
-    assert drawn("step", truth=0.5, scored=whole).shape == (1, 6)
-    assert drawn("token", truth=0.5, scored=whole).shape == (4, 6)
+    assert drawn("step", rate=0.5, scored=whole).shape == (1, 6)
+    assert drawn("token", rate=0.5, scored=whole).shape == (4, 6)
     whole[2, 3] = False
-    assert drawn("step", truth=0.5, scored=whole).shape == (4, 6)
+    assert drawn("step", rate=0.5, scored=whole).shape == (4, 6)
 
 
-@pytest.mark.parametrize("coin", COINS)
-def test_coins_come_up_true_as_often_as_asked(coin: Coin):
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_coins_come_up_true_as_often_as_asked(granularity: Granularity):
     scored = np.ones((300, 301), dtype=bool)
-    own = drawn(coin, truth=0.3, scored=scored)
-    spread = 5 * np.sqrt(0.3 * 0.7 / {"token": 90_000, "step": 300, "sequence": 300}[coin])
-    assert own[:, 1:].mean() == pytest.approx(0.7, abs=spread)
+    mask = drawn(granularity, rate=0.3, scored=scored)
+    spread = 5 * np.sqrt(0.3 * 0.7 / {"token": 90_000, "step": 300, "sequence": 300}[granularity])
+    assert mask[:, 1:].mean() == pytest.approx(0.7, abs=spread)

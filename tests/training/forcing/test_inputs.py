@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from seqtune.config.unions import members
 from seqtune.models import LSTMSpec, ModelSpec
 from seqtune.models.base import SequenceModel
+from seqtune.models.build import build_network
 from seqtune.models.transformer_spec import Prefix, TransformerSpec
 from seqtune.runs.build import cpu_trains_lstm_in_bf16
 from seqtune.tasks.base import Mask
@@ -27,10 +28,10 @@ from seqtune.training.forcing import (
     Parallel,
     SampledFeedback,
     draw_prediction_mask,
-    mixed_inputs,
+    mix_inputs,
 )
-from seqtune.training.forcing.inputs import choose, forced_inputs
-from seqtune.training.forcing.options import Coin, StageSpec
+from seqtune.training.forcing.base import Granularity, StageSpec
+from seqtune.training.forcing.inputs import choose, choose_inputs
 from tests.training.forcing.attention import Attention
 
 STRINGS, STEPS, VOCABULARY = 6, 14, 5
@@ -40,12 +41,13 @@ SPECS: list[Any] = [
 ]
 MODELS: dict[str, Callable[[], SequenceModel]] = {
     f"{spec.kind} {spec.hash()}": partial(
-        spec.build, vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=STEPS
+        build_network, spec, vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=STEPS
     )
     for spec in SPECS
 } | {
     "transformer with a prompt": partial(
-        TransformerSpec(masking=Prefix()).build,
+        build_network,
+        TransformerSpec(masking=Prefix()),
         vocab_size=VOCABULARY,
         outputs=VOCABULARY,
         max_length=STEPS,
@@ -54,7 +56,7 @@ MODELS: dict[str, Callable[[], SequenceModel]] = {
     "attention": Attention,
     "attention with a prompt": lambda: Attention(prompt_length=4),
 }
-COINS: tuple[Coin, ...] = ("token", "step", "sequence")
+GRANULARITIES: tuple[Granularity, ...] = ("token", "step", "sequence")
 FEEDBACK: dict[str, Feedback] = {
     "argmax": ARGMAX,
     "sample": Feedback(
@@ -66,7 +68,7 @@ FEEDBACK: dict[str, Feedback] = {
 }
 
 every_model = pytest.mark.parametrize("name", MODELS)
-every_coin = pytest.mark.parametrize("coin", COINS)
+every_granularity = pytest.mark.parametrize("granularity", GRANULARITIES)
 every_feedback = pytest.mark.parametrize("feedback", FEEDBACK.values(), ids=FEEDBACK)
 
 
@@ -80,17 +82,17 @@ def built(name: str) -> SequenceModel:
     return model
 
 
-def truth_tokens() -> Tensor:
+def ground_truth() -> Tensor:
     return torch.randint(
         0, VOCABULARY, (STRINGS, STEPS), generator=torch.Generator().manual_seed(1)
     )
 
 
-def own_mask(coin: Coin, *, truth: float = 0.4, prompt: int = 0) -> Mask:
+def prediction_mask(granularity: Granularity, *, rate: float = 0.4, prompt: int = 0) -> Mask:
     scored = np.ones((STRINGS, STEPS), dtype=bool)
     scored[:, : max(prompt - 1, 0)] = False
     return draw_prediction_mask(
-        coin, truth=truth, scored=scored, generator=np.random.default_rng(2)
+        granularity, rate=rate, scored=scored, generator=np.random.default_rng(2)
     )
 
 
@@ -108,38 +110,38 @@ def fed_back(logits: Tensor, *, feedback: Feedback, at: int) -> Tensor:
 
 
 def plain_loop(
-    model: SequenceModel, tokens: Tensor, *, own: Mask, feedback: Feedback
+    model: SequenceModel, tokens: Tensor, *, predicted: Mask, feedback: Feedback
 ) -> tuple[Tensor, Tensor]:
     """Inputs and logits of scheduled sampling as it is usually written: step after step, with gradients.
 
     Every step reads its whole prefix again, so that it can be any model's.
     """
     given = max(model.prompt_length, 1)
-    own = np.broadcast_to(own, tuple(tokens.shape))
+    predicted = np.broadcast_to(predicted, tuple(tokens.shape))
     inputs, logits = tokens[:, :given], [model(tokens[:, :given])]
     for t in range(given, tokens.shape[1]):
-        predicted = fed_back(logits[-1][:, -1], feedback=feedback, at=t)
-        token = torch.where(torch.tensor(own[:, t]), predicted, tokens[:, t])
+        predictions = fed_back(logits[-1][:, -1], feedback=feedback, at=t)
+        token = torch.where(torch.tensor(predicted[:, t]), predictions, tokens[:, t])
         inputs = torch.cat([inputs, token[:, None]], dim=1)
         logits.append(model(inputs)[:, -1:])
     return inputs, torch.cat(logits, dim=1)
 
 
 @every_model
-@every_coin
+@every_granularity
 @every_feedback
 def test_two_stages_give_the_gradient_of_the_step_by_step_loop(
-    name: str, coin: Coin, feedback: Feedback
+    name: str, granularity: Granularity, feedback: Feedback
 ):
-    model, tokens = built(name), truth_tokens()
-    own = own_mask(coin, prompt=model.prompt_length)
+    model, tokens = built(name), ground_truth()
+    predicted = prediction_mask(granularity, prompt=model.prompt_length)
 
     def gradient(logits: Tensor) -> Tensor:
         loss = functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
         return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(model.parameters()))])
 
-    inputs, logits = plain_loop(model, tokens, own=own, feedback=feedback)
-    staged = mixed_inputs(model, tokens, own=own, feedback=feedback)
+    inputs, logits = plain_loop(model, tokens, predicted=predicted, feedback=feedback)
+    staged = mix_inputs(model, tokens, predicted=predicted, feedback=feedback)
     assert torch.equal(staged, inputs)
     assert not torch.equal(staged, tokens)
     plain = gradient(logits)
@@ -150,19 +152,21 @@ def test_two_stages_give_the_gradient_of_the_step_by_step_loop(
 def test_the_gradient_agrees_with_torchs_own_loop_in_single_precision():
     """One call of the LSTM a time step, as the experiment that this project descends from has it."""
     torch.manual_seed(0)
-    model = LSTMSpec(layers=2, width=32, embedding=16).build(vocab_size=5, outputs=5, max_length=40)
+    model = build_network(
+        LSTMSpec(layers=2, width=32, embedding=16), vocab_size=5, outputs=5, max_length=40
+    )
     tokens, targets = torch.randint(0, 5, (2, 8, 40))
-    own = draw_prediction_mask(
-        "step", truth=0.5, scored=np.ones((8, 40), bool), generator=np.random.default_rng(0)
+    predicted = draw_prediction_mask(
+        "step", rate=0.5, scored=np.ones((8, 40), bool), generator=np.random.default_rng(0)
     )
     fed, state, rows = tokens[:, 0], None, []
     for t in range(40):
         if t > 0:
-            fed = rows[-1].argmax(dim=-1) if own[0, t] else tokens[:, t]
+            fed = rows[-1].argmax(dim=-1) if predicted[0, t] else tokens[:, t]
         hidden, state = model.lstm(model.embedding(fed)[:, None], state)  # pyright: ignore
         rows.append(model.head(hidden[:, 0]))  # pyright: ignore[reportCallIssue]
     gradients = []
-    for logits in (torch.stack(rows, dim=1), model(mixed_inputs(model, tokens, own=own))):
+    for logits in (torch.stack(rows, dim=1), model(mix_inputs(model, tokens, predicted=predicted))):
         loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         parts = torch.autograd.grad(loss, list(model.parameters()))
         gradients.append(torch.cat([part.flatten() for part in parts]))
@@ -171,78 +175,82 @@ def test_the_gradient_agrees_with_torchs_own_loop_in_single_precision():
 
 
 @every_model
-@every_coin
+@every_granularity
 @every_feedback
-@pytest.mark.parametrize("truth", [0.4, 0.0])
+@pytest.mark.parametrize("rate", [0.4, 0.0])
 def test_passes_until_nothing_changes_are_the_exact_stage(
-    name: str, coin: Coin, feedback: Feedback, truth: float
+    name: str, granularity: Granularity, feedback: Feedback, rate: float
 ):
-    model, tokens = built(name), truth_tokens()
-    own = own_mask(coin, truth=truth, prompt=model.prompt_length)
-    exact = mixed_inputs(model, tokens, own=own, feedback=feedback)
-    until = mixed_inputs(model, tokens, own=own, stage=Parallel(passes=None), feedback=feedback)
+    model, tokens = built(name), ground_truth()
+    predicted = prediction_mask(granularity, rate=rate, prompt=model.prompt_length)
+    exact = mix_inputs(model, tokens, predicted=predicted, feedback=feedback)
+    until = mix_inputs(
+        model, tokens, predicted=predicted, stage=Parallel(passes=None), feedback=feedback
+    )
     assert torch.equal(until, exact)
     assert not torch.equal(exact, tokens)
 
 
 @every_model
 def test_one_pass_is_not_the_exact_stage(name: str):
-    model, tokens = built(name), truth_tokens()
-    own = own_mask("token", truth=0.0, prompt=model.prompt_length)
-    exact = mixed_inputs(model, tokens, own=own)
-    assert not torch.equal(mixed_inputs(model, tokens, own=own, stage=Parallel()), exact)
+    model, tokens = built(name), ground_truth()
+    predicted = prediction_mask("token", rate=0.0, prompt=model.prompt_length)
+    exact = mix_inputs(model, tokens, predicted=predicted)
+    assert not torch.equal(mix_inputs(model, tokens, predicted=predicted, stage=Parallel()), exact)
 
 
 @every_model
 @pytest.mark.parametrize("passes", [1, 2, 3])
 def test_so_many_own_tokens_are_exact_after_so_many_passes(name: str, passes: int):
-    model, tokens = built(name), truth_tokens()
-    own = own_mask("token", prompt=model.prompt_length)
-    exact = mixed_inputs(model, tokens, own=own)
-    found = mixed_inputs(model, tokens, own=own, stage=Parallel(passes=passes))
-    settled = torch.from_numpy(own.cumsum(axis=1) <= passes)
+    model, tokens = built(name), ground_truth()
+    predicted = prediction_mask("token", prompt=model.prompt_length)
+    exact = mix_inputs(model, tokens, predicted=predicted)
+    found = mix_inputs(model, tokens, predicted=predicted, stage=Parallel(passes=passes))
+    settled = torch.from_numpy(predicted.cumsum(axis=1) <= passes)
     assert torch.equal(found[settled], exact[settled])
-    assert torch.equal(found[torch.from_numpy(~own)], tokens[torch.from_numpy(~own)])
+    assert torch.equal(found[torch.from_numpy(~predicted)], tokens[torch.from_numpy(~predicted)])
 
 
 @every_model
 @every_feedback
 def test_one_pass_mixes_in_what_is_predicted_from_the_truth(name: str, feedback: Feedback):
-    model, tokens = built(name), truth_tokens()
-    own = own_mask("token", prompt=model.prompt_length)
-    found = mixed_inputs(model, tokens, own=own, stage=Parallel(passes=1), feedback=feedback)
+    model, tokens = built(name), ground_truth()
+    predicted = prediction_mask("token", prompt=model.prompt_length)
+    found = mix_inputs(
+        model, tokens, predicted=predicted, stage=Parallel(passes=1), feedback=feedback
+    )
     logits = model(tokens)
     for t in range(1, STEPS):
-        predicted = fed_back(logits[:, t - 1], feedback=feedback, at=t)
+        predictions = fed_back(logits[:, t - 1], feedback=feedback, at=t)
         assert torch.equal(
-            found[:, t], torch.where(torch.tensor(own[:, t]), predicted, tokens[:, t])
+            found[:, t], torch.where(torch.tensor(predicted[:, t]), predictions, tokens[:, t])
         )
 
 
 def test_passes_end_when_nothing_changes():
     model = Attention()
-    free = mixed_inputs(model, truth_tokens(), own=own_mask("step", truth=0.0))
+    free = mix_inputs(model, ground_truth(), predicted=prediction_mask("step", rate=0.0))
     model.calls.clear()
     for passes in (None, 9):
         stage = Parallel(passes=passes)
-        again = mixed_inputs(model, free, own=own_mask("step", truth=0.0), stage=stage)
+        again = mix_inputs(model, free, predicted=prediction_mask("step", rate=0.0), stage=stage)
         assert torch.equal(again, free)
     assert model.calls == [("forward", (STRINGS, STEPS))] * 2
 
 
 def test_more_passes_than_own_time_steps_are_not_made():
     model = Attention()
-    own = np.zeros((1, STEPS), dtype=bool)
-    own[0, [3, 9]] = True
-    mixed_inputs(model, truth_tokens(), own=own, stage=Parallel(passes=50))
+    predicted = np.zeros((1, STEPS), dtype=bool)
+    predicted[0, [3, 9]] = True
+    mix_inputs(model, ground_truth(), predicted=predicted, stage=Parallel(passes=50))
     assert [name for name, _ in model.calls] == ["forward", "forward"]
 
 
 def test_a_run_of_true_tokens_is_read_by_one_call_and_the_rest_not_at_all():
     model = Attention()
-    own = np.zeros((1, STEPS), dtype=bool)
-    own[0, [5, 6, 9]] = True
-    mixed_inputs(model, truth_tokens(), own=own)
+    predicted = np.zeros((1, STEPS), dtype=bool)
+    predicted[0, [5, 6, 9]] = True
+    mix_inputs(model, ground_truth(), predicted=predicted)
     assert model.calls == [
         ("prefill", (STRINGS, 5)),
         ("step", (STRINGS,)),
@@ -253,12 +261,12 @@ def test_a_run_of_true_tokens_is_read_by_one_call_and_the_rest_not_at_all():
 @pytest.mark.parametrize("stage", [Exact(), Parallel()])
 @every_feedback
 def test_strings_that_read_nothing_of_their_own_are_left_out(stage: StageSpec, feedback: Feedback):
-    model, tokens = Attention(), truth_tokens()
-    own = own_mask("step", truth=0.0).repeat(STRINGS, axis=0)
-    whole = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
-    own[[0, 3]] = False
+    model, tokens = Attention(), ground_truth()
+    predicted = prediction_mask("step", rate=0.0).repeat(STRINGS, axis=0)
+    whole = mix_inputs(model, tokens, predicted=predicted, stage=stage, feedback=feedback)
+    predicted[[0, 3]] = False
     model.calls.clear()
-    part = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+    part = mix_inputs(model, tokens, predicted=predicted, stage=stage, feedback=feedback)
     assert {shape[0] for _, shape in model.calls} == {STRINGS - 2}
     assert torch.equal(part[[0, 3]], tokens[[0, 3]])
     assert torch.equal(part[[1, 2, 4, 5]], whole[[1, 2, 4, 5]])
@@ -266,9 +274,9 @@ def test_strings_that_read_nothing_of_their_own_are_left_out(stage: StageSpec, f
 
 @pytest.mark.parametrize("stage", [Exact(), Parallel()])
 def test_nothing_is_read_where_nothing_is_its_own(stage: StageSpec):
-    model, tokens = Attention(), truth_tokens()
-    own = np.zeros((STRINGS, STEPS), dtype=bool)
-    assert mixed_inputs(model, tokens, own=own, stage=stage) is tokens
+    model, tokens = Attention(), ground_truth()
+    predicted = np.zeros((STRINGS, STEPS), dtype=bool)
+    assert mix_inputs(model, tokens, predicted=predicted, stage=stage) is tokens
     assert model.calls == []
 
 
@@ -279,15 +287,15 @@ def test_no_dropout_is_applied_no_gradient_recorded_and_the_mode_kept(
 ):
     torch.manual_seed(0)
     model = Attention(dropout=0.5)
-    own = own_mask("token")
-    expected = mixed_inputs(model.eval(), truth_tokens(), own=own, stage=stage)
+    predicted = prediction_mask("token")
+    expected = mix_inputs(model.eval(), ground_truth(), predicted=predicted, stage=stage)
     model.train(training)
-    tokens = truth_tokens()
-    found = mixed_inputs(model, tokens, own=own, stage=stage)
+    tokens = ground_truth()
+    found = mix_inputs(model, tokens, predicted=predicted, stage=stage)
     assert torch.equal(found, expected)
     assert model.training is training
     assert model.dropout.training is training
-    assert torch.equal(tokens, truth_tokens())
+    assert torch.equal(tokens, ground_truth())
     assert all(weight.grad is None for weight in model.parameters())
 
 
@@ -310,11 +318,11 @@ class Asked(TorchDispatchMode):
 @every_model
 @every_feedback
 def test_the_exact_stage_never_waits_for_a_device(name: str, feedback: Feedback):
-    model, tokens = built(name), truth_tokens()
-    own = own_mask("token", prompt=model.prompt_length)
-    own[2] = False
+    model, tokens = built(name), ground_truth()
+    predicted = prediction_mask("token", prompt=model.prompt_length)
+    predicted[2] = False
     with Asked() as asked:
-        mixed_inputs(model, tokens, own=own, feedback=feedback)
+        mix_inputs(model, tokens, predicted=predicted, feedback=feedback)
     assert asked.waits == []
 
 
@@ -322,10 +330,10 @@ def test_the_exact_stage_never_waits_for_a_device(name: str, feedback: Feedback)
 def test_passes_wait_only_to_see_whether_something_changed(feedback: Feedback):
     for passes, waits in ((1, []), (3, ["equal", "equal"])):
         with Asked() as asked:
-            mixed_inputs(
+            mix_inputs(
                 Attention(),
-                truth_tokens(),
-                own=own_mask("token"),
+                ground_truth(),
+                predicted=prediction_mask("token"),
                 stage=Parallel(passes=passes),
                 feedback=feedback,
             )
@@ -337,16 +345,16 @@ def test_passes_wait_only_to_see_whether_something_changed(feedback: Feedback):
 def test_the_exact_stage_is_in_single_precision_and_a_pass_in_that_of_the_training(
     name: str, feedback: Feedback
 ):
-    model, tokens = built(name).float(), truth_tokens()
-    own = own_mask("token", prompt=model.prompt_length)
+    model, tokens = built(name).float(), ground_truth()
+    predicted = prediction_mask("token", prompt=model.prompt_length)
     precisions: list[torch.dtype] = []
     model.register_forward_hook(lambda _, inputs, logits: precisions.append(logits.dtype))
     passes_too = not name.startswith("lstm") or cpu_trains_lstm_in_bf16()
     for stage in (Exact(), Parallel()) if passes_too else (Exact(),):
-        whole = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+        whole = mix_inputs(model, tokens, predicted=predicted, stage=stage, feedback=feedback)
         precisions.clear()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            reduced = mixed_inputs(model, tokens, own=own, stage=stage, feedback=feedback)
+            reduced = mix_inputs(model, tokens, predicted=predicted, stage=stage, feedback=feedback)
         if isinstance(stage, Exact):
             assert torch.equal(whole, reduced)
         else:
@@ -355,42 +363,45 @@ def test_the_exact_stage_is_in_single_precision_and_a_pass_in_that_of_the_traini
 
 @pytest.mark.parametrize("at", [0, 3])
 def test_nothing_in_a_prompt_is_ever_the_models_own(at: int):
-    own = np.zeros((1, STEPS), dtype=bool)
-    own[0, at] = True
-    with pytest.raises(AssertionError, match="a prompt is given, not predicted"):
-        mixed_inputs(Attention(prompt_length=4), truth_tokens(), own=own)
+    predicted = np.zeros((1, STEPS), dtype=bool)
+    predicted[0, at] = True
+    with pytest.raises(AssertionError, match="a prompt is given, not predictions"):
+        mix_inputs(Attention(prompt_length=4), ground_truth(), predicted=predicted)
 
 
 @pytest.mark.parametrize("prompt", [5, 9])
 def test_a_prompt_is_read_by_one_call(prompt: int):
     model = Attention(prompt_length=prompt)
-    mixed_inputs(model, truth_tokens(), own=own_mask("step", truth=0.0, prompt=prompt))
+    mix_inputs(model, ground_truth(), predicted=prediction_mask("step", rate=0.0, prompt=prompt))
     assert model.calls[0] == ("prefill", (STRINGS, prompt))
 
 
-@every_coin
-def test_a_board_is_read_as_it_is_and_its_completion_is_the_models_own(coin: Coin):
+@every_granularity
+def test_a_board_is_read_as_it_is_and_its_completion_is_the_models_own(granularity: Granularity):
     task = LifeSpec(rows=3, columns=3).build()
     batch = task.sample(7, generator=np.random.default_rng(0))
     tokens = torch.from_numpy(batch.tokens)
     torch.manual_seed(0)
-    model = LSTMSpec(width=8).build(
-        vocab_size=task.vocab_size, outputs=task.outputs, max_length=task.max_length
+    model = build_network(
+        LSTMSpec(width=8),
+        vocab_size=task.vocab_size,
+        outputs=task.outputs,
+        max_length=task.max_length,
     )
-    found = forced_inputs(
+    found = choose_inputs(
         model,
         tokens,
-        forcing=Constant(coin=coin),
-        truth=0.0,
+        forcing=Constant(granularity=granularity),
+        rate=0.0,
         scored=batch.scored,
         generator=np.random.default_rng(0),
     )
     given = ~np.pad(batch.scored[:, :-1], ((0, 0), (1, 0)))
     assert given[:, : task.prompt_length].all()
     assert torch.equal(found[torch.from_numpy(given)], tokens[torch.from_numpy(given)])
-    predicted = model(found).argmax(dim=-1)[:, :-1]
-    own = torch.from_numpy(~given[:, 1:])
-    assert torch.equal(found[:, 1:][own], predicted[own])
+    predictions = model(found).argmax(dim=-1)[:, :-1]
+    predicted = torch.from_numpy(~given[:, 1:])
+    assert torch.equal(found[:, 1:][predicted], predictions[predicted])
 
 
 @pytest.mark.parametrize(
@@ -405,7 +416,7 @@ def test_a_model_that_looks_back_is_asked_in_parallel_unless_told_otherwise(
     stage: StageSpec | None, model: Callable[[], Attention], calls: set[str]
 ):
     asked = model()
-    forced(asked, stage=stage, truth=0.0)
+    forced(asked, stage=stage, rate=0.0)
     assert {name for name, _ in asked.calls} == calls
     assert len(asked.calls) == 1 or stage is not None
 
@@ -413,18 +424,18 @@ def test_a_model_that_looks_back_is_asked_in_parallel_unless_told_otherwise(
 def test_a_recurrent_model_is_asked_step_by_step_unless_told_otherwise():
     model = built(next(name for name in MODELS if name.startswith("lstm")))
     usual, exact, once = (
-        forced(model, stage=stage, truth=0.0) for stage in (None, Exact(), Parallel())
+        forced(model, stage=stage, rate=0.0) for stage in (None, Exact(), Parallel())
     )
     assert torch.equal(usual, exact)
     assert not torch.equal(usual, once)
 
 
-def forced(model: SequenceModel, *, stage: StageSpec | None, truth: float, **more: Any) -> Tensor:
-    return forced_inputs(
+def forced(model: SequenceModel, *, stage: StageSpec | None, rate: float, **more: Any) -> Tensor:
+    return choose_inputs(
         model,
-        truth_tokens(),
+        ground_truth(),
         forcing=Constant(stage=stage, **more),
-        truth=truth,
+        rate=rate,
         scored=np.ones((STRINGS, STEPS), dtype=bool),
         generator=np.random.default_rng(0),
     )
@@ -433,12 +444,12 @@ def forced(model: SequenceModel, *, stage: StageSpec | None, truth: float, **mor
 def test_equal_generators_draw_equal_tokens_and_a_sample_is_no_argmax():
     model = Attention()
     sampled, again = (
-        forced(model, stage=None, truth=0.3, feedback=SampledFeedback()) for _ in range(2)
+        forced(model, stage=None, rate=0.3, feedback=SampledFeedback()) for _ in range(2)
     )
     assert torch.equal(sampled, again)
-    assert not torch.equal(sampled, forced(model, stage=None, truth=0.3))
-    cold = forced(model, stage=None, truth=0.3, feedback=SampledFeedback(temperature=1e-6))
-    assert torch.equal(cold, forced(model, stage=None, truth=0.3))
+    assert not torch.equal(sampled, forced(model, stage=None, rate=0.3))
+    cold = forced(model, stage=None, rate=0.3, feedback=SampledFeedback(temperature=1e-6))
+    assert torch.equal(cold, forced(model, stage=None, rate=0.3))
 
 
 def test_uniform_numbers_draw_each_token_as_often_as_it_is_probable():

@@ -11,8 +11,9 @@ from seqtune import seeding
 from seqtune.runs.build import build_model
 from seqtune.runs.spec import RunSpec
 from seqtune.training.evaluation import Evaluator
-from seqtune.training.forcing.inputs import forced_inputs
+from seqtune.training.forcing.inputs import choose_inputs
 from seqtune.training.loop import TrainConfig, TrainState, train
+from seqtune.training.optim import build_optimizer
 from tests.training.runs import tiny
 
 
@@ -20,28 +21,26 @@ def plain_training(spec: RunSpec) -> tuple[list[float], list[float], dict[str, t
     """Mean loss and mean norm of the gradient of each epoch, and the last weights."""
     task = spec.task.build()
     model = build_model(spec, task=task, device=torch.device("cpu"))
-    optimizer = spec.optimizer.build(model)
+    optimizer = build_optimizer(spec.optimizer, model=model)
     training, seed = spec.training, spec.seed
     half = training.precision == "bf16"
     losses, norms = [], []
     for epoch in range(training.epochs):
         strings = seeding.generator(seed, "data", epoch)
-        coins = seeding.generator(seed, "forcing", epoch)
+        generator = seeding.generator(seed, "forcing", epoch)
         torch.manual_seed(seeding.integer_seed(seed, "dropout", epoch))
-        truths = spec.forcing.truths(
-            epoch, epochs=training.epochs, steps=training.batches_per_epoch
-        )
+        rates = spec.forcing.rates(epoch, epochs=training.epochs, steps=training.batches_per_epoch)
         nats = scored = norm = 0.0
-        for truth in truths:
+        for rate in rates:
             batch = task.batch(task.draw(training.batch_size, generator=strings))
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-                inputs = forced_inputs(
+                inputs = choose_inputs(
                     model,
                     torch.from_numpy(batch.tokens),
                     forcing=spec.forcing,
-                    truth=truth,
+                    rate=rate,
                     scored=batch.scored,
-                    generator=coins,
+                    generator=generator,
                 )
                 logits = model(inputs)
             target = torch.from_numpy(np.where(batch.scored, batch.targets, -100))
@@ -56,11 +55,11 @@ def plain_training(spec: RunSpec) -> tuple[list[float], list[float], dict[str, t
             optimizer.step()
             nats, scored = nats + loss.item(), scored + float(batch.scored.sum())
         losses.append(nats / scored)
-        norms.append(norm / len(truths))
+        norms.append(norm / len(rates))
     return losses, norms, model.state_dict()
 
 
-RISING = {"kind": "reversed", "schedule": {"kind": "linear", "floor": 0.2}, "by": "step"}
+RISING = {"kind": "reversed", "schedule": {"kind": "linear", "minimum": 0.2}, "update": "step"}
 
 LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollout_steps": 0}
 
@@ -71,7 +70,7 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
         {},
         {"model__dropout": 0.3, "seed": 3},
         {"forcing": RISING},
-        {"forcing": RISING | {"coin": "step", "feedback": "sample"}, "model__dropout": 0.2},
+        {"forcing": RISING | {"granularity": "step", "feedback": "sample"}, "model__dropout": 0.2},
         {
             "forcing": RISING | {"stage": "parallel", "feedback": "sample"},
             # Every CPU has a GRU in bf16; an LSTM needs AVX-512.
@@ -81,7 +80,7 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
         },
         {"forcing": RISING, "task": LIFE},
         {
-            "forcing": RISING | {"coin": "sequence"},
+            "forcing": RISING | {"granularity": "sequence"},
             "model__cell": "gru",
             "training__precision": "bf16",
             "seed": 5,
@@ -92,9 +91,9 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
 def test_the_loop_does_what_the_plain_one_does(changes: dict[str, Any]):
     spec = tiny(**{"optimizer__schedule": "constant", **changes})
     task = spec.task.build()
-    recipe = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
+    config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     learner = TrainState(
-        build_model(spec, task=task, device=torch.device("cpu")), task=task, recipe=recipe
+        build_model(spec, task=task, device=torch.device("cpu")), task=task, config=config
     )
     found = list(train(learner, evaluator=Evaluator(spec.evaluation, task=task)))
     losses, norms, weights = plain_training(spec)
