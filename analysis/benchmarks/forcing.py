@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from seqtune.models import LSTMSpec
 from seqtune.models.build import build_network
-from seqtune.models.cells import packs
+from seqtune.models.cells import can_pack
 from seqtune.models.recurrent import Recurrent
 from seqtune.provenance import cpu_name
 from seqtune.training.forcing.inputs import draw_prediction_mask, mix_inputs
@@ -112,7 +112,7 @@ class Shape:
         rows = torch.randn(self.rows, self.inputs)
         weight = torch.randn(self.outputs, self.inputs)
         ways: list[Callable[[], object]] = [lambda: torch.mm(rows, weight.T)]
-        if packs(weight):
+        if can_pack(weight):
             packed = torch.ops.mkldnn._reorder_linear_weight(weight, self.rows)
             ways.append(
                 lambda: torch.ops.mkldnn._linear_pointwise(rows, packed, None, "none", [], "")

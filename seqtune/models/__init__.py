@@ -1,4 +1,7 @@
-"""What learns. `ModelSpec` is the register: a model is one file, one for its spec, and its entry here."""
+"""The models. `ModelSpec` is the union of their specs; `build.py` builds a network from one.
+
+To add a model: a file for its spec, a file for the network, an entry here and one in `build.py`.
+"""
 
 from typing import Annotated, TypeAlias
 

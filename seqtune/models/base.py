@@ -1,4 +1,4 @@
-"""What a sequence model is: one parallel pass for learning, and the same function a step at a time."""
+"""The contract of a sequence model: one parallel pass for training, and the same function step by step."""
 
 import abc
 from typing import ClassVar, Generic, TypeVar
@@ -13,15 +13,15 @@ StateT = TypeVar("StateT")
 class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
     """A causal model: the logits at t depend on the tokens up to and including t.
 
-    `prefill` and `step` give the logits that `forward` gives in evaluation mode. They record no
-    gradient, apply no dropout, and may overwrite the state that they are given. They are in the precision
-    of the weights and are called outside autocast, since a state has one precision.
+    `prefill` and `step` return the logits of `forward` in evaluation mode. They record no gradient, apply
+    no dropout, and may overwrite the state that they are given. They use the precision of the weights and
+    are called outside autocast, since a state has one precision.
 
     Attributes:
-        recurrent: whether a step costs the same however much has been read.
-        longest: the most tokens that it can read; None if there is no end.
-        prompt_length: so many tokens at the beginning see one another, and the first call of
-            `prefill` has to read them all; 0 for a model that is causal throughout.
+        recurrent: whether the cost of a step is independent of the number of tokens read.
+        longest: largest number of tokens that it can read; None if unlimited.
+        prompt_length: number of tokens at the beginning that attend to one another; the first call of
+            `prefill` has to read them all. 0 for a model that is causal throughout.
     """
 
     recurrent: ClassVar[bool]
@@ -30,30 +30,30 @@ class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
 
     @abc.abstractmethod
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """Logits of the next token after each token."""
+        """Return the logits of the next token after each token."""
 
     @abc.abstractmethod
     def prefill(
         self, tokens: Int[Tensor, "B T"], *, state: StateT | None = None
     ) -> tuple[Float[Tensor, "B V"], StateT]:
-        """Reads T >= 1 tokens, after those that `state` has read; the logits after the last."""
+        """Read T >= 1 tokens after those in `state`; return the logits after the last, and the state."""
 
     @abc.abstractmethod
     def step(
         self, token: Int[Tensor, " B"], *, state: StateT
     ) -> tuple[Float[Tensor, "B V"], StateT]:
-        """Reads one token more."""
+        """Read one more token."""
 
     @abc.abstractmethod
     def hidden_states(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "L B T D"]:
-        """What every layer hands on, bottom up, for probes; in evaluation mode and without gradients."""
+        """Return the output of every layer, bottom up, in evaluation mode and without gradients."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return next(self.parameters()).device
 
 
 def trainable_parameters(model: nn.Module) -> int:
-    """Number of weights that training changes."""
+    """Return the number of trainable parameters."""
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)

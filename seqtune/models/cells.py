@@ -1,12 +1,16 @@
-"""Recurrent cells a token at a time: what scheduled sampling and generation spend their time in.
+"""Recurrent cells for one token at a time, where scheduled sampling and generation spend their time.
 
-torch's kernels read whole sequences; called for one token at a time they lay their weights out in every
-call. Here a layer's weights are laid out once, and a step is one matrix product, over the layer's input and
-its hidden state side by side, and a few operations in place. The equations are those of torch's LSTM, GRU
-and RNN.
+torch's kernels read whole sequences; called for single tokens they repack their weights in every call. Here
+a layer's weights are packed once, and a step is one matrix product, over the layer's input and its hidden
+state side by side, and a few operations in place. The equations are those of torch's LSTM, GRU and RNN.
 
 Every tanh(x) is written 2 sigmoid(2x) - 1, since torch's sigmoid is several times as fast as its tanh on the
 CPU; where x is a sum of products, the weights are doubled instead of x.
+
+On the CPU torch passes single-precision products to MKL, which repacks the matrix in every call. oneDNN,
+which torch includes too, takes a packed matrix. torch reaches it by operators that its compiler calls and
+that are not documented, so `Product` uses them only if they exist. Without them, on a GPU and in double
+precision, the ordinary product gives the same numbers up to rounding.
 """
 
 import abc
@@ -18,15 +22,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Weights: TypeAlias = Sequence[Tensor]
-"""Of a layer, in torch's order: input and recurrent matrix, input and recurrent bias."""
+"""Weights of a layer in torch's order: input and recurrent matrix, input and recurrent bias."""
 
 
 class RecurrentCell(abc.ABC):
-    """One layer: its weights laid out for the step, and what it remembers of every string.
+    """One layer: its packed weights, and its state for every string.
 
     Attributes:
-        memories: how many tensors it remembers.
-        memory: these, [B, D] each; the first is the hidden state.
+        memories: number of tensors in its state.
+        memory: these tensors, [B, D] each; the first is the hidden state.
     """
 
     memories: ClassVar[int] = 1
@@ -34,12 +38,13 @@ class RecurrentCell(abc.ABC):
     def __init__(
         self, weights: Weights, *, batch: int, embedding: Float[Tensor, "V E"] | None
     ) -> None:
-        """Lays the weights out; nothing has been read yet.
+        """Pack the weights; the state is that before the first token.
 
         Args:
             weights: of the layer.
             batch: number of strings.
-            embedding: in the lowest layer, which reads tokens: its share of the product becomes a table.
+            embedding: only for the lowest layer, which reads tokens: its part of the product becomes a
+                lookup table.
         """
         of_input, of_hidden = self._of_input(weights[0]), self._of_hidden(weights[1])
         bias = self._of_input(weights[2]) + self._of_hidden(weights[3])
@@ -57,7 +62,10 @@ class RecurrentCell(abc.ABC):
         self.memory = (hidden, *(bias.new_zeros(batch, width) for _ in range(1, self.memories)))
 
     def read(self, below: Int[Tensor, " B"] | Float[Tensor, "B E"]) -> Float[Tensor, "B D"]:
-        """Reads a token, or what the layer below hands on; the hidden state, which the next call overwrites."""
+        """Read a token or the output of the layer below; return the hidden state.
+
+        The next call overwrites it.
+        """
         if self._table is not None:
             torch.index_select(self._table, 0, below, out=self._sums)
             self._product.add_to(self._sums, rows=self._joined)
@@ -70,20 +78,20 @@ class RecurrentCell(abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def _of_input(weight: Tensor) -> Tensor:
-        """The input's matrix or bias by rows of the product, from torch's order of them."""
+        """Reorder the input matrix or bias from torch's rows to those of the product."""
 
     @staticmethod
     @abc.abstractmethod
     def _of_hidden(weight: Tensor) -> Tensor:
-        """The same of the hidden state."""
+        """The same for the recurrent matrix or bias."""
 
     @abc.abstractmethod
     def _update(self, sums: Float[Tensor, "B S"]) -> None:
-        """Remembers what the product says; it may be overwritten."""
+        """Update the state from the product, which may be overwritten."""
 
 
 class LSTMCell(RecurrentCell):
-    """See `torch.nn.LSTM`. The product has four parts: input gate, forget gate, new values, output gate."""
+    """See `torch.nn.LSTM`. The product has four parts: input, forget, cell and output gate."""
 
     memories = 2
 
@@ -103,36 +111,36 @@ class LSTMCell(RecurrentCell):
 
     def _update(self, sums: Float[Tensor, "B S"]) -> None:
         hidden, cell = self.memory
-        taken, kept, new, shown = self._parts
+        input_gate, forget_gate, new, output_gate = self._parts
         torch.sigmoid(sums, out=self._sums)
-        cell.mul_(kept).addcmul_(taken, new, value=2).sub_(taken)
-        torch.mul((2 * cell).sigmoid_(), shown, out=hidden).mul_(2).sub_(shown)
+        cell.mul_(forget_gate).addcmul_(input_gate, new, value=2).sub_(input_gate)
+        torch.mul((2 * cell).sigmoid_(), output_gate, out=hidden).mul_(2).sub_(output_gate)
 
 
 class GRUCell(RecurrentCell):
-    """See `torch.nn.GRU`. The product has four parts: reset and update gate, new values from input and hidden state.
+    """See `torch.nn.GRU`. The product has four parts: reset gate, update gate, new values of input and of state.
 
-    The last two stay apart because torch's reset gate multiplies what comes of the hidden state, its bias
-    included; the zeros that this puts into the matrix are a quarter of it.
+    The last two are separate because torch's reset gate multiplies the contribution of the hidden state,
+    bias included. A quarter of the matrix is therefore zero.
     """
 
     @staticmethod
     def _of_input(weight: Tensor) -> Tensor:
-        reset, kept, new = weight.chunk(3)
-        return torch.cat([reset, kept, 2 * new, torch.zeros_like(new)])
+        reset, update, new = weight.chunk(3)
+        return torch.cat([reset, update, 2 * new, torch.zeros_like(new)])
 
     @staticmethod
     def _of_hidden(weight: Tensor) -> Tensor:
-        reset, kept, new = weight.chunk(3)
-        return torch.cat([reset, kept, torch.zeros_like(new), 2 * new])
+        reset, update, new = weight.chunk(3)
+        return torch.cat([reset, update, torch.zeros_like(new), 2 * new])
 
     def _update(self, sums: Float[Tensor, "B S"]) -> None:
         (hidden,) = self.memory
-        reset, kept, new, recalled = sums.chunk(4, dim=1)
+        reset, update, new, of_hidden = sums.chunk(4, dim=1)
         reset.sigmoid_()
-        kept.sigmoid_()
-        new.addcmul_(reset, recalled).sigmoid_().mul_(2).sub_(1)
-        hidden.sub_(new).mul_(kept).add_(new)
+        update.sigmoid_()
+        new.addcmul_(reset, of_hidden).sigmoid_().mul_(2).sub_(1)
+        hidden.sub_(new).mul_(update).add_(new)
 
 
 class RNNCell(RecurrentCell):
@@ -148,14 +156,14 @@ class RNNCell(RecurrentCell):
         torch.sigmoid(sums, out=self.memory[0]).mul_(2).sub_(1)
 
 
-def stacked_memory(cells: Sequence[RecurrentCell]) -> Tensor | tuple[Tensor, ...]:
-    """What layers remember, as torch's kernels take it."""
+def stack_memory(cells: Sequence[RecurrentCell]) -> Tensor | tuple[Tensor, ...]:
+    """Return the states of layers in the form that torch's kernels take."""
     stacked = tuple(torch.stack(parts) for parts in _by_kind(cells))
     return stacked[0] if len(stacked) == 1 else stacked
 
 
-def remember(cells: Sequence[RecurrentCell], *, memory: Tensor | tuple[Tensor, ...]) -> None:
-    """Puts what torch's kernels give back of layers in the place of what these remember."""
+def load_memory(cells: Sequence[RecurrentCell], *, memory: Tensor | tuple[Tensor, ...]) -> None:
+    """Overwrite the states of layers with those that torch's kernels returned."""
     stacked = (memory,) if isinstance(memory, Tensor) else memory
     for parts, new in zip(_by_kind(cells), stacked, strict=True):
         for part, layer in zip(parts, new, strict=True):
@@ -166,29 +174,29 @@ def _by_kind(cells: Sequence[RecurrentCell]) -> list[tuple[Tensor, ...]]:
     return list(zip(*(cell.memory for cell in cells), strict=True))
 
 
-LARGE = 32768
-"""Entries of a matrix from which laying it out pays; below, a call of oneDNN costs more than it saves."""
+MIN_PACKED_SIZE = 32768
+"""Entries of the smallest matrix that is packed; for smaller ones a call of oneDNN costs more than it saves."""
 
 
 class Product:
-    """`rows @ weight.T + bias`, without gradients.
+    """The product `rows @ weight.T + bias`, without gradients.
 
     Attributes:
-        packed: whether the matrix is in oneDNN's layout.
+        packed: whether the matrix is in oneDNN's packed layout.
     """
 
     def __init__(
         self, weight: Float[Tensor, "N K"], *, bias: Float[Tensor, " N"], rows: int
     ) -> None:
-        """Lays the matrix out.
+        """Pack the matrix.
 
         Args:
             weight: the matrix, outputs by inputs.
-            bias: what every row gets added.
-            rows: number of rows that products will have.
+            bias: added to every row.
+            rows: expected number of rows of the products.
         """
         weight = weight.detach()
-        self.packed = weight.numel() >= LARGE and packs(weight)
+        self.packed = weight.numel() >= MIN_PACKED_SIZE and can_pack(weight)
         self._bias = bias.detach()
         self._weight = (
             torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
@@ -197,7 +205,7 @@ class Product:
         )
 
     def __call__(self, rows: Float[Tensor, "B K"]) -> Float[Tensor, "B N"]:
-        """The product and the bias."""
+        """Return the product plus the bias."""
         if self.packed:
             return torch.ops.mkldnn._linear_pointwise(
                 rows, self._weight, self._bias, "none", [], ""
@@ -205,15 +213,15 @@ class Product:
         return torch.addmm(self._bias, rows, self._weight)
 
     def add_to(self, sums: Float[Tensor, "B N"], *, rows: Float[Tensor, "B K"]) -> None:
-        """Adds the product, without the bias, to what is there."""
+        """Add the product, without the bias, to `sums` in place."""
         if self.packed:
             sums += torch.ops.mkldnn._linear_pointwise(rows, self._weight, None, "none", [], "")
         else:
             sums.addmm_(rows, self._weight)
 
 
-def packs(weight: Tensor) -> bool:
-    """Whether this torch can lay out such a matrix for oneDNN."""
+def can_pack(weight: Tensor) -> bool:
+    """Whether this torch can pack such a matrix for oneDNN."""
     return (
         weight.device.type == "cpu"
         and weight.dtype == torch.float32

@@ -1,9 +1,9 @@
-"""Reading a few tokens more: the transformer's pass for `prefill` and `step`.
+"""Incremental decoding: the transformer's pass for `prefill` and `step`.
 
-x-transformers has a cache of its own. It copies all keys and values at every step and turns all keys again,
-takes no mask, and leaves out data-dependent ALiBi without a word. So this pass calls the library's
-projections, encodings and attention one after the other, on keys and values that are written once, as
-attention needs them. Tests hold it against the library's own pass for every encoding and every masking.
+The cache of x-transformers copies all keys and values at every step, rotates all keys again, takes no mask,
+and silently ignores data-dependent ALiBi. So this pass calls the library's projections, encodings and
+attention one after another, on keys and values that are stored once, in the form that attention needs. Tests
+compare it with the library's own pass for every encoding and every masking.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ from seqtune.models.x_transformers import (
     apply_rotary_pos_emb,
 )
 
-Turn: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""Gives queries and keys [B, H, N, D] their places, where these are part of them."""
+Rotate: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Applies the positions to queries and keys [B, H, N, D], for encodings that rotate them."""
 
 
 class Buffer:
-    """Buffer of numbers, [B, H, n, D], that are added to at the end and read whole.
+    """A growing tensor [B, H, n, D]: rows are appended, and all rows are read.
 
-    Memory for `capacity` rows is taken with the first; whenever it is full, for twice as many.
+    Memory for `capacity` rows is allocated with the first; when it is full, the capacity doubles.
     """
 
     def __init__(self, *, capacity: int) -> None:
@@ -36,7 +36,7 @@ class Buffer:
         self._memory: Tensor | None = None
 
     def extend(self, new: Float[Tensor, "B H N D"]) -> Float[Tensor, "B H M D"]:
-        """Adds rows; returns all that there are, a view that later calls leave as it is."""
+        """Append rows and return all rows, as a view that later calls do not change."""
         start, stop = self.count, self.count + new.shape[2]
         memory = self._memory_for(stop, like=new)
         memory[:, :, start:stop] = new
@@ -57,28 +57,28 @@ class Buffer:
 
 
 class KVCache:
-    """What one layer remembers of the tokens read.
+    """The keys and values of one layer.
 
     Attributes:
-        keys: as queries meet them: with their position, where that is part of a key.
-        values: likewise.
-        forgotten: by head, the logarithm of what is left of the first token; for encodings that forget.
+        keys: as attention uses them, with their position if the encoding rotates keys.
+        values: as attention uses them.
+        log_forget: per head, the cumulative log of the forget gates; for data-dependent ALiBi.
     """
 
     def __init__(self, *, capacity: int) -> None:
         self.keys = Buffer(capacity=capacity)
         self.values = Buffer(capacity=capacity)
-        self.forgotten = Buffer(capacity=capacity)
+        self.log_forget = Buffer(capacity=capacity)
 
 
 @dataclass(eq=False)
 class TransformerState:
-    """What has been read.
+    """The tokens read so far.
 
     Attributes:
-        caches: what each layer remembers.
-        centre: the place at which xpos scales nothing; the further from it, the larger its numbers.
-        length: tokens read.
+        caches: one per layer.
+        centre: position at which the scale of xpos is 1; numbers grow with the distance from it.
+        length: number of tokens read.
     """
 
     caches: list[KVCache]
@@ -88,7 +88,7 @@ class TransformerState:
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """The library's modules of one block; it has no types for them."""
+    """The library's modules of one block; the library has no types for them."""
 
     attention_norm: nn.Module
     attention: Any
@@ -97,7 +97,7 @@ class _Block:
 
 
 def fresh_state(*, layers: int, capacity: int) -> TransformerState:
-    """Nothing read yet, and memory for so many tokens."""
+    """Return the state before the first token, with memory for `capacity` tokens."""
     caches = [KVCache(capacity=capacity) for _ in range(layers)]
     return TransformerState(caches=caches, centre=capacity // 2)
 
@@ -109,24 +109,25 @@ def read(
     mask: Bool[Tensor, "N M"] | None,
     state: TransformerState,
 ) -> Float[Tensor, "B V"]:
-    """Reads tokens after those that the state has read, and adds them to it; logits after the last.
+    """Read tokens after those in the state, add them to it, and return the logits after the last.
 
     Args:
         network: in evaluation mode.
-        tokens: what to read.
-        mask: which of all M tokens each new one sees; None if the network's own attention knows it.
-        state: what has been read.
+        tokens: the new tokens.
+        mask: true where a new token attends to one of all M tokens; None for the mask of the network's
+            own attention.
+        state: the tokens read before; updated.
     """
     net: Any = network
     layers = net.attn_layers
     start, stop = state.length, state.length + tokens.shape[1]
-    turn = _turn(layers, torch.arange(start, stop, device=tokens.device), centre=state.centre)
+    rotate = _rotation(layers, torch.arange(start, stop, device=tokens.device), centre=state.centre)
     bias = None if layers.rel_pos is None else layers.rel_pos(stop - start, stop)
     hidden = net.token_emb(tokens) + net.pos_emb(tokens, offset=start)
     for block, cache in zip(_blocks(layers), state.caches, strict=True):
         normed = block.attention_norm(hidden)
-        hidden = hidden + _attended(
-            block.attention, normed, cache=cache, turn=turn, mask=mask, bias=bias
+        hidden = hidden + _attend(
+            block.attention, normed, cache=cache, rotate=rotate, mask=mask, bias=bias
         )
         hidden = hidden + block.feed_forward(block.feed_forward_norm(hidden))
     state.length = stop
@@ -141,10 +142,10 @@ def _blocks(layers: Any) -> Iterator[_Block]:
         yield _Block(attention_norms[0], attention, norms[0], feed_forward)
 
 
-def _turn(layers: Any, places: Int[Tensor, " N"], *, centre: int) -> Turn:
+def _rotation(layers: Any, places: Int[Tensor, " N"], *, centre: int) -> Rotate:
     if layers.rotary_pos_emb is not None:
         angles, _ = layers.rotary_pos_emb(places)
-        # The library's own scale is centred on what it reads at once; keys are kept for longer.
+        # The library centres its scale on the tokens of one call; cached keys need a fixed centre.
         scale = _xpos_scale(layers.rotary_pos_emb, places - centre)
         return lambda queries, keys: (
             apply_rotary_pos_emb(queries, angles, scale),
@@ -160,23 +161,23 @@ def _turn(layers: Any, places: Int[Tensor, " N"], *, centre: int) -> Turn:
 
 
 def _xpos_scale(rotary: Any, places: Int[Tensor, " N"]) -> Any:
-    """What xpos multiplies queries by, [1, N, D], and divides keys by; 1 for plain rotary positions."""
+    """Return the factor [1, N, D] of queries, and divisor of keys, in xpos; 1 for plain rotary."""
     if rotary.scale is None:
         return 1
     powers = places[:, None] / rotary.scale_base
     return (rotary.scale**powers).repeat_interleave(2, dim=-1)[None]
 
 
-def _attended(
+def _attend(
     attention: Any,
     normed: Float[Tensor, "B N D"],
     *,
     cache: KVCache,
-    turn: Turn,
+    rotate: Rotate,
     mask: Tensor | None,
     bias: Tensor | None,
 ) -> Float[Tensor, "B N D"]:
-    """What attention makes of new tokens and of those in the cache, to which it adds them."""
+    """Return the attention output of new tokens, and add their keys and values to the cache."""
     queries, keys, values = (
         project(normed).unflatten(-1, (heads, -1)).transpose(1, 2)
         for project, heads in (
@@ -185,9 +186,9 @@ def _attended(
             (attention.to_v, attention.kv_heads),
         )
     )
-    queries, keys = turn(queries, keys)
+    queries, keys = rotate(queries, keys)
     if attention.data_dependent_alibi is not None:
-        bias = _forgetting(attention.data_dependent_alibi, normed, cache=cache)
+        bias = _forget_bias(attention.data_dependent_alibi, normed, cache=cache)
     mixed, _ = attention.attend(
         queries,
         cache.keys.extend(keys),
@@ -198,13 +199,13 @@ def _attended(
     return attention.to_out(mixed.transpose(1, 2).flatten(2))
 
 
-def _forgetting(
+def _forget_bias(
     alibi: Any, normed: Float[Tensor, "B N D"], *, cache: KVCache
 ) -> Float[Tensor, "B H N M"]:
-    """The logarithm of what is left of every token when each new one is read."""
-    start = cache.forgotten.count
+    """Return the bias of data-dependent ALiBi: per pair of tokens, the log of what is not forgotten."""
+    start = cache.log_forget.count
     gates = alibi.to_forget_gates(normed) * alibi.post_log_scale
-    left = cache.forgotten.extend(gates.cumsum(dim=-1)[..., None])
+    left = cache.log_forget.extend(gates.cumsum(dim=-1)[..., None])
     if start > 0:
         left[:, :, start:] += left[:, :, start - 1 : start]
     return left[:, :, start:] - left.transpose(2, 3)

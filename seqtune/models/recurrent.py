@@ -1,4 +1,4 @@
-"""The recurrent networks: torch's kernels for whole sequences, and cells of our own for one token at a time."""
+"""Recurrent networks: torch's kernels for whole sequences, and the cells of `cells.py` for single tokens."""
 
 from dataclasses import dataclass
 
@@ -14,25 +14,25 @@ from seqtune.models.cells import (
     Product,
     RecurrentCell,
     RNNCell,
-    remember,
-    stacked_memory,
+    load_memory,
+    stack_memory,
 )
 from seqtune.models.recurrent_spec import LSTMSpec
 
 KERNELS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 CELLS = {"lstm": LSTMCell, "gru": GRUCell, "rnn": RNNCell}
 
-FUSED = 8
-"""Tokens from which on one call of torch's kernel is faster than a step for each."""
+MIN_FUSED_LENGTH = 8
+"""From this many tokens on, one call of torch's kernel is faster than a step for each."""
 
 
 @dataclass(eq=False)
 class RecurrentState:
-    """What the network remembers, and its weights laid out for the step.
+    """The recurrent state, and the weights in the layout that a step uses.
 
     Attributes:
-        cells: by layer, bottom up.
-        head: its products, bottom up.
+        cells: one per layer, bottom up.
+        head: matrix products of the head, bottom up.
     """
 
     cells: list[RecurrentCell]
@@ -40,10 +40,10 @@ class RecurrentState:
 
 
 class Recurrent(SequenceModel[RecurrentState]):
-    """See `LSTMSpec`.
+    """The network that `LSTMSpec` describes.
 
-    The layers are one module of torch's if nothing stands between them, so that one kernel runs through all
-    of them, and a module each otherwise. They are named after the cell.
+    The layers are one torch module if nothing comes between them, so that one kernel computes them all, and
+    one module each otherwise. The attribute is named after the cell.
     """
 
     recurrent = True
@@ -57,7 +57,7 @@ class Recurrent(SequenceModel[RecurrentState]):
         self.add_module(spec.cell, _layers(spec))
         if spec.cell == "lstm":
             for kernel in self.kernels:
-                _open_forget_gates(kernel, by=spec.forget_bias)
+                _add_forget_bias(kernel, bias=spec.forget_bias)
         if spec.layer_norm:
             self.norms = nn.ModuleList(nn.LayerNorm(spec.width) for _ in range(spec.layers))
         self.output_dropout = nn.Dropout(spec.dropout)
@@ -67,10 +67,10 @@ class Recurrent(SequenceModel[RecurrentState]):
             for layer in (nn.Linear(spec.width, spec.width), nn.GELU())
         ]
         if spec.tie_embeddings:
-            assert outputs <= vocab_size, "what is predicted can be read"
+            assert outputs <= vocab_size, "every predicted token has an embedding"
             self.head = nn.Sequential(*hidden)
             self.output_bias = nn.Parameter(torch.zeros(outputs))
-            bound = spec.width**-0.5  # as torch draws an output matrix
+            bound = spec.width**-0.5  # as torch initialises an output matrix
             nn.init.uniform_(self.embedding.weight, -bound, bound)
         else:
             self.head = nn.Sequential(*hidden, nn.Linear(spec.width, outputs))
@@ -81,13 +81,15 @@ class Recurrent(SequenceModel[RecurrentState]):
             hidden = self._one_hot(tokens, kernel=lowest)
         else:
             hidden, _ = lowest(self.embedding_dropout(self.embedding(tokens)))
-        below = self._handed_on(hidden, below=hidden, layer=0)
+        below = self._layer_output(hidden, below=hidden, layer=0)
         for layer, kernel in enumerate(above, start=1):
             hidden, _ = kernel(below)
-            below = self._handed_on(hidden, below=below, layer=layer)
-        # torch's kernels write time after time; the head reads it so, and nothing is copied.
+            below = self._layer_output(hidden, below=below, layer=layer)
+        # torch's kernels write time-major; transposed, the head reads it without a copy.
         hidden = self.head(self.output_dropout(below).transpose(0, 1))
-        logits = functional.linear(hidden, *self._tied()) if self.spec.tie_embeddings else hidden
+        logits = (
+            functional.linear(hidden, *self._tied_output()) if self.spec.tie_embeddings else hidden
+        )
         return logits.transpose(0, 1)
 
     @torch.no_grad()
@@ -95,8 +97,8 @@ class Recurrent(SequenceModel[RecurrentState]):
         below = self.embedding(tokens)
         layers = []
         for layer in range(self.spec.layers):
-            hidden, _ = self._alone(layer)(below)
-            below = self._handed_on(hidden, below=below, layer=layer)
+            hidden, _ = self._single_layer(layer)(below)
+            below = self._layer_output(hidden, below=below, layer=layer)
             layers.append(below)
         return torch.stack(layers)
 
@@ -105,7 +107,7 @@ class Recurrent(SequenceModel[RecurrentState]):
         self, tokens: Int[Tensor, "B T"], *, state: RecurrentState | None = None
     ) -> tuple[Float[Tensor, "B V"], RecurrentState]:
         state = self.fresh_state(len(tokens)) if state is None else state
-        if tokens.shape[1] >= FUSED:
+        if tokens.shape[1] >= MIN_FUSED_LENGTH:
             hidden = self._read(tokens, state=state)
         else:
             *_, hidden = [self._read_one(token, state=state) for token in tokens.unbind(1)]
@@ -120,7 +122,7 @@ class Recurrent(SequenceModel[RecurrentState]):
     def _read_one(self, token: Int[Tensor, " B"], *, state: RecurrentState) -> Float[Tensor, "B D"]:
         below = token
         for layer, cell in enumerate(state.cells):
-            below = self._handed_on(cell.read(below), below=below, layer=layer)
+            below = self._layer_output(cell.read(below), below=below, layer=layer)
         return below
 
     def _read(self, tokens: Int[Tensor, "B T"], *, state: RecurrentState) -> Float[Tensor, "B D"]:
@@ -128,17 +130,17 @@ class Recurrent(SequenceModel[RecurrentState]):
         start = 0
         for layer, kernel in enumerate(self.kernels):
             cells = state.cells[start : start + kernel.num_layers]
-            hidden, after = kernel(below, stacked_memory(cells))
-            remember(cells, memory=after)
-            below = self._handed_on(hidden, below=below, layer=layer)
+            hidden, after = kernel(below, stack_memory(cells))
+            load_memory(cells, memory=after)
+            below = self._layer_output(hidden, below=below, layer=layer)
             start += kernel.num_layers
         return below[:, -1]
 
     def _reads_one_hot(self) -> bool:
         """Whether the lowest layer's product is smaller over the vocabulary than over the embedding.
 
-        The function stays the same only without dropout in between. A GPU's kernel wants its weights in one
-        block, as the module has them, and on the CPU torch has a kernel for the LSTM alone.
+        The function is the same only without dropout in between. A GPU's kernel needs its weights in one
+        block, as the module has them, and on the CPU torch has such a kernel only for the LSTM.
         """
         return (
             self.spec.cell == "lstm"
@@ -148,7 +150,7 @@ class Recurrent(SequenceModel[RecurrentState]):
         )
 
     def _one_hot(self, tokens: Int[Tensor, "B T"], *, kernel: nn.RNNBase) -> Float[Tensor, "B T D"]:
-        """What an LSTM makes of embedded tokens, from its input matrix times the embedding."""
+        """Apply an LSTM to one-hot tokens, with its input matrix multiplied by the embedding."""
         matrix, *others = [weight for of_layer in kernel.all_weights for weight in of_layer]
         rows = functional.one_hot(tokens.T, self.embedding.num_embeddings).to(matrix)
         zeros = matrix.new_zeros(kernel.num_layers, len(tokens), self.spec.width)
@@ -166,22 +168,22 @@ class Recurrent(SequenceModel[RecurrentState]):
         )
         return hidden.transpose(0, 1)
 
-    def _handed_on(self, hidden: Tensor, *, below: Tensor, layer: int) -> Tensor:
-        """What a layer, or all of them at once, hands on of its hidden state."""
+    def _layer_output(self, hidden: Tensor, *, below: Tensor, layer: int) -> Tensor:
+        """Return the output of a layer, or of all at once: with residual and norm."""
         if self.spec.residual and layer > 0:
             hidden = hidden + below
         return self.norms[layer](hidden) if self.spec.layer_norm else hidden
 
     @torch.no_grad()
     def fresh_state(self, batch: int) -> RecurrentState:
-        """Nothing read yet; the weights laid out for the step."""
+        """Return the state before the first token, with the weights in the layout for a step."""
         weights = [of_layer for kernel in self.kernels for of_layer in kernel.all_weights]
         embeddings = [self.embedding.weight, *[None] * (self.spec.layers - 1)]
         make = CELLS[self.spec.cell]
         linear = [layer for layer in self.head if isinstance(layer, nn.Linear)]
         head: list[tuple[Tensor, Tensor]] = [(layer.weight, layer.bias) for layer in linear]
         if self.spec.tie_embeddings:
-            head.append(self._tied())
+            head.append(self._tied_output())
         return RecurrentState(
             cells=[
                 make(of_layer, batch=batch, embedding=embedding)
@@ -196,30 +198,30 @@ class Recurrent(SequenceModel[RecurrentState]):
         module = getattr(self, self.spec.cell)
         return [module] if isinstance(module, nn.RNNBase) else list(module)
 
-    def _alone(self, layer: int) -> nn.RNNBase:
-        """One layer as a module of its own."""
+    def _single_layer(self, layer: int) -> nn.RNNBase:
+        """Return one layer as a separate module."""
         kernels = self.kernels
         if len(kernels) == self.spec.layers:
             return kernels[layer]
         weights = kernels[0].all_weights[layer]
-        # Made without drawing weights, which are copied at once.
-        alone = KERNELS[self.spec.cell](
+        # Built without initialising weights, which are copied next.
+        single = KERNELS[self.spec.cell](
             weights[0].shape[1],
             self.spec.width,
             batch_first=True,
             device="meta",
             dtype=weights[0].dtype,
         ).to_empty(device=self.device)
-        alone.load_state_dict(dict(zip(alone.state_dict(), weights, strict=True)))
-        return alone
+        single.load_state_dict(dict(zip(single.state_dict(), weights, strict=True)))
+        return single
 
-    def _tied(self) -> tuple[Tensor, Tensor]:
-        """The matrix and the bias of the output under `tie_embeddings`."""
+    def _tied_output(self) -> tuple[Tensor, Tensor]:
+        """Matrix and bias of the output with `tie_embeddings`."""
         return self.embedding.weight[: self.outputs], self.output_bias
 
 
 def _layers(spec: LSTMSpec) -> nn.Module:
-    """One module of torch's if nothing stands between the layers, or a list of modules of one layer."""
+    """Return one torch module if nothing comes between the layers, else a list of one-layer modules."""
     kernel = KERNELS[spec.cell]
     if spec.layers == 1 or not (spec.layer_norm or spec.residual):
         return kernel(spec.embedding, spec.width, num_layers=spec.layers, batch_first=True)
@@ -227,10 +229,10 @@ def _layers(spec: LSTMSpec) -> nn.Module:
     return nn.ModuleList(kernel(each, spec.width, batch_first=True) for each in inputs)
 
 
-def _open_forget_gates(kernel: nn.RNNBase, *, by: float) -> None:
-    """Adds to the biases of an LSTM, whose gates torch orders: input, forget, cell, output."""
-    for _, _, bias, _ in kernel.all_weights:
-        bias.detach().chunk(4)[1].add_(by)
+def _add_forget_bias(kernel: nn.RNNBase, *, bias: float) -> None:
+    """Add to the forget gates; torch orders the gates input, forget, cell, output."""
+    for _, _, of_input, _ in kernel.all_weights:
+        of_input.detach().chunk(4)[1].add_(bias)
 
 
 def _logits(hidden: Float[Tensor, "B D"], *, head: list[Product]) -> Float[Tensor, "B V"]:

@@ -1,4 +1,4 @@
-"""Which recurrent network."""
+"""Spec of the recurrent networks."""
 
 from typing import Literal, TypeAlias
 
@@ -10,11 +10,11 @@ from seqtune.config.spec import Spec
 CellName: TypeAlias = Literal["lstm", "gru", "rnn"]
 
 GATES: dict[CellName, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-"""Matrices that a layer holds against its input, and as many against what it remembers."""
+"""Number of input matrices of a layer; it has as many recurrent matrices."""
 
 
 class LSTMSpec(Spec):
-    """Embedding, dropout, recurrent layers, dropout, and a head of `head_layers` hidden GELU layers.
+    """Embedding, dropout, recurrent layers, dropout, and a head with `head_layers` hidden GELU layers.
 
     Source: Hochreiter & Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU); Elman 1990 (RNN). The head is that
     of the experiment described in README.md.
@@ -22,7 +22,7 @@ class LSTMSpec(Spec):
 
     kind: Literal["lstm"] = "lstm"
     cell: CellName = "lstm"
-    """What a layer is made of: as torch defines them, `rnn` with tanh."""
+    """Type of the recurrent layers, as torch defines them; `rnn` uses tanh."""
     layers: int = Field(default=1, ge=1)
     width: int = Field(default=64, ge=1)
     """Hidden units of every recurrent layer and of every hidden layer of the head."""
@@ -31,16 +31,16 @@ class LSTMSpec(Spec):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of dropping a unit after the embedding and after the last recurrent layer."""
     tie_embeddings: bool = False
-    """Whether the output matrix is the embedding's, of the tokens that may be predicted. It is then drawn
-    as an output matrix; the output keeps a bias of its own, which starts at 0 (Press & Wolf 2017)."""
+    """Whether the output matrix is the part of the embedding for the tokens that may be predicted. It is
+    then initialised as an output matrix; the output has its own bias, initially 0 (Press & Wolf 2017)."""
     layer_norm: bool = False
-    """Whether each layer's output, the sum with its input under `residual`, is normalised over its units
-    before the next layer or the head reads it. What a layer itself remembers is not (Ba et al. 2016)."""
+    """Whether each layer's output (with `residual`, the sum with its input) is normalised over its units
+    before the next layer or the head reads it. The recurrent state is not (Ba et al. 2016)."""
     residual: bool = False
-    """Whether each layer above the first adds its input to its output. One layer has none above it."""
+    """Whether each layer above the first adds its input to its output; no effect with one layer."""
     forget_bias: float = 0.0
-    """Added to the fresh bias of every forget gate: the larger it is, the longer a cell remembers before it
-    has learned to. At 0 it halves at every step; Jozefowicz et al. 2015 recommend 1."""
+    """Added to the initial bias of every forget gate: the larger it is, the longer an untrained cell
+    remembers. At 0 its memory halves at every step; Jozefowicz et al. 2015 recommend 1."""
 
     @model_validator(mode="after")
     def _check(self) -> "LSTMSpec":

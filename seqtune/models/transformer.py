@@ -1,7 +1,7 @@
-"""The transformer: x-transformers' network, under masks of our own.
+"""The transformer: the network of x-transformers with explicit masks.
 
-The one file that names the library's keywords. Which tokens see which is decided in `masking.py`; loss and
-sampling are those of every model. `prefill` and `step` go by a pass of our own, `reading.py`.
+This is the only file that knows the library's keywords. Loss and sampling are those of every model. `prefill`
+and `step` use the pass in `incremental.py`.
 """
 
 from collections.abc import Iterator
@@ -24,18 +24,18 @@ from seqtune.models.transformer_spec import (
 )
 from seqtune.models.x_transformers import AttentionLayers, Decoder, Encoder, TransformerWrapper
 
-COUNTED = 64
-"""Places that CoPE tells apart; what is further than so many counted tokens is at the last of them.
+COPE_POSITIONS = 64
+"""Number of positions of CoPE; tokens further away share the last one.
 
 Source: Golovneva et al. 2024, arXiv 2405.18719, who find 64 enough for contexts of 1,024."""
 
 
 class Transformer(SequenceModel[TransformerState]):
-    """See `TransformerSpec`.
+    """The network that `TransformerSpec` describes.
 
     Attributes:
         net: the library's network.
-        expected: tokens that memory is taken for when reading begins.
+        expected: number of tokens for which a cache is allocated at first.
     """
 
     recurrent = False
@@ -62,7 +62,7 @@ class Transformer(SequenceModel[TransformerState]):
             logits_dim=outputs,
             max_seq_len=max_length,
             emb_dropout=spec.dropout,
-            # Encodings that add nothing to the embedding keep learned positions unless told not to.
+            # The library adds learned positions to the other encodings unless disabled.
             use_abs_pos_emb=spec.positions in ("absolute", "sinusoidal"),
             scaled_sinu_pos_emb=spec.positions == "sinusoidal",
             attn_layers=_layers(spec),
@@ -81,7 +81,7 @@ class Transformer(SequenceModel[TransformerState]):
         with self._evaluating():
             mask = self._mask(0, tokens.shape[1])
             _, found = self.net(tokens, attn_mask=mask, return_intermediates=True)
-        # What every attention and every feed-forward begins with, and what the last one ends with.
+        # The inputs of all attention and feed-forward layers, and the output of the last: take the blocks'.
         return torch.stack(found.layer_hiddens[2::2])
 
     @torch.no_grad()
@@ -110,7 +110,7 @@ class Transformer(SequenceModel[TransformerState]):
             return read(self.net, tokens, mask=self._mask(state.length, stop), state=state)
 
     def _mask(self, start: int, stop: int) -> Tensor | None:
-        """Which tokens are seen, bool [Q, K]; None where the library's attention knows it by itself."""
+        """Return the visible tokens, bool [Q, K]; None if the library's causal attention is enough."""
         match self.spec.masking:
             case Causal() | Forgetful():
                 needed = False
@@ -132,7 +132,7 @@ class Transformer(SequenceModel[TransformerState]):
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """In evaluation mode; then again in the mode that it was in."""
+        """Switch to evaluation mode, and restore the mode afterwards."""
         training = self.training
         if training:
             self.eval()
@@ -153,13 +153,15 @@ class Transformer(SequenceModel[TransformerState]):
 def visible_tokens(
     masking: MaskingSpec, *, start: int, stop: int, prompt_length: int, device: torch.device
 ) -> Bool[Tensor, "Q K"]:
-    """Which of the tokens 0 to `stop` those from `start` to `stop` see, when nothing is hidden at random.
+    """Return which of the tokens 0 to `stop` are visible from each of `start` to `stop`.
+
+    The tokens that forgetful masking hides at random are visible here; see `draw_visible_keys`.
 
     Args:
         masking: the rule.
-        start: first token that sees.
-        stop: one past the last.
-        prompt_length: tokens that see one another under prefix masking.
+        start: first query.
+        stop: one past the last query and key.
+        prompt_length: tokens that attend to one another under prefix masking.
         device: of the mask.
     """
     keys = torch.arange(stop, device=device)
@@ -176,9 +178,9 @@ def visible_tokens(
 
 
 def draw_visible_keys(tokens: Int[Tensor, "B T"], *, rate: float) -> Bool[Tensor, "B T"]:
-    """What forgetful masking leaves to be seen: false at int(rate * T) places a string, never the first.
+    """Draw the tokens visible under forgetful masking: all but int(rate * T) per string, never the first.
 
-    It draws from torch's global generator of the tokens' device.
+    Draws from torch's global generator of the tokens' device.
     """
     batch, length = tokens.shape
     hidden = min(int(rate * length), length - 1)
@@ -188,7 +190,7 @@ def draw_visible_keys(tokens: Int[Tensor, "B T"], *, rate: float) -> Bool[Tensor
 
 
 def _layers(spec: TransformerSpec) -> AttentionLayers:
-    # What a decoder forbids is what comes later; in a prompt that is allowed, so there the mask is ours.
+    # A decoder never attends to later tokens, which a prompt has to; so prefix masking uses an encoder.
     kind = Encoder if isinstance(spec.masking, Prefix) else Decoder
     layers: Any = kind(
         dim=spec.width,
@@ -196,7 +198,7 @@ def _layers(spec: TransformerSpec) -> AttentionLayers:
         heads=spec.heads,
         attn_dim_head=spec.head_width,
         attn_kv_heads=spec.kv_heads,
-        # Left to itself the library leaves this projection out where there is one head.
+        # By default the library omits this projection if there is one head.
         attn_project_out=True,
         attn_flash=spec.uses_flash,
         attn_custom_attn_fn=_softmax,
@@ -210,13 +212,13 @@ def _layers(spec: TransformerSpec) -> AttentionLayers:
         **_positions(spec),
     )
     if spec.positions == "dynamic":
-        # It computes distances in single precision, whatever its weights are in.
+        # The library computes distances in single precision, whatever the precision of the weights.
         layers.rel_pos.mlp[0].register_forward_pre_hook(_in_precision_of_weights)
     return layers
 
 
 def _positions(spec: TransformerSpec) -> dict[str, Any]:
-    """The library's keywords for an encoding.
+    """Return the library's keywords for an encoding.
 
     Source: rotary arXiv 2104.09864, xpos 2212.10554, polar 2509.10534, alibi 2108.12409, t5 1910.10683,
     dynamic 2108.00154, cope 2405.18719, data_dependent_alibi openreview.net/forum?id=q2Lnyegkr8.
@@ -237,7 +239,7 @@ def _positions(spec: TransformerSpec) -> dict[str, Any]:
         case "dynamic":
             keywords = {"dynamic_pos_bias": True}
         case "cope":
-            keywords = {"attn_use_cope": True, "attn_cope_max_pos": COUNTED}
+            keywords = {"attn_use_cope": True, "attn_cope_max_pos": COPE_POSITIONS}
         case "data_dependent_alibi":
             keywords = {"attn_data_dependent_alibi": True}
         case _:
@@ -246,7 +248,7 @@ def _positions(spec: TransformerSpec) -> dict[str, Any]:
 
 
 def _softmax(scores: Float[Tensor, "B H Q K"]) -> Float[Tensor, "B H Q K"]:
-    """In single precision or better; the library's own is never better."""
+    """Softmax in at least single precision; the library's never uses double precision."""
     return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 

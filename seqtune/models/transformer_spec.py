@@ -1,4 +1,4 @@
-"""Which transformer: its shape, how it knows positions, and which tokens see which."""
+"""Spec of the transformer: its size, position encoding and masking."""
 
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -24,34 +24,34 @@ Positions: TypeAlias = Literal[
 Norm: TypeAlias = Literal["layer", "rms", "scale"]
 
 NOT_FLASH = frozenset({"t5", "dynamic", "cope"})
-"""Encodings that the library computes from the whole table of scores, which a fused kernel never holds."""
+"""Encodings that the library computes from the full attention matrix, which a fused kernel never has."""
 
 BACKWARD_ONLY = frozenset({"xpos", "cope", "data_dependent_alibi"})
-"""Encodings that are defined for what lies before a token, and not for what lies after it."""
+"""Encodings that are defined for earlier tokens only."""
 
 
 class Causal(Spec):
-    """A token sees itself and all tokens before it."""
+    """Causal attention: a token attends to itself and all earlier tokens."""
 
     kind: Literal["causal"] = "causal"
 
 
 class Forgetful(Spec):
-    """Causal, and in training some tokens of every string are seen by nobody.
+    """Causal attention with some tokens of every string hidden in training.
 
     Of T tokens int(rate * T) are hidden, never the first, drawn anew for every string and pass; the same
-    in all layers and heads. They come from torch's global generator, as dropout's draws do.
+    in all layers and heads. The draws use torch's global generator, as dropout does.
 
     Source: Chen et al. 2022, arXiv 2210.13432 (forgetful causal masking).
     """
 
     kind: Literal["forgetful"] = "forgetful"
     rate: float = Field(default=0.15, ge=0, lt=1)
-    """Share of the tokens that is hidden."""
+    """Share of hidden tokens."""
 
 
 class Window(Spec):
-    """A token sees itself and the `length - 1` tokens before it, in every layer.
+    """Sliding window: a token attends to itself and the `length - 1` tokens before it, in every layer.
 
     Source: Beltagy et al. 2020, arXiv 2004.05150, section 3.1 (sliding window).
     """
@@ -61,9 +61,9 @@ class Window(Spec):
 
 
 class Prefix(Spec):
-    """The tokens of the prompt see one another; all others see themselves and what is before them.
+    """Prefix LM: the tokens of the prompt attend to one another; all others are causal.
 
-    It is for tasks whose strings begin with a prompt that is given and never predicted.
+    For tasks whose strings begin with a prompt that is given and never predicted.
 
     Source: Raffel et al. 2020, section 3.2.1 (prefix LM).
     """
@@ -75,46 +75,46 @@ MaskingSpec: TypeAlias = Annotated[Causal | Forgetful | Window | Prefix, ByKind(
 
 
 class TransformerSpec(Spec):
-    """Pre-norm blocks of attention and feed-forward (GELU), a last norm, and logits without a bias.
+    """Pre-norm blocks of attention and feed-forward (GELU), a final norm, and logits without bias.
 
     Source: Vaswani et al. 2017, as built by x-transformers.
     """
 
     kind: Literal["transformer"] = "transformer"
     layers: int = Field(default=2, ge=1)
-    """Blocks, each of attention and feed-forward."""
+    """Number of blocks, each of attention and feed-forward."""
     width: int = Field(default=64, ge=1)
-    """Size of what is handed from block to block, and of the embedding."""
+    """Size of the embedding and of the residual stream."""
     heads: int = Field(default=4, ge=1)
     head_width: int = Field(default=16, ge=1)
     """Size of a head's queries, keys and values; `heads * head_width` need not be `width`."""
     positions: Positions = "rotary"
-    """How a token's place is known. `absolute` learns one vector a place, up to the task's longest string;
-    `sinusoidal` adds fixed waves, scaled by one learned number; `none` leaves it to the mask. `rotary`
-    (on half of each head), `xpos` and `polar` turn queries and keys. `alibi`, `t5` and `dynamic` add to
-    the scores what depends on the distance: a line, a learned table, a small network. `cope` counts the
-    tokens that matter; `data_dependent_alibi` learns when to forget (the forgetting transformer)."""
+    """Position encoding. `absolute` learns a vector per position, up to the task's longest string;
+    `sinusoidal` adds fixed waves, scaled by a learned number; `none` has only the mask. `rotary` (on half
+    of each head), `xpos` and `polar` rotate queries and keys. `alibi`, `t5` and `dynamic` add a bias to
+    the attention scores that depends on the distance: linear, a learned table, a small network. `cope`
+    counts the tokens that matter; `data_dependent_alibi` learns to forget (forgetting transformer)."""
     masking: MaskingSpec = Causal()
-    """Who sees whom: `causal`, `{kind: forgetful, rate: 0.15}`, `{kind: window, length: 64}` or `prefix`."""
+    """Which tokens attend to which: `causal`, `{kind: forgetful, rate: 0.15}`, `{kind: window, length: 64}` or `prefix`."""
     ff_multiplier: float = Field(default=4.0, ge=1)
-    """Hidden units of the feed-forward, in widths; rounded down."""
+    """Hidden units of the feed-forward layer, as a multiple of the width; rounded down."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability of dropping a unit of the embedding, an attention weight or a hidden unit of the feed-forward."""
+    """Probability of dropping a unit of the embedding, an attention weight or a feed-forward unit."""
     flash: bool | None = None
-    """Whether attention is torch's fused kernel, which never holds the table of scores; a table of what may be
-    seen, or of what distances add, it is still given (all maskings but causal; alibi). It is the same
-    function. null is yes wherever the encoding allows it: with all but t5, dynamic and cope."""
+    """Whether attention uses torch's fused kernel, which never has the full attention matrix in memory; a
+    mask or bias matrix is still passed to it (all maskings but causal; alibi). The function is the same.
+    null uses it if the encoding allows it: with all but t5, dynamic and cope."""
     norm: Norm = "layer"
-    """What is normed before attention, before feed-forward and last: mean and spread with learned gains
-    (`layer`), size with learned gains (`rms`), or size with one learned gain (`scale`). None has a bias."""
+    """Normalisation before attention, before feed-forward and at the end: LayerNorm (`layer`) or RMSNorm
+    (`rms`) with learned gains, or ScaleNorm (`scale`) with one learned gain. None has a bias."""
     glu: bool = False
-    """Whether hidden units of the feed-forward are gated by others (GEGLU), with half as many weights again."""
+    """Whether feed-forward units are gated (GEGLU), which takes half as many weights again."""
     kv_heads: int | None = Field(default=None, ge=1)
-    """Heads of keys and values, each shared by `heads / kv_heads` heads of queries; null is one each."""
+    """Heads of keys and values, each shared by `heads / kv_heads` query heads; null is `heads`."""
 
     @property
     def uses_flash(self) -> bool:
-        """Whether attention is the fused kernel."""
+        """Whether attention uses the fused kernel."""
         return self.positions not in NOT_FLASH if self.flash is None else self.flash
 
     @model_validator(mode="after")
@@ -124,8 +124,8 @@ class TransformerSpec(Spec):
         self._check_masking()
         if self.flash and self.positions in NOT_FLASH:
             raise problem(
-                f"{self.positions} positions need the table of scores that flash attention never "
-                "holds; write flash: null (or false)",
+                f"{self.positions} positions need the full attention matrix, which flash attention never "
+                "computes; write flash: null (or false)",
                 at="flash",
             )
         return self

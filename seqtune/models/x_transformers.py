@@ -1,9 +1,9 @@
-"""x-transformers, imported without what torch has to say about its import."""
+"""Import of x-transformers without torch's deprecation warnings."""
 
 import warnings
 
 with warnings.catch_warnings():
-    # It decorates functions with torch.jit.script, which torch deprecates.
+    # It decorates functions with torch.jit.script, which is deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     from x_transformers.x_transformers import (
         AttentionLayers,

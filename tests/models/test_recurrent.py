@@ -10,7 +10,7 @@ from seqtune.config.errors import SpecError
 from seqtune.models import LSTMSpec
 from seqtune.models.base import trainable_parameters
 from seqtune.models.build import build_network
-from seqtune.models.recurrent import FUSED, Recurrent
+from seqtune.models.recurrent import MIN_FUSED_LENGTH, Recurrent
 from seqtune.models.recurrent_spec import CellName
 from tests.models.recurrents import CELLS, every_recurrent
 
@@ -144,7 +144,9 @@ def test_the_norm_comes_after_the_sum_with_the_input():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tokens", [1, FUSED - 1, FUSED, FUSED + 3])
+@pytest.mark.parametrize(
+    "tokens", [1, MIN_FUSED_LENGTH - 1, MIN_FUSED_LENGTH, MIN_FUSED_LENGTH + 3]
+)
 @pytest.mark.parametrize("spec", every_recurrent(), ids=lambda spec: spec.hash())
 def test_reading_goes_on_alike_by_steps_and_by_the_kernel(spec: LSTMSpec, tokens: int):
     model = built(spec).double().eval()

@@ -279,8 +279,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"positions": "sinusoidal", "width": 9}, "model.width", "must be even"),
     ({"positions": "dynamic", "width": 3}, "model.width", "must be at least 4"),
     ({"positions": "t5", "flash": True}, "model.flash", "write flash: null (or false)"),
-    ({"positions": "cope", "flash": True}, "model.flash", "cope positions need the table"),
-    ({"positions": "dynamic", "flash": True}, "model.flash", "dynamic positions need the table"),
+    ({"positions": "cope", "flash": True}, "model.flash", "cope positions need the full"),
+    ({"positions": "dynamic", "flash": True}, "model.flash", "dynamic positions need the full"),
     ({"positions": "cope", "masking": "prefix"}, "model.masking", "write masking: causal"),
     ({"positions": "xpos", "masking": "prefix"}, "model.masking", "write masking: causal"),
     (
