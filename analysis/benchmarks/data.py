@@ -1,10 +1,11 @@
 """What share of a training step goes into its data, for the smallest model of each task.
 
-The worst case is the fastest step: an LSTM of one layer of 64. For every task it prints, as medians of
-interleaved repetitions in one process:
+The worst case is the fastest step: an LSTM of one layer of 64. For every task it prints, as medians
+of interleaved repetitions in one process:
 
 - `made`: milliseconds to draw a batch and lay it out, by itself;
-- `step`: milliseconds of a training step whose batch is at hand (forward, backward, clip, optimizer);
+- `step`: milliseconds of a training step whose batch is at hand (forward, backward, clip,
+  optimizer);
 - `share`: the first over the second, what a step would spend on data if nothing were made ahead;
 - `waited`: what training itself measures, `data_wait`, with batches made ahead by their thread.
 

@@ -1,19 +1,19 @@
 """A training step in two stages against the plain step-by-step loop, interleaved in one process.
 
-The plain loop is how scheduled sampling is usually written, and how the experiment that this project
-descends from was trained: one call of the LSTM a time step, through autograd. Both get the same model,
-batch and coins, and end with the gradient of the same loss. For every probability of reading the truth it
-prints, as medians:
+The plain loop is how scheduled sampling is usually written, and how the experiment that this
+project descends from was trained: one call of the LSTM a time step, through autograd. Both get the
+same model, batch and coins, and end with the gradient of the same loss. For every probability of
+reading the truth it prints, as medians:
 
 - `plain` and `staged`: milliseconds of a forward and backward pass, the choice of inputs included;
 - `ratio`: the first over the second;
-- `products`: milliseconds of the staged step's matrix products alone, of the shapes that they have there, each
-  by the faster of torch's two libraries, on operands that are at hand: those of the choice, and those of the
-  pass forward, backward to what was read, and backward to the weights;
+- `products`: milliseconds of the staged step's matrix products alone, of the shapes that they have
+  there, each by the faster of torch's two libraries, on operands that are at hand: those of the
+  choice, and those of the pass forward, backward to what was read, and backward to the weights;
 - `of products`: the staged step over these; what it is above 1 is left to win.
 
-`state` is the time of laying the weights out for the choice, once a step. Takes about five minutes on two
-idle cores; with other programs beside it only the ratios mean anything.
+`state` is the time of laying the weights out for the choice, once a step. Takes about five minutes
+on two idle cores; with other programs beside it only the ratios mean anything.
 """
 
 import time
@@ -108,7 +108,7 @@ class Shape:
     outputs: int
 
     def ways(self) -> list[Callable[[], object]]:
-        """One of them on operands that are at hand, by each of the libraries that a step has it from."""
+        """Compute one product on given operands, by each library that a step may use."""
         rows = torch.randn(self.rows, self.inputs)
         weight = torch.randn(self.outputs, self.inputs)
         ways: list[Callable[[], object]] = [lambda: torch.mm(rows, weight.T)]
@@ -138,7 +138,7 @@ def pass_shapes(spec: LSTMSpec, *, batch: int, length: int) -> Iterator[Shape]:
 
 
 def choice_shapes(spec: LSTMSpec, *, batch: int, predicted: np.ndarray) -> Iterator[Shape]:
-    """Of the choice of inputs: every token up to the last own one is read, the head is asked for each own one."""
+    """Products of the choice of inputs: every token before the last prediction is read."""
     steps = np.flatnonzero(predicted[0])
     if len(steps) == 0:
         return

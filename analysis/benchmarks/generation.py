@@ -1,11 +1,11 @@
 """Boards generated together against one at a time, and our cache against the library's.
 
-64 boards of 8 x 8 are completed by a transformer, 68 characters each after a prompt of 83. For every model
-it prints, as medians of interleaved repetitions in milliseconds for all 64 boards:
+64 boards of 8 x 8 are completed by a transformer, 68 characters each after a prompt of 83. For
+every model it prints, as medians of interleaved repetitions in milliseconds for all 64 boards:
 
 - `together` and `one by one`: `generate`, with all boards in one batch, or a call for each;
-- `library`: all boards in one batch, with x-transformers' own cache, which copies all keys and values at
-  every step, and turns all keys again;
+- `library`: all boards in one batch, with x-transformers' own cache, which copies all keys and
+  values at every step, and turns all keys again;
 - `ratio`: one by one over together.
 
 With other programs beside it only the ratios mean anything.

@@ -1,12 +1,13 @@
-"""Throughput of the two experiments that this project descends from, trained as `seqtune train` trains them.
+"""Throughput of this project's two original experiments, trained as by `seqtune train`.
 
-- The LSTM on cfg3b, at probabilities 1, .5 and 0 of reading the truth, beside the plain loop that calls
-  the network once a time step: same model, batches, precision and optimizer; epochs take turns.
+- The LSTM on cfg3b, at probabilities 1, .5 and 0 of reading the truth, beside the plain loop that
+  calls the network once a time step: same model, batches, precision and optimizer; epochs take
+  turns.
 - The transformer on Life, in scored tokens a second, with and without torch.compile.
 
 On CUDA at the experiments' own shapes (batch 1,024 of whole cfg3b strings; boards of 32 x 32, 2,070
-tokens) in bf16; on a CPU at smaller ones in fp32, which only shows that the script works. What the device
-is and what was run is printed.
+tokens) in bf16; on a CPU at smaller ones in fp32, which only shows that the script works. What the
+device is and what was run is printed.
 """
 
 import time
@@ -148,7 +149,8 @@ def main() -> None:
     """Prints a row for each measurement."""
     device = torch.cuda.get_device_name() if CUDA else cpu_name()
     print(
-        f"{device}, torch {torch.__version__}, {COMMON['training.precision']}, medians of {REPETITIONS} epochs"
+        f"{device}, torch {torch.__version__}, {COMMON['training.precision']}, "
+        f"medians of {REPETITIONS} epochs"
     )
     lstm()
     transformer()

@@ -1,4 +1,4 @@
-"""The contract of a sequence model: one parallel pass for training, and the same function step by step."""
+"""The contract of a sequence model: a parallel pass, and the same function step by step."""
 
 import abc
 from typing import ClassVar, Generic, TypeVar
@@ -13,15 +13,15 @@ StateT = TypeVar("StateT")
 class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
     """A causal model: the logits at t depend on the tokens up to and including t.
 
-    `prefill` and `step` return the logits of `forward` in evaluation mode. They record no gradient, apply
-    no dropout, and may overwrite the state that they are given. They use the precision of the weights and
-    are called outside autocast, since a state has one precision.
+    `prefill` and `step` return the logits of `forward` in evaluation mode. They record no gradient,
+    apply no dropout, and may overwrite the state that they are given. They use the precision of the
+    weights and are called outside autocast, since a state has one precision.
 
     Attributes:
         recurrent: whether the cost of a step is independent of the number of tokens read.
         longest: largest number of tokens that it can read; None if unlimited.
-        prompt_length: number of tokens at the beginning that attend to one another; the first call of
-            `prefill` has to read them all. 0 for a model that is causal throughout.
+        prompt_length: number of tokens at the beginning that attend to one another; the first call
+            of `prefill` has to read them all. 0 for a model that is causal throughout.
     """
 
     recurrent: ClassVar[bool]
@@ -36,7 +36,7 @@ class SequenceModel(nn.Module, abc.ABC, Generic[StateT]):
     def prefill(
         self, tokens: Int[Tensor, "B T"], *, state: StateT | None = None
     ) -> tuple[Float[Tensor, "B V"], StateT]:
-        """Read T >= 1 tokens after those in `state`; return the logits after the last, and the state."""
+        """Read T >= 1 tokens after those in `state`; return the last logits and the state."""
 
     @abc.abstractmethod
     def step(

@@ -1,4 +1,4 @@
-"""Build a network from its spec. Kept apart from the specs, which are read without importing torch."""
+"""Build a network from its spec. Specs do not import this: they are read without torch."""
 
 from typing import assert_never
 
@@ -20,8 +20,8 @@ def build_network(
         vocab_size: number of tokens that it may read.
         outputs: number of tokens that it may predict.
         max_length: length of the longest string that it has to read, in tokens.
-        prompt_length: tokens at the beginning of every string that are given and not predicted; 0 if
-            there are none.
+        prompt_length: tokens at the beginning of every string that are given and not predicted; 0
+            if there are none.
 
     Raises:
         ValueError: if the model needs strings with a prompt, and `prompt_length` is 0.

@@ -1,16 +1,17 @@
-"""Recurrent cells for one token at a time, where scheduled sampling and generation spend their time.
+"""Recurrent cells for one token at a time, as scheduled sampling and generation need them.
 
-torch's kernels read whole sequences; called for single tokens they repack their weights in every call. Here
-a layer's weights are packed once, and a step is one matrix product, over the layer's input and its hidden
-state side by side, and a few operations in place. The equations are those of torch's LSTM, GRU and RNN.
+torch's kernels read whole sequences; called for single tokens they repack their weights in every
+call. Here a layer's weights are packed once, and a step is one matrix product, over the layer's
+input and its hidden state side by side, and a few operations in place. The equations are those of
+torch's LSTM, GRU and RNN.
 
-Every tanh(x) is written 2 sigmoid(2x) - 1, since torch's sigmoid is several times as fast as its tanh on the
-CPU; where x is a sum of products, the weights are doubled instead of x.
+Every tanh(x) is written 2 sigmoid(2x) - 1, since torch's sigmoid is several times as fast as its
+tanh on the CPU; where x is a sum of products, the weights are doubled instead of x.
 
-On the CPU torch passes single-precision products to MKL, which repacks the matrix in every call. oneDNN,
-which torch includes too, takes a packed matrix. torch reaches it by operators that its compiler calls and
-that are not documented, so `Product` uses them only if they exist. Without them, on a GPU and in double
-precision, the ordinary product gives the same numbers up to rounding.
+On the CPU torch passes single-precision products to MKL, which repacks the matrix in every call.
+oneDNN, which torch includes too, takes a packed matrix. torch reaches it by operators that its
+compiler calls and that are not documented, so `Product` uses them only if they exist. Without them,
+on a GPU and in double precision, the ordinary product gives the same numbers up to rounding.
 """
 
 import abc
@@ -43,8 +44,8 @@ class RecurrentCell(abc.ABC):
         Args:
             weights: of the layer.
             batch: number of strings.
-            embedding: only for the lowest layer, which reads tokens: its part of the product becomes a
-                lookup table.
+            embedding: only for the lowest layer, which reads tokens: its part of the product
+                becomes a lookup table.
         """
         of_input, of_hidden = self._of_input(weights[0]), self._of_hidden(weights[1])
         bias = self._of_input(weights[2]) + self._of_hidden(weights[3])
@@ -118,10 +119,10 @@ class LSTMCell(RecurrentCell):
 
 
 class GRUCell(RecurrentCell):
-    """See `torch.nn.GRU`. The product has four parts: reset gate, update gate, new values of input and of state.
+    """See `torch.nn.GRU`. Parts of the product: reset gate, update gate, new values (twice).
 
-    The last two are separate because torch's reset gate multiplies the contribution of the hidden state,
-    bias included. A quarter of the matrix is therefore zero.
+    The last two are separate because torch's reset gate multiplies the contribution of the hidden
+    state, bias included. A quarter of the matrix is therefore zero.
     """
 
     @staticmethod
@@ -175,7 +176,8 @@ def _by_kind(cells: Sequence[RecurrentCell]) -> list[tuple[Tensor, ...]]:
 
 
 MIN_PACKED_SIZE = 32768
-"""Entries of the smallest matrix that is packed; for smaller ones a call of oneDNN costs more than it saves."""
+"""Entries of the smallest matrix that is packed; for smaller ones a call of oneDNN costs more than
+it saves."""
 
 
 class Product:

@@ -1,9 +1,9 @@
 """Incremental decoding: the transformer's pass for `prefill` and `step`.
 
-The cache of x-transformers copies all keys and values at every step, rotates all keys again, takes no mask,
-and silently ignores data-dependent ALiBi. So this pass calls the library's projections, encodings and
-attention one after another, on keys and values that are stored once, in the form that attention needs. Tests
-compare it with the library's own pass for every encoding and every masking.
+The cache of x-transformers copies all keys and values at every step, rotates all keys again, takes
+no mask, and silently ignores data-dependent ALiBi. So this pass calls the library's projections,
+encodings and attention one after another, on keys and values that are stored once, in the form that
+attention needs. Tests compare it with the library's own pass for every encoding and every masking.
 """
 
 from collections.abc import Callable, Iterator
@@ -114,8 +114,8 @@ def read(
     Args:
         network: in evaluation mode.
         tokens: the new tokens.
-        mask: true where a new token attends to one of all M tokens; None for the mask of the network's
-            own attention.
+        mask: true where a new token attends to one of all M tokens; None for the mask of the
+            network's own attention.
         state: the tokens read before; updated.
     """
     net: Any = network
@@ -202,7 +202,7 @@ def _attend(
 def _forget_bias(
     alibi: Any, normed: Float[Tensor, "B N D"], *, cache: KVCache
 ) -> Float[Tensor, "B H N M"]:
-    """Return the bias of data-dependent ALiBi: per pair of tokens, the log of what is not forgotten."""
+    """Return the bias of data-dependent ALiBi: the log of the product of forget gates."""
     start = cache.log_forget.count
     gates = alibi.to_forget_gates(normed) * alibi.post_log_scale
     left = cache.log_forget.extend(gates.cumsum(dim=-1)[..., None])

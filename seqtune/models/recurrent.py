@@ -1,4 +1,4 @@
-"""Recurrent networks: torch's kernels for whole sequences, and the cells of `cells.py` for single tokens."""
+"""Recurrent networks: torch's kernels for sequences, `cells.py` for single tokens."""
 
 from dataclasses import dataclass
 
@@ -42,8 +42,8 @@ class RecurrentState:
 class Recurrent(SequenceModel[RecurrentState]):
     """The network that `LSTMSpec` describes.
 
-    The layers are one torch module if nothing comes between them, so that one kernel computes them all, and
-    one module each otherwise. The attribute is named after the cell.
+    The layers are one torch module if nothing comes between them, so that one kernel computes them
+    all, and one module each otherwise. The attribute is named after the cell.
     """
 
     recurrent = True
@@ -137,10 +137,11 @@ class Recurrent(SequenceModel[RecurrentState]):
         return below[:, -1]
 
     def _reads_one_hot(self) -> bool:
-        """Whether the lowest layer's product is smaller over the vocabulary than over the embedding.
+        """Whether the lowest layer has a smaller product with one-hot tokens than embedded ones.
 
-        The function is the same only without dropout in between. A GPU's kernel needs its weights in one
-        block, as the module has them, and on the CPU torch has such a kernel only for the LSTM.
+        The function is the same only without dropout in between. A GPU's kernel needs its weights
+        in one block, as the module has them, and on the CPU torch has such a kernel only for the
+        LSTM.
         """
         return (
             self.spec.cell == "lstm"
@@ -221,7 +222,7 @@ class Recurrent(SequenceModel[RecurrentState]):
 
 
 def _layers(spec: LSTMSpec) -> nn.Module:
-    """Return one torch module if nothing comes between the layers, else a list of one-layer modules."""
+    """Return one torch module if nothing comes between the layers, else one per layer."""
     kernel = KERNELS[spec.cell]
     if spec.layers == 1 or not (spec.layer_norm or spec.residual):
         return kernel(spec.embedding, spec.width, num_layers=spec.layers, batch_first=True)

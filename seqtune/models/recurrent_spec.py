@@ -14,10 +14,10 @@ GATES: dict[CellName, int] = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 class LSTMSpec(Spec):
-    """Embedding, dropout, recurrent layers, dropout, and a head with `head_layers` hidden GELU layers.
+    """Embedding, dropout, recurrent layers, dropout, head with `head_layers` hidden GELU layers.
 
-    Source: Hochreiter & Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU); Elman 1990 (RNN). The head is that
-    of the experiment described in README.md.
+    Source: Hochreiter & Schmidhuber 1997 (LSTM); Cho et al. 2014 (GRU); Elman 1990 (RNN). The head
+    is that of the experiment described in README.md.
     """
 
     kind: Literal["lstm"] = "lstm"
@@ -31,16 +31,18 @@ class LSTMSpec(Spec):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of dropping a unit after the embedding and after the last recurrent layer."""
     tie_embeddings: bool = False
-    """Whether the output matrix is the part of the embedding for the tokens that may be predicted. It is
-    then initialised as an output matrix; the output has its own bias, initially 0 (Press & Wolf 2017)."""
+    """Whether the output matrix is the part of the embedding for the tokens that may be predicted.
+    It is then initialised as an output matrix; the output has its own bias, initially 0 (Press &
+    Wolf 2017)."""
     layer_norm: bool = False
-    """Whether each layer's output (with `residual`, the sum with its input) is normalised over its units
-    before the next layer or the head reads it. The recurrent state is not (Ba et al. 2016)."""
+    """Whether each layer's output (with `residual`, the sum with its input) is normalised over its
+    units before the next layer or the head reads it. The recurrent state is not (Ba et al.
+    2016)."""
     residual: bool = False
     """Whether each layer above the first adds its input to its output; no effect with one layer."""
     forget_bias: float = 0.0
-    """Added to the initial bias of every forget gate: the larger it is, the longer an untrained cell
-    remembers. At 0 its memory halves at every step; Jozefowicz et al. 2015 recommend 1."""
+    """Added to the initial bias of every forget gate: the larger it is, the longer an untrained
+    cell remembers. At 0 its memory halves at every step; Jozefowicz et al. 2015 recommend 1."""
 
     @model_validator(mode="after")
     def _check(self) -> "LSTMSpec":

@@ -1,7 +1,7 @@
 """The transformer: the network of x-transformers with explicit masks.
 
-This is the only file that knows the library's keywords. Loss and sampling are those of every model. `prefill`
-and `step` use the pass in `incremental.py`.
+This is the only file that knows the library's keywords. Loss and sampling are those of every model.
+`prefill` and `step` use the pass in `incremental.py`.
 """
 
 from collections.abc import Iterator
@@ -81,7 +81,8 @@ class Transformer(SequenceModel[TransformerState]):
         with self._evaluating():
             mask = self._mask(0, tokens.shape[1])
             _, found = self.net(tokens, attn_mask=mask, return_intermediates=True)
-        # The inputs of all attention and feed-forward layers, and the output of the last: take the blocks'.
+        # The inputs of all attention and feed-forward layers, and the output of the last: take the
+        # blocks'.
         return torch.stack(found.layer_hiddens[2::2])
 
     @torch.no_grad()
@@ -91,8 +92,8 @@ class Transformer(SequenceModel[TransformerState]):
         if state is None:
             if tokens.shape[1] < self.prompt_length:
                 raise ValueError(
-                    f"the prompt's {self.prompt_length} tokens see one another, so they must be read "
-                    f"at once, but got {tokens.shape[1]}"
+                    f"the prompt's {self.prompt_length} tokens see one another, so they must be "
+                    f"read at once, but got {tokens.shape[1]}"
                 )
             state = fresh_state(layers=self.spec.layers, capacity=self.expected)
         return self._read(tokens, state=state), state
@@ -110,7 +111,7 @@ class Transformer(SequenceModel[TransformerState]):
             return read(self.net, tokens, mask=self._mask(state.length, stop), state=state)
 
     def _mask(self, start: int, stop: int) -> Tensor | None:
-        """Return the visible tokens, bool [Q, K]; None if the library's causal attention is enough."""
+        """Return the visible tokens, bool [Q, K]; None if causal attention is enough."""
         match self.spec.masking:
             case Causal() | Forgetful():
                 needed = False
@@ -178,9 +179,9 @@ def visible_tokens(
 
 
 def draw_visible_keys(tokens: Int[Tensor, "B T"], *, rate: float) -> Bool[Tensor, "B T"]:
-    """Draw the tokens visible under forgetful masking: all but int(rate * T) per string, never the first.
+    """Draw the visible tokens of forgetful masking: all but int(rate * T) per string.
 
-    Draws from torch's global generator of the tokens' device.
+    The first token is always visible. Draws from torch's global generator of the tokens' device.
     """
     batch, length = tokens.shape
     hidden = min(int(rate * length), length - 1)
@@ -190,7 +191,8 @@ def draw_visible_keys(tokens: Int[Tensor, "B T"], *, rate: float) -> Bool[Tensor
 
 
 def _layers(spec: TransformerSpec) -> AttentionLayers:
-    # A decoder never attends to later tokens, which a prompt has to; so prefix masking uses an encoder.
+    # A decoder never attends to later tokens, which a prompt has to; so prefix masking uses an
+    # encoder.
     kind = Encoder if isinstance(spec.masking, Prefix) else Decoder
     layers: Any = kind(
         dim=spec.width,
@@ -220,8 +222,9 @@ def _layers(spec: TransformerSpec) -> AttentionLayers:
 def _positions(spec: TransformerSpec) -> dict[str, Any]:
     """Return the library's keywords for an encoding.
 
-    Source: rotary arXiv 2104.09864, xpos 2212.10554, polar 2509.10534, alibi 2108.12409, t5 1910.10683,
-    dynamic 2108.00154, cope 2405.18719, data_dependent_alibi openreview.net/forum?id=q2Lnyegkr8.
+    Source: rotary arXiv 2104.09864, xpos 2212.10554, polar 2509.10534, alibi 2108.12409, t5
+    1910.10683, dynamic 2108.00154, cope 2405.18719, data_dependent_alibi
+    openreview.net/forum?id=q2Lnyegkr8.
     """
     match spec.positions:
         case "absolute" | "sinusoidal" | "none":

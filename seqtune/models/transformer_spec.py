@@ -24,7 +24,8 @@ Positions: TypeAlias = Literal[
 Norm: TypeAlias = Literal["layer", "rms", "scale"]
 
 NOT_FLASH = frozenset({"t5", "dynamic", "cope"})
-"""Encodings that the library computes from the full attention matrix, which a fused kernel never has."""
+"""Encodings that the library computes from the full attention matrix, which a fused kernel never
+has."""
 
 BACKWARD_ONLY = frozenset({"xpos", "cope", "data_dependent_alibi"})
 """Encodings that are defined for earlier tokens only."""
@@ -39,8 +40,8 @@ class Causal(Spec):
 class Forgetful(Spec):
     """Causal attention with some tokens of every string hidden in training.
 
-    Of T tokens int(rate * T) are hidden, never the first, drawn anew for every string and pass; the same
-    in all layers and heads. The draws use torch's global generator, as dropout does.
+    Of T tokens int(rate * T) are hidden, never the first, drawn anew for every string and pass; the
+    same in all layers and heads. The draws use torch's global generator, as dropout does.
 
     Source: Chen et al. 2022, arXiv 2210.13432 (forgetful causal masking).
     """
@@ -51,7 +52,7 @@ class Forgetful(Spec):
 
 
 class Window(Spec):
-    """Sliding window: a token attends to itself and the `length - 1` tokens before it, in every layer.
+    """Sliding window: a token attends to itself and the `length - 1` tokens before it.
 
     Source: Beltagy et al. 2020, arXiv 2004.05150, section 3.1 (sliding window).
     """
@@ -90,23 +91,28 @@ class TransformerSpec(Spec):
     """Size of a head's queries, keys and values; `heads * head_width` need not be `width`."""
     positions: Positions = "rotary"
     """Position encoding. `absolute` learns a vector per position, up to the task's longest string;
-    `sinusoidal` adds fixed waves, scaled by a learned number; `none` has only the mask. `rotary` (on half
-    of each head), `xpos` and `polar` rotate queries and keys. `alibi`, `t5` and `dynamic` add a bias to
-    the attention scores that depends on the distance: linear, a learned table, a small network. `cope`
-    counts the tokens that matter; `data_dependent_alibi` learns to forget (forgetting transformer)."""
+    `sinusoidal` adds fixed waves, scaled by a learned number; `none` has only the mask. `rotary`
+    (on half of each head), `xpos` and `polar` rotate queries and keys. `alibi`, `t5` and `dynamic`
+    add a bias to the attention scores that depends on the distance: linear, a learned table, a
+    small network. `cope` counts the tokens that matter; `data_dependent_alibi` learns to forget
+    (forgetting transformer)."""
     masking: MaskingSpec = Causal()
-    """Which tokens attend to which: `causal`, `{kind: forgetful, rate: 0.15}`, `{kind: window, length: 64}` or `prefix`."""
+    """Which tokens attend to which: `causal`, `{kind: forgetful, rate: 0.15}`, `{kind: window,
+    length: 64}` or `prefix`."""
     ff_multiplier: float = Field(default=4.0, ge=1)
     """Hidden units of the feed-forward layer, as a multiple of the width; rounded down."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability of dropping a unit of the embedding, an attention weight or a feed-forward unit."""
+    """Probability of dropping a unit of the embedding, an attention weight or a feed-forward
+    unit."""
     flash: bool | None = None
-    """Whether attention uses torch's fused kernel, which never has the full attention matrix in memory; a
-    mask or bias matrix is still passed to it (all maskings but causal; alibi). The function is the same.
-    null uses it if the encoding allows it: with all but t5, dynamic and cope."""
+    """Whether attention uses torch's fused kernel, which never has the full attention matrix in
+    memory; a mask or bias matrix is still passed to it (all maskings but causal; alibi). The
+    function is the same. null uses it if the encoding allows it: with all but t5, dynamic and
+    cope."""
     norm: Norm = "layer"
-    """Normalisation before attention, before feed-forward and at the end: LayerNorm (`layer`) or RMSNorm
-    (`rms`) with learned gains, or ScaleNorm (`scale`) with one learned gain. None has a bias."""
+    """Normalisation before attention, before feed-forward and at the end: LayerNorm (`layer`) or
+    RMSNorm (`rms`) with learned gains, or ScaleNorm (`scale`) with one learned gain. None has a
+    bias."""
     glu: bool = False
     """Whether feed-forward units are gated (GEGLU), which takes half as many weights again."""
     kv_heads: int | None = Field(default=None, ge=1)
@@ -124,8 +130,8 @@ class TransformerSpec(Spec):
         self._check_masking()
         if self.flash and self.positions in NOT_FLASH:
             raise problem(
-                f"{self.positions} positions need the full attention matrix, which flash attention never "
-                "computes; write flash: null (or false)",
+                f"{self.positions} positions need the full attention matrix, which flash attention "
+                "never computes; write flash: null (or false)",
                 at="flash",
             )
         return self
@@ -134,15 +140,16 @@ class TransformerSpec(Spec):
         if isinstance(self.masking, Prefix) and self.positions in BACKWARD_ONLY:
             others = [each for each in get_args(Positions) if each not in BACKWARD_ONLY]
             raise problem(
-                f"{self.positions} positions are defined for what lies before a token only, but with "
-                "prefix masking a prompt also sees what lies after; write masking: causal, or "
+                f"{self.positions} positions are defined for earlier tokens only, but with prefix "
+                "masking a prompt also attends to later ones; write masking: causal, or "
                 f"positions: one of {listed(others)}",
                 at="masking",
             )
         if isinstance(self.masking, Forgetful) and self.positions == "data_dependent_alibi":
             raise problem(
-                "with data_dependent_alibi positions every token says how much of the earlier ones is "
-                "forgotten, so none can be hidden; write masking: causal, or other positions",
+                "with data_dependent_alibi positions every token decides how much of "
+                "earlier ones is forgotten, so none can be hidden; "
+                "write masking: causal, or other positions",
                 at="masking",
             )
 
@@ -156,8 +163,8 @@ class TransformerSpec(Spec):
             )
         if self.positions == "polar" and self.kv_heads < self.heads:
             raise problem(
-                "polar positions give every head keys of its own, so they cannot be shared, but got "
-                f"(heads={self.heads}, kv_heads={self.kv_heads}); write kv_heads: null",
+                "polar positions need separate keys for every head, so they cannot be shared, "
+                f"but got (heads={self.heads}, kv_heads={self.kv_heads}); write kv_heads: null",
                 at="kv_heads",
             )
 
@@ -165,8 +172,8 @@ class TransformerSpec(Spec):
         turned = self.positions in ("rotary", "xpos")
         if turned and (self.head_width % 4 != 0 or self.head_width < 8):
             raise problem(
-                f"must be a multiple of 4, and at least 8, with {self.positions} positions, which turn "
-                f"pairs of numbers in half of each head, but got {self.head_width}",
+                f"must be a multiple of 4, and at least 8, with {self.positions} positions, which "
+                f"rotate pairs of numbers in half of each head, but got {self.head_width}",
                 at="head_width",
             )
         if self.positions == "sinusoidal" and self.width % 2 != 0:

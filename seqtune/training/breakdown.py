@@ -1,7 +1,7 @@
 """Scores broken down by position, by length of the string and by level of the tree.
 
-The rows of a table partition the scored tokens. As everywhere, the standard error of a score is that of a
-ratio of sums over strings.
+The rows of a table partition the scored tokens. As everywhere, the standard error of a score is
+that of a ratio of sums over strings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,8 +54,9 @@ class _BatchScores:
 def make_tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[Row, ...]]:
     """Return the tables of the task, by name.
 
-    `by position` and `by length` are of the validation strings; the latter only if their lengths differ.
-    `by level`, for tasks with trees, is of as many strings drawn with their trees; see `levels`.
+    `by position` and `by length` are of the validation strings; the latter only if their lengths
+    differ. `by level`, for tasks with trees, is of as many strings drawn with their trees; see
+    `levels`.
     """
     has_floor = evaluator.floor is not None
     found = [
@@ -75,9 +76,10 @@ def make_tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[R
 def levels(labelled: WithTrees) -> tuple[Groups, tuple[str, ...]]:
     """Return the level of every target [B, T] and the names of the levels.
 
-    It is the highest level at which a node ends with the token read just before, so that the target begins
-    a new node of that level or is the end of the string. Two groups come before all levels: targets after
-    a token that is in no node, such as BOS, and targets inside a node of the lowest level.
+    It is the highest level at which a node ends with the token read just before, so that the target
+    begins a new node of that level or is the end of the string. Two groups come before all levels:
+    targets after a token that is in no node, such as BOS, and targets inside a node of the lowest
+    level.
     """
     ends = labelled.boundaries == 1
     inside = (labelled.boundaries >= 0).any(axis=0)
@@ -103,7 +105,7 @@ def _score(
 
 
 def _by_position(found: Sequence[_BatchScores]) -> tuple[Row, ...]:
-    """Count positions from 1, the first that a model predicts; positions never scored have no row."""
+    """Count positions from 1, the first predicted; positions never scored have no row."""
     scored = [np.flatnonzero(each.batch.scored.any(axis=0)) for each in found]
     first, last = min(int(each[0]) for each in scored), max(int(each[-1]) for each in scored)
     of_position, names = _buckets(first + 1, last + 1, most=POSITIONS)
@@ -231,7 +233,8 @@ def _buckets(first: int, last: int, *, most: int) -> tuple[Groups, tuple[str, ..
     """Cut first .. last into at most `most` ranges of nearly equal size.
 
     Returns:
-        The range of every number, int64 [last - first + 1], and the names of the ranges: `7`, or `8-10`.
+        The range of every number, int64 [last - first + 1], and the names of the ranges: `7`, or
+        `8-10`.
     """
     size = last - first + 1
     runs = np.arange(size) * min(size, most) // size

@@ -1,7 +1,7 @@
-"""Checkpoints: everything needed to resume a run, replaced atomically and read without running code.
+"""Checkpoints: what a run is resumed from. Replaced atomically, read without running code.
 
-A checkpoint is taken between two epochs. Every random stream is seeded per epoch (`seeding`), so no generator
-state is stored, and a resumed run ends with bit-identical weights on the same device.
+A checkpoint is taken between two epochs. Every random stream is seeded per epoch (`seeding`), so no
+generator state is stored, and a resumed run ends with bit-identical weights on the same device.
 """
 
 import os

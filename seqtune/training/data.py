@@ -1,14 +1,14 @@
 """The batches that a model trains on, made ahead of time by one thread.
 
-What is drawn depends on seed and epoch alone, never on timing: one thread makes the batches one after
-another from one generator, and at most `AHEAD` of them wait.
+What is drawn depends on seed and epoch alone, never on timing: one thread makes the batches one
+after another from one generator, and at most `AHEAD` of them wait.
 
-A fixed set is drawn once and cached on the node, because in a sweep many runs want the same set (search
-trial k has seed k in every cell). The first run writes it; the others map the same pages of memory,
-read-only.
+A fixed set is drawn once and cached on the node, because in a sweep many runs want the same set
+(search trial k has seed k in every cell). The first run writes it; the others map the same pages of
+memory, read-only.
 
-While batches are made, validation strings among them are recorded: in a small language, or after long
-enough, a model is evaluated on strings that it was trained on, and a report has to say so.
+While batches are made, validation strings among them are recorded: in a small language, or after
+long enough, a model is evaluated on strings that it was trained on, and a report has to say so.
 """
 
 import hashlib
@@ -51,8 +51,8 @@ class Batches:
     """The batches of every epoch.
 
     Attributes:
-        seen: bool [V], which parts of the validation strings were in batches made so far, or are in the
-            fixed set.
+        seen: bool [V], which parts of the validation strings were in batches made so far, or are in
+            the fixed set.
         waited_seconds: how long the steps of the last epoch waited for their batches.
     """
 
@@ -149,7 +149,8 @@ def _submit_next(
     try:
         return pool.submit(next, batches, None)
     except RuntimeError as error:
-        # While batches are requested, only the exiting interpreter shuts the pool down or refuses a thread.
+        # While batches are requested, only the exiting interpreter shuts the pool down or refuses a
+        # thread.
         if "shutdown" not in str(error):
             raise
         raise SystemExit(f"the process is ending: {error}") from error
@@ -245,7 +246,7 @@ class _Overlap:
         return found[self._which]
 
     def _fingerprints(self, strings: Strings) -> npt.NDArray[np.uint64]:
-        """Return a linear hash modulo 2^64, uint64 [B]; 0 for strings longer than any of the set."""
+        """Return a linear hash modulo 2^64, uint64 [B]; 0 for strings too long to match."""
         lengths = strings.lengths
         short = lengths <= len(self._factors)
         if not short.all():

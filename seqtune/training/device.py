@@ -1,4 +1,4 @@
-"""What a training needs of its device: copies of arrays, memory figures, and a micro-batch that fits."""
+"""Copies to and from the device, its peak memory, and a micro-batch that fits into it."""
 
 import gc
 import math
@@ -48,8 +48,8 @@ class Sent:
 class Transfer:
     """Copies arrays to one device: on CUDA from pinned memory, on a stream of its own.
 
-    So the next batch is copied while the current one is processed, and neither side waits. On a CPU a
-    tensor shares the array's memory and nothing is copied.
+    So the next batch is copied while the current one is processed, and neither side waits. On a CPU
+    a tensor shares the array's memory and nothing is copied.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -104,7 +104,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_bytes(device: torch.device) -> float:
-    """Return the peak since `reset_peak_memory`: allocated on the GPU, or resident in this process."""
+    """Return the peak since the reset: allocated on the GPU, or resident in this process."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     if _STATUS.exists():
@@ -124,11 +124,12 @@ def is_out_of_memory(error: Exception) -> bool:
 def find_micro_batch(strings: int, *, work: Callable[[int], None]) -> int:
     """Return the size of the parts if a batch is cut into the fewest parts that fit, and one more.
 
-    The one more leaves memory for what a later step holds besides: optimizer state, batches made ahead,
-    fragmentation. A batch that fits as a whole is not cut.
+    The one more leaves memory for what a later step holds besides: optimizer state, batches made
+    ahead, fragmentation. A batch that fits as a whole is not cut.
 
-    Found by trying. On CUDA, running out of memory raises an error. On a CPU it does so only under a
-    limit or without overcommitment; otherwise the system kills a process, and nothing can be found.
+    Found by trying. On CUDA, running out of memory raises an error. On a CPU it does so only under
+    a limit or without overcommitment; otherwise the system kills a process, and nothing can be
+    found.
 
     Args:
         strings: size of the batch.

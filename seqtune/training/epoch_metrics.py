@@ -23,7 +23,7 @@ class EpochMetrics:
         self._fetched: tuple[Fetched, int] | None = None
 
     def add(self, *, loss: Tensor, correct: Tensor) -> None:
-        """Add a part of a step's strings: their summed loss in nats and number of correct tokens."""
+        """Add the summed loss in nats and the correct tokens of a part of a step's strings."""
         self._sums[:2] += torch.stack([loss.double(), correct.double()])
 
     def step(self, *, norm: Tensor, count: int) -> None:

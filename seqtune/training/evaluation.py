@@ -34,7 +34,8 @@ class Evaluation:
     """The scores of a model.
 
     Attributes:
-        scores: every `valid/`, `free/`, `generate/` and `rollout/` score, by the names of `METRICS`.
+        scores: every `valid/`, `free/`, `generate/` and `rollout/` score, by the names of
+            `METRICS`.
         generated: tables and samples of what the model generated; None if nothing was generated.
     """
 
@@ -110,8 +111,8 @@ class Evaluator:
     def floor_data(self) -> dict[str, float] | None:
         """The floor as plain data.
 
-        `loss` is in nats per scored token, `loss_string` in nats per string; `share` is the share of the
-        scored tokens whose floor is known.
+        `loss` is in nats per scored token, `loss_string` in nats per string; `share` is the share
+        of the scored tokens whose floor is known.
         """
         floor = self.floor
         if floor is None:

@@ -12,7 +12,8 @@ from seqtune.models.base import SequenceModel
 from seqtune.tasks.generative_evaluation import Prompt
 
 MIN_TEMPERATURE = 1e-30
-"""Below this temperature the most probable token is taken: a smaller divisor overflows in float32."""
+"""Below this temperature the most probable token is taken: a smaller divisor overflows in
+float32."""
 
 TOKENS_AT_ONCE = 1 << 15
 """Tokens of prompts and completions that are generated together, which bounds the memory."""
@@ -52,8 +53,8 @@ def generate(
 ) -> Int[Tensor, "B N"]:
     """Sample completions until each has ended or is `prompt.longest` tokens long.
 
-    After its end a completion is padded with the stop token. At temperature 0 every token is the most
-    probable one.
+    After its end a completion is padded with the stop token. At temperature 0 every token is the
+    most probable one.
     """
     logits, state = model.prefill(torch.from_numpy(prompt.tokens).to(model.device))
     ended = torch.zeros(len(prompt.tokens), dtype=torch.bool, device=model.device)

@@ -1,6 +1,7 @@
 """Training of one model: a generator that yields a measurement after every epoch.
 
-Ray, TensorBoard, the CSV file and the progress bar consume that stream; this module imports none of them.
+Ray, TensorBoard, the CSV file and the progress bar consume that stream; this module imports none of
+them.
 """
 
 import math
@@ -43,8 +44,8 @@ class TrainConfig:
     """The specs of a training and the seed of its draws.
 
     Attributes:
-        language: hash of the task's spec, under which runs on a node share a fixed set of strings; None
-            if they do not.
+        language: hash of the task's spec, under which runs on a node share a fixed set of strings;
+            None if they do not.
     """
 
     training: TrainingSpec
@@ -297,7 +298,7 @@ def _step(
 def _backward(
     state: TrainState, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
-    """Add the gradient of these strings' loss, divided by `count`; return loss and correct tokens."""
+    """Add the gradient of the strings' loss over `count`; return loss and correct tokens."""
     dtype = PRECISIONS.get(state.config.training.precision)
     with torch.autocast(state.model.device.type, dtype=dtype, enabled=dtype is not None):
         logits = state.network(tokens)

@@ -18,8 +18,8 @@ class Metric:
         description: the rest of a sentence that begins with the metric's name.
         unit: of its values; empty for a bare number.
         higher_is_better: direction.
-        objective: whether a sweep may optimise it: for `every` task, for a task that lists it in its
-            `scores` (`some`), or `never`.
+        objective: whether a sweep may optimise it: for `every` task, for a task that lists it in
+            its `scores` (`some`), or `never`.
         floor: its best achievable value: 0, or that field of a task's floor; None if it has none.
         needs: the setting of `evaluation` without which it is not measured; None if it always is.
     """
@@ -79,7 +79,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "valid/kl": Metric(
         "KL(true next-token distribution || model) in nats, mean over positions: what valid/excess "
-        "estimates from the sampled tokens; omitted if all tokens are certain, since then both are equal",
+        "estimates from sampled tokens; omitted if all tokens are certain, where both are equal",
         unit="nats per token",
         objective="some",
         floor="zero",
@@ -95,8 +95,8 @@ METRICS: Mapping[str, Metric] = {
         unit="share of strings",
     ),
     "free/loss": Metric(
-        "nats per scored token, the model reading its own most probable tokens; it is compared with the "
-        "ground truth, so that no floor is known",
+        "nats per scored token, the model reading its own most probable tokens; it is compared "
+        "with the ground truth, so that no floor is known",
         unit="nats per token",
         objective="every",
         needs="free",
@@ -118,7 +118,8 @@ METRICS: Mapping[str, Metric] = {
         "share of generated strings that the task accepts as well-formed", unit="share of samples"
     ),
     "generate/valid_cut": _generated(
-        "share of true strings that the task accepts after the model has completed them from the cut on",
+        "share of true strings that the task accepts after the model has completed them from the "
+        "cut on",
         unit="share of samples",
     ),
     "generate/cells": _generated(

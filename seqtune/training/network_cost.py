@@ -1,6 +1,7 @@
-"""What a network costs, computed without training it: parameters, tokens read, memory and FLOPs of a step.
+"""Parameters, memory and FLOPs of a network, computed without training it.
 
-Networks are built on the meta device or with fake tensors, so that nothing is computed or allocated.
+Networks are built on the meta device or with fake tensors, so that nothing is computed or
+allocated.
 """
 
 import weakref
@@ -22,7 +23,8 @@ from seqtune.tasks.base import Batch, Task
 from seqtune.training.scoring import token_scores
 
 MEASURED_LENGTHS = (8, 16)
-"""A recurrent network's memory is linear in the length of its strings: it is measured at two lengths."""
+"""A recurrent network's memory is linear in the length of its strings: it is measured at two
+lengths."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ def count_parameters(model: ModelSpec, *, task: Task) -> int:
 def training_flops_per_token(model: ModelSpec, *, task: Task, tokens: float) -> float:
     """Return the FLOPs of one token's forward and backward pass, counting matrix products only.
 
-    Attention counts every token against every other, visible or not, as it is computed. Backward counts
-    twice forward; the recomputation inside fused kernels is not counted. Neither is what scheduled
-    sampling adds to choose its inputs.
+    Attention counts every token against every other, visible or not, as it is computed. Backward
+    counts twice forward; the recomputation inside fused kernels is not counted. Neither is what
+    scheduled sampling adds to choose its inputs.
 
     Args:
         model: the network.
@@ -93,9 +95,11 @@ def training_flops_per_token(model: ModelSpec, *, task: Task, tokens: float) -> 
 def step_bytes(model: ModelSpec, *, task: Task, rows: int, length: int, half: bool) -> int:
     """Return the peak bytes of all live tensors in a forward and backward pass, weights included.
 
-    Every operation is executed in the order of training, on tensors that have a size but no content. Not
-    counted: rounding by the allocator, workspaces of kernels, the optimizer's state. Recurrent networks
-    are counted step by step and in single precision, together with what torch's own kernels keep.
+    Every operation is executed in the order of training, on tensors that have a size but no
+    content. Not
+    counted: rounding by the allocator, workspaces of kernels, the optimizer's state. Recurrent
+    networks are counted step by step and in single precision, together with what torch's own
+    kernels keep.
 
     Args:
         model: the network.
@@ -135,7 +139,8 @@ _FUSED = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
-"""FLOPs of the CPU's fused attention kernel, which torch does not count. Called with shapes, not tensors."""
+"""FLOPs of the CPU's fused attention kernel, which torch does not count. Called with shapes, not
+tensors."""
 
 
 def _peak_bytes(network: SequenceModel, *, rows: int, length: int) -> int:

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules.
 
-A schedule is a function of the progress, so that a resumed run needs no scheduler state. Every optimizer is
+A schedule is a function of the progress, so that a resumed run needs no scheduler state. Every
+optimizer is
 fused: one kernel updates a weight and its running means together, on the CPU as on CUDA.
 """
 
@@ -159,9 +160,9 @@ def build_optimizer(spec: OptimizerSpec, *, model: "nn.Module") -> "optim.Optimi
 def uncompiled(name: str) -> "type[optim.Optimizer]":
     """Return an optimizer class of `torch.optim` with the hooks for torch's compiler removed.
 
-    torch wraps methods of optimizers for loops that are compiled as a whole. The first call of any such
-    method imports `torch._dynamo`, which takes about a second of every process that trains. Only the
-    model is ever compiled (`training.compile`), never a step of the optimizer.
+    torch wraps methods of optimizers for loops that are compiled as a whole. The first call of any
+    such method imports `torch._dynamo`, which takes about a second of every process that trains.
+    Only the model is ever compiled (`training.compile`), never a step of the optimizer.
     """
     import torch
 

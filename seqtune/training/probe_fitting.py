@@ -1,8 +1,10 @@
 """Linear probes of hidden states: fitting and scoring.
 
-A probe is a multinomial logistic regression with a bias. Several targets of the same positions are fitted
-together: their losses are summed and no weight is shared, so that the optimum is that of each alone. Shapes:
-N positions, D features (D1: with a constant), K targets, C classes of the target that has most.
+A probe is a multinomial logistic regression with a bias. Several targets of the same positions are
+fitted
+together: their losses are summed and no weight is shared, so that the optimum is that of each
+alone. Shapes: N positions, D features (D1: with a constant), K targets, C classes of the target
+that has most.
 """
 
 import math
@@ -20,9 +22,11 @@ from seqtune.tasks.score import Score
 from seqtune.training.probes import Labels, Positions
 
 PENALTY = 1.0
-"""Precision of the weights' normal prior, features having a standard deviation of 1; as in scikit-learn."""
+"""Precision of the weights' normal prior, features having a standard deviation of 1; as in
+scikit-learn."""
 STEPS = 100
-"""Limit for L-BFGS: on hidden states of trained models, accuracies change by a few thousandths after."""
+"""Limit for L-BFGS: on hidden states of trained models, accuracies change by a few thousandths
+after."""
 HISTORY = 20
 TOLERANCE = 1e-6
 """The fit ends when no component of the gradient is larger."""
@@ -46,7 +50,7 @@ class LinearProbe:
     shares: Float[Tensor, "C K"]
 
     def log_probabilities(self, features: Float[Tensor, "N D"]) -> Float[Tensor, "C K N"]:
-        """Return log-probabilities in nats; very large and negative for classes a target does not have."""
+        """Return log-probabilities in nats; very low for classes that a target does not have."""
         inputs = _with_bias((features - self.mean) / self.scale)
         return _log_probabilities(inputs, weights=self.weights, is_class=self.shares > 0)
 
@@ -57,8 +61,8 @@ class Predictions:
 
     Attributes:
         accuracy: share of positions whose most probable class is right.
-        balanced: the same with every class counting alike, and predicted as if all were equally common,
-            so that rare classes are not given up for the sake of accuracy.
+        balanced: the same with every class counting alike, and predicted as if all were equally
+            common, so that rare classes are not given up for the sake of accuracy.
     """
 
     accuracy: Score
@@ -86,8 +90,8 @@ def fit(
 ) -> LinearProbe:
     """Return the probe of least loss, by L-BFGS on all positions at once.
 
-    The loss of a target is the weighted mean loss over its n positions, in nats, plus `PENALTY` / 2n times
-    the sum of its squared weights without biases.
+    The loss of a target is the weighted mean loss over its n positions, in nats, plus `PENALTY` /
+    2n times the sum of its squared weights without biases.
 
     Args:
         features: hidden states of the positions.
@@ -119,7 +123,8 @@ def fit(
 def _decorrelation(inputs: Float[Tensor, "N D1"]) -> Float[Tensor, "D1 D1"]:
     """Return a basis in which inputs are uncorrelated, up to the regularisation by the penalty.
 
-    Hidden units are so correlated that L-BFGS needs many times the steps without it; the optimum is the same.
+    Hidden units are so correlated that L-BFGS needs many times the steps without it; the optimum is
+    the same.
     """
     exact = inputs.double()
     covariance = exact.T @ exact / len(exact)
@@ -187,7 +192,7 @@ def predict_majority(probe: LinearProbe, *, positions: Positions) -> tuple[Predi
 def _score_predictions(
     likely: Labels, fair: Labels, *, positions: Positions
 ) -> tuple[Predictions, ...]:
-    """Score each target's predictions: the most likely classes, and those with all classes equally common."""
+    """Score predictions of each target, made with observed and with equal class frequencies."""
     found: list[Predictions] = []
     for row, likely_row, fair_row in zip(positions.labels, likely, fair, strict=True):
         counts = row >= 0

@@ -1,7 +1,8 @@
 """What linear probes predict, the positions that they read, and their results. Needs no torch.
 
-Of long strings a sample of positions is read. Positions that end high nodes are rare and are sampled more
-often than in proportion; every sampled position is weighted by the number of positions it stands for.
+Of long strings a sample of positions is read. Positions that end high nodes are rare and are
+sampled more often than in proportion; every sampled position is weighted by the number of positions
+it stands for.
 """
 
 import itertools
@@ -52,8 +53,8 @@ TARGETS: Mapping[ProbeTarget, Target] = MappingProxyType(
         ),
         "boundary": Target(
             title="end of the node",
-            meaning="whether a token is its node's last; in balanced accuracy ends and other tokens "
-            "count alike, and 0.5 is chance",
+            meaning="whether a token is its node's last; in balanced accuracy ends and other "
+            "tokens count alike, and 0.5 is chance",
             score="balanced_accuracy",
         ),
     }
@@ -70,8 +71,8 @@ class ProbeResult:
         layer: layer whose hidden states are read, from 1; None if none is read.
         model: the trained model, its untrained copy, or always the most common class.
         accuracy: share of positions predicted right; the unit of its error is the string.
-        balanced_accuracy: the same with every class counting alike, and predicted as if all classes were
-            equally common.
+        balanced_accuracy: the same with every class counting alike, and predicted as if all classes
+            were equally common.
         classes: number of classes.
         positions: number of positions predicted; if they are a sample, weights correct for it.
     """
@@ -95,7 +96,7 @@ class ProbeResult:
                 return self.balanced_accuracy
 
     def to_data(self) -> dict[str, str | int | float | None]:
-        """Return a row of plain values, each score with its standard error; None for missing numbers."""
+        """Return a row of plain values, scores with standard errors; None if missing."""
         row: dict[str, str | int | float | None] = {
             "target": self.target,
             "level": self.level,

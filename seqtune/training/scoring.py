@@ -1,7 +1,7 @@
 """Losses, hits and divergences of a model's predictions, per token and summed per string.
 
-Sums are per string because strings are the independent draws: tokens of one string depend on one another.
-Standard errors are therefore those of sums over strings.
+Sums are per string because strings are the independent draws: tokens of one string depend on one
+another. Standard errors are therefore those of sums over strings.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ class TokenScores:
     Attributes:
         losses: nats; 0 for tokens that are not scored.
         hits: whether the most probable token is right; false for tokens that are not scored.
-        divergences: KL(true distribution || model) in nats, 0 where the true distribution is not known;
-            None if it is known for no token.
+        divergences: KL(true distribution || model) in nats, 0 where the true distribution is not
+            known; None if it is known for no token.
     """
 
     losses: Float[Tensor, "B T"]

@@ -13,7 +13,7 @@ def _tag(value: Any) -> str:
 
 
 class TrainingSpec(Spec):
-    """An epoch is `batches_per_epoch` optimizer steps, followed by an evaluation and a checkpoint."""
+    """Length, precision and device. An epoch is `batches_per_epoch` steps and an evaluation."""
 
     epochs: int = Field(default=8, ge=1)
     batches_per_epoch: int = Field(default=50, ge=1)
@@ -26,18 +26,20 @@ class TrainingSpec(Spec):
         ]
         | None
     ) = None
-    """Strings processed at once, if those of a step do not fit into memory together. Their gradients are
-    summed, so that the step is the same, except that dropout makes other draws. `auto` finds the fewest
-    equal parts that fit, and takes one more, before the first step; null processes all at once."""
+    """Strings processed at once, if those of a step do not fit into memory together. Their
+    gradients are summed, so that the step is the same, except that dropout makes other draws.
+    `auto` finds the fewest equal parts that fit, and takes one more, before the first step; null
+    processes all at once."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """bf16 and fp16 use autocast; fp16 also loss scaling, and a GPU. A run on a device without support
-    is rejected: on a CPU an LSTM in bf16 needs AVX-512, and a GPU must support bf16 itself."""
+    """bf16 and fp16 use autocast; fp16 also loss scaling, and a GPU. A run on a device without
+    support is rejected: on a CPU an LSTM in bf16 needs AVX-512, and a GPU must support bf16
+    itself."""
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest gradient norm; null for no clipping."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: bool = False
-    """Whether to compile the forward and backward pass with torch.compile, which takes about a minute. It
-    does not change recurrent layers, and on a CPU needs a C++ compiler."""
+    """Whether to compile the forward and backward pass with torch.compile, which takes about a
+    minute. It does not change recurrent layers, and on a CPU needs a C++ compiler."""
 
     @property
     def steps(self) -> int:
@@ -70,9 +72,9 @@ class EvaluationSpec(Spec):
     strings: int = Field(default=1024, ge=1)
     """Validation strings."""
     free: int = Field(default=256, ge=0)
-    """Number of validation strings, the first ones, that are also scored with the model's predictions as
-    input; at most all, 0 for none."""
+    """Number of validation strings, the first ones, that are also scored with the model's
+    predictions as input; at most all, 0 for none."""
     generate: int = Field(default=256, ge=0)
-    """Completions to generate and judge of each kind that the task asks for, sampled at temperature 1
-    unless the task is deterministic; 0 for none."""
+    """Completions to generate and judge of each kind that the task asks for, sampled at temperature
+    1 unless the task is deterministic; 0 for none."""
     seed: int = Field(default=0, ge=0)

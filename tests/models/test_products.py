@@ -4,7 +4,8 @@ import torch
 from seqtune.models.cells import MIN_PACKED_SIZE, Product, can_pack
 
 SHAPES = [(1, 16, 8), (7, 16, MIN_PACKED_SIZE // 16), (32, 200, 512)]
-"""Rows, inputs and outputs: one matrix too small to be laid out for oneDNN, and two that are not."""
+"""Rows, inputs and outputs: one matrix too small to be laid out for oneDNN, and two that are
+not."""
 
 
 @pytest.mark.parametrize(("rows", "inputs", "outputs"), SHAPES)
@@ -26,7 +27,7 @@ def test_a_product_is_the_ordinary_one(rows: int, inputs: int, outputs: int, dty
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 def test_this_torch_lays_large_matrices_out():
-    """The operators for it are not documented: where they have gone, steps are slower, and this says so."""
+    """The operators are not documented; without them steps are slower, and this fails."""
     large = torch.zeros(MIN_PACKED_SIZE // 16, 16)
     assert Product(large, bias=large[:, 0], rows=1).packed
     assert not Product(large[:-1], bias=large[:-1, 0], rows=1).packed

@@ -181,7 +181,7 @@ def test_a_tied_matrix_learns_from_both_ends():
 
 @pytest.mark.parametrize("fields", [{}, {"residual": True, "layer_norm": True, "layers": 3}])
 def test_a_short_vocabulary_is_read_as_embedded_tokens_are(fields: dict[str, Any]):
-    """The input matrix times the embedding, read by one-hot tokens: the same logits and gradients."""
+    """The input matrix times the embedding, read by one-hot tokens: same logits, same gradients."""
     model = built(LSTMSpec(width=6, embedding=6, **fields)).double()
     strings, weights = drawn(3, 9), torch.rand(3, 9, 4, dtype=torch.float64)
     logits = model(strings)

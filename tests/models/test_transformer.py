@@ -43,7 +43,8 @@ PARAMETERS: dict[Positions, tuple[int, str]] = {
     "cope": (12 * 64 * 64, ".attend.cope.pos_emb"),
     "data_dependent_alibi": (12 * (256 * 8 + 8), ".data_dependent_alibi.to_forget_gates"),
 }
-"""The weights of each encoding in the seed's shape at 2071 tokens, and what their names have in common."""
+"""The weights of each encoding in the seed's shape at 2071 tokens, and what their names have in
+common."""
 
 
 def built(spec: TransformerSpec, *, max_length: int = 32, prompt_length: int = 4) -> Transformer:

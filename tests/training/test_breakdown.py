@@ -1,4 +1,4 @@
-"""Tables of where a model errs, against plain sums, and by hand where the levels of a tree are concerned."""
+"""Scores broken down, against plain sums; tree levels against tables worked by hand."""
 
 import itertools
 
@@ -146,8 +146,8 @@ def test_a_task_has_the_tables_that_mean_something_there(spec: LanguageSpec, nam
 def test_a_target_is_of_the_highest_level_that_ends_before_it():
     """The string a b c d: two nodes of the lower level, a b and c d, below one of the higher.
 
-    Read are BOS a b c d; what follows BOS begins a string, what follows b a node of the lower level.
-    """
+    Read are BOS a b c d; what follows BOS begins a string, what follows b a node of the lower
+    level."""
     boundaries = np.array([[[-1, 0, 1, 0, 1]], [[-1, 0, 0, 0, 1]]])
     row = np.array([[0, 1, 2, 3, 4]])
     strings = Strings(np.array([1, 2, 3, 4]), np.array([0, 4]))
@@ -169,7 +169,7 @@ def test_a_target_is_of_the_highest_level_that_ends_before_it():
 
 
 def test_levels_of_a_tree_count_the_nodes_that_end():
-    """Height 2 has three nodes of height 1 and is one of height 2: two of the three end below it alone."""
+    """Height 2 has three nodes of height 1 and is one of height 2: two end below it alone."""
     task = CfgSpec(grammar="cfg3b", height=2).build()
     evaluator = evaluator_of(task, strings=40)
     rows = make_tables(evaluator, Oracle(task.grammar))["by level"]

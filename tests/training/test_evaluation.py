@@ -162,7 +162,7 @@ def test_a_task_has_the_scores_that_it_names_and_those_of_every_task(spec: Langu
 
 
 def test_a_divergence_by_hand():
-    """Truth (1/2, 1/2, 0) against a model of (1/4, 1/2, 1/4): ln 2 / 2; the second token is not compared."""
+    """KL of (1/2, 1/2, 0) and (1/4, 1/2, 1/4) is ln 2 / 2; the second token is not compared."""
     logits = torch.tensor([[[1.0, 2.0, 1.0], [0.0, 0.0, 0.0]]]).log()
     truth = torch.tensor([[[0.5, 0.5, 0.0], [math.nan] * 3]], dtype=torch.float64)
     found = divergences(logits, truth=truth, compared=torch.tensor([[True, False]]))
@@ -202,7 +202,7 @@ def test_errors_are_those_of_sums_over_strings():
 @torch.no_grad()
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.kind}-{spec.hash()}")
 def test_freely_a_model_reads_what_it_predicts_token_by_token(spec: LanguageSpec):
-    """The same loss as from a plain loop, in which every scored target is replaced in the next input."""
+    """The same loss as a plain loop that replaces every scored target in the next input."""
     task = spec.build()
     model = small(task).eval()
     scores = scores_of(task, model, strings=12, free=5)
@@ -238,7 +238,8 @@ def test_free_scores_are_of_as_many_strings_as_there_are_or_of_none():
     assert not FREE & set(scores_of(task, model, free=0))
 
 
-# Padding that is scored reaches to the longest string of the batch, so there batches change the score.
+# Padding that is scored reaches to the longest string of the batch, so there batches change the
+# score.
 @pytest.mark.parametrize(
     "spec",
     [spec for spec in EVERY if not (isinstance(spec, CfgSpec) and spec.score_padding)],

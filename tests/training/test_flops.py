@@ -50,7 +50,7 @@ def test_a_transformer_has_its_closed_form(shape: dict[str, object], flash: bool
 )
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_a_recurrent_network_has_its_closed_form(cell: CellName, shape: dict[str, Any]):
-    """Against torch's own count, which leaves out the gradient of what a layer remembers before the first token."""
+    """Against torch's count, which has no gradient of the state before the first token."""
     spec = LSTMSpec(cell=cell, width=16, **{"embedding": 8, **shape})
     length = 10
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
@@ -67,7 +67,8 @@ def test_a_recurrent_network_has_its_closed_form(cell: CellName, shape: dict[str
 def test_an_encoding_adds_little_to_the_closed_form(positions: Positions):
     spec = small(positions=positions, heads=1, head_width=8, width=32)
     found = training_flops_per_token(spec, task=LIFE, tokens=30.0)
-    # Polar keys and queries are twice as wide, CoPE holds queries against 64 places, dynamic has a network.
+    # Polar keys and queries are twice as wide, CoPE holds queries against 64 places, dynamic has a
+    # network.
     assert 1 <= found / matrix_products(spec, tokens=30.0) < 1.2
 
 

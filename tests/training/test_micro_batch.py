@@ -48,7 +48,8 @@ from tests.training.test_loop import learner_of
 torch.set_num_threads(1)
 spec = tiny(
     task__height=4, model__width=256, training__batch_size=512, training__epochs=1,
-    training__batches_per_epoch=1, training__micro_batch=sys.argv[1] if sys.argv[1] == "auto" else int(sys.argv[1]), evaluation__strings=16,
+    training__batches_per_epoch=1, evaluation__strings=16,
+    training__micro_batch=sys.argv[1] if sys.argv[1] == "auto" else int(sys.argv[1]),
 )
 task = spec.task.build()
 learner = learner_of(spec, task=task)

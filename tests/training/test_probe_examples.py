@@ -87,7 +87,7 @@ def test_the_sample_of_a_seed_is_always_the_same_and_that_of_another_is_not():
 
 
 def test_a_class_that_was_never_fitted_is_one_that_no_probe_says():
-    """One string to fit: whatever symbol the other has besides gets the number behind all classes."""
+    """With one string to fit, symbols that only the other has get the number after all classes."""
     own = labelled(2, height=2)
     own.ancestors[0, 0][own.ancestors[0, 0] == 2] = 0
     every = found(own)

@@ -63,7 +63,7 @@ def test_of_noise_the_most_common_class_is_told():
 
 
 def test_a_rare_class_is_told_where_classes_count_alike():
-    """A shift by two deviations: at even odds 84 % of either class are told, whatever their shares."""
+    """A shift by two deviations: at even odds 84 % of each class is right, whatever its share."""
     rng = np.random.default_rng(0)
     labels = (rng.random(40_000) < 0.02).astype(np.int64)
     features = torch.from_numpy(rng.normal(size=(40_000, 1)) + 2.0 * labels[:, None])

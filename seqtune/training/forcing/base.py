@@ -1,7 +1,7 @@
 """What all schedules share: the time they run on, and how their rate is turned into inputs.
 
-Time i counts epochs from 0: whole ones with `update: epoch`, fractions too with `update: step`, where the
-j-th of n steps of an epoch is at i = j / n.
+Time i counts epochs from 0: whole ones with `update: epoch`, fractions too with `update: step`,
+where the j-th of n steps of an epoch is at i = j / n.
 """
 
 import abc
@@ -28,7 +28,8 @@ class SampledFeedback(Spec):
     """Feed back a token sampled from the model's distribution.
 
     Sampling inverts the distribution function at one uniform number per string and time step, drawn
-    beforehand. So the token is a function of the logits, and both prediction modes give the same one.
+    beforehand. So the token is a function of the logits, and both prediction modes give the same
+    one.
     """
 
     kind: Literal["sample"] = "sample"
@@ -50,7 +51,7 @@ FeedbackSpec: TypeAlias = Annotated[ArgmaxFeedback | SampledFeedback, ByKind()]
 
 
 class Exact(Spec):
-    """Predict one token at a time; ground-truth tokens between two predictions are read in one call."""
+    """Predict one token at a time; ground-truth tokens in between are read in one call."""
 
     kind: Literal["exact"] = "exact"
 
@@ -58,11 +59,11 @@ class Exact(Spec):
 class Parallel(Spec):
     """Predict all tokens in one pass, put the predictions in, and repeat on the new inputs.
 
-    After n passes the first n predictions of a string are those of `exact`; the later ones were made
-    after a beginning that is still partly ground truth. Repeated until nothing changes, the result is
-    that of `exact`, after at most as many passes as there are predictions. A pass costs as much as the
-    forward pass of a training step and uses the precision of the training; `exact` always uses single
-    precision.
+    After n passes the first n predictions of a string are those of `exact`; the later ones were
+    made after a beginning that is still partly ground truth. Repeated until nothing changes, the
+    result is that of `exact`, after at most as many passes as there are predictions. A pass costs
+    as much as the forward pass of a training step and uses the precision of the training; `exact`
+    always uses single precision.
 
     Source: Mihaylova & Martins 2019 (one pass); Duckworth et al. 2019 (several).
     """
@@ -81,7 +82,8 @@ class Horizon:
 
     Attributes:
         epochs: length of the training.
-        per_epoch: indices per epoch: 1 with `update: epoch`, the number of steps with `update: step`.
+        per_epoch: indices per epoch: 1 with `update: epoch`, the number of steps with `update:
+            step`.
     """
 
     epochs: int
@@ -105,16 +107,16 @@ class Forcing(Spec):
     """A schedule of the teacher-forcing rate, and how inputs are mixed at that rate."""
 
     update: Literal["epoch", "step"] = "epoch"
-    """Whether the rate is constant within an epoch or changes with every step. The metric `forcing` is
-    the rate of the epoch, or its mean over the epoch's steps."""
+    """Whether the rate is constant within an epoch or changes with every step. The metric `forcing`
+    is the rate of the epoch, or its mean over the epoch's steps."""
     granularity: Granularity = "token"
-    """What one random draw decides on: one token of one string (as in the source), one time step of all
-    strings in the batch, or one whole string."""
+    """What one random draw decides on: one token of one string (as in the source), one time step of
+    all strings in the batch, or one whole string."""
     feedback: FeedbackSpec = ArgmaxFeedback()
     """What is fed back: the model's most probable token, or one sampled from its distribution."""
     stage: StageSpec | None = None
-    """How the model's predictions are found. Null: exactly for recurrent models, whose steps are cheap,
-    and by one parallel pass for others."""
+    """How the model's predictions are found. Null: exactly for recurrent models, whose steps are
+    cheap, and by one parallel pass for others."""
 
     @abc.abstractmethod
     def rate_at(self, index: int, *, horizon: Horizon) -> float:

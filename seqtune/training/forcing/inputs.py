@@ -1,8 +1,8 @@
 """From a teacher-forcing rate to the tokens that a model reads.
 
 Random draws say where the model reads its own predictions; one of two prediction modes (`stage` in
-files) finds them. Both modes choose a token by the same function of the logits, so they differ only as
-the logits do. Draws are made on the host, so that neither mode waits for a device.
+files) finds them. Both modes choose a token by the same function of the logits, so they differ only
+as the logits do. Draws are made on the host, so that neither mode waits for a device.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ from seqtune.training.forcing.base import (
 )
 
 FREE_RUNNING_TOKENS = 1 << 17
-"""Tokens of the strings that are free-run side by side: steps are many, and wide ones are cheaper."""
+"""Tokens of the strings that are free-run side by side: steps are many, and wide ones are
+cheaper."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,8 @@ class Feedback:
 
     Attributes:
         temperature: divides the logits before a token is sampled.
-        uniforms: float32 [B, T] in [0, 1), on the model's device: the number at t samples the token that
-            is read at t. None for the most probable token.
+        uniforms: float32 [B, T] in [0, 1), on the model's device: the number at t samples the token
+            that is read at t. None for the most probable token.
     """
 
     temperature: float = 1.0
@@ -107,7 +108,8 @@ def draw_prediction_mask(
 ) -> Mask:
     """Draw where the model reads its own predictions: bool [B, T], or [1, T] if all strings agree.
 
-    Only a token that the model had to predict is replaced: never the first, none of a prompt, no padding.
+    Only a token that the model had to predict is replaced: never the first, none of a prompt, no
+    padding.
 
     Args:
         granularity: one draw per token, per time step of all strings, or per string.
@@ -149,8 +151,8 @@ def mix_inputs(
     Args:
         model: makes the predictions.
         tokens: the ground truth, on the model's device.
-        predicted: bool [B, T], or [1, T] for all strings: true where the model reads the token that it
-            predicts from what it read before. False for the first token and throughout a prompt.
+        predicted: bool [B, T], or [1, T] for all strings: true where the model reads the token that
+            it predicts from what it read before. False for the first token and throughout a prompt.
         stage: the prediction mode.
         feedback: how a token is chosen from the logits.
     """
@@ -266,7 +268,7 @@ def _predict_in_parallel(
     passes: int | None,
     feedback: Feedback,
 ) -> Int[Tensor, "B T"]:
-    """Make passes over whole strings; the n-th pass settles the n-th predicted time step for good."""
+    """Make passes over whole strings; the n-th settles the n-th predicted time step."""
     enough = int(predicted.any(axis=0).sum())
     passes = enough if passes is None else min(passes, enough)
     mask = _to_device(predicted[:, 1:], device=tokens.device)
@@ -292,8 +294,8 @@ def choose(
 ) -> Int[Tensor, "*B"]:
     """Return the token that is fed back.
 
-    Without `uniforms` it is the most probable one; with them, the first whose cumulative probability
-    is above the uniform number.
+    Without `uniforms` it is the most probable one; with them, the first whose cumulative
+    probability is above the uniform number.
     """
     if uniforms is None:
         return logits.argmax(dim=-1)

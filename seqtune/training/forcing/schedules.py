@@ -1,6 +1,7 @@
 """The schedules of the teacher-forcing rate, and `ForcingSpec`, the union of them.
 
-A parameter that is left out is chosen such that the schedule spans the training, whatever its length.
+A parameter that is left out is chosen such that the schedule spans the training, whatever its
+length.
 
 Source: Bengio et al. 2015, section 2.4, for linear, exponential and inverse sigmoid decay.
 """
@@ -186,14 +187,14 @@ class Reversed(Forcing):
     So the first epoch has the inner schedule's last rate, and a schedule reversed twice is itself.
 
     Example:
-        `{kind: reversed, schedule: {kind: linear, minimum: 0.5}}` increases from .5 in the first epoch
-        to 1 in the last.
+        `{kind: reversed, schedule: {kind: linear, minimum: 0.5}}` increases from .5 in the first
+        epoch to 1 in the last.
     """
 
     kind: Literal["reversed"] = "reversed"
     schedule: "ForcingSpec"
-    """The inner schedule: only its formula. `update`, `granularity`, `feedback` and `stage` are fields
-    of the reversed schedule."""
+    """The inner schedule: only its formula. `update`, `granularity`, `feedback` and `stage` are
+    fields of the reversed schedule."""
 
     @field_validator("schedule")
     @classmethod

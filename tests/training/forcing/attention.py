@@ -1,4 +1,4 @@
-"""A causal model that looks back instead of remembering, small enough to read, and what it was asked."""
+"""A small causal attention model that records its calls."""
 
 import torch
 from jaxtyping import Float, Int

@@ -40,8 +40,8 @@ def test_only_what_the_model_had_to_predict_is_its_own(
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_who_shares_a_coin(whole: bool):
-    """Rows agree in the steps of a step granularity, steps in the rows of a sequence granularity, none for tokens."""
+def test_what_one_draw_decides_on(whole: bool):
+    """With step granularity rows agree, with sequence granularity time steps, else neither."""
     scored = np.random.default_rng(1).random((40, 50)) < (1.0 if whole else 0.6)
     replaceable = scored[:, :-1]
     mask = {
@@ -76,7 +76,7 @@ def test_one_row_stands_for_all_where_all_strings_agree():
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
-def test_coins_come_up_true_as_often_as_asked(granularity: Granularity):
+def test_ground_truth_is_read_at_the_given_rate(granularity: Granularity):
     scored = np.ones((300, 301), dtype=bool)
     mask = drawn(granularity, rate=0.3, scored=scored)
     spread = 5 * np.sqrt(0.3 * 0.7 / {"token": 90_000, "step": 300, "sequence": 300}[granularity])

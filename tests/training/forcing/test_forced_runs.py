@@ -1,4 +1,4 @@
-"""Whole trainings under forcing: what is logged, and that going on is the same as never having stopped."""
+"""Whole trainings under forcing: what is logged, and that resuming changes nothing."""
 
 from typing import Any
 

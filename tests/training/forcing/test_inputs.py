@@ -1,4 +1,4 @@
-"""The model's own tokens: found by either stage, for every model, as the step-by-step loop finds them."""
+"""Model predictions as input: by either stage, for every model, those of the plain loop."""
 
 import itertools
 from collections.abc import Callable
@@ -20,18 +20,16 @@ from seqtune.models.transformer_spec import Prefix, TransformerSpec
 from seqtune.runs.build import cpu_trains_lstm_in_bf16
 from seqtune.tasks.base import Mask
 from seqtune.tasks.life.spec import LifeSpec
-from seqtune.training.forcing import (
+from seqtune.training.forcing import Constant, Exact, Parallel, SampledFeedback
+from seqtune.training.forcing.base import Granularity, StageSpec
+from seqtune.training.forcing.inputs import (
     ARGMAX,
-    Constant,
-    Exact,
     Feedback,
-    Parallel,
-    SampledFeedback,
+    choose,
+    choose_inputs,
     draw_prediction_mask,
     mix_inputs,
 )
-from seqtune.training.forcing.base import Granularity, StageSpec
-from seqtune.training.forcing.inputs import choose, choose_inputs
 from tests.training.forcing.attention import Attention
 
 STRINGS, STEPS, VOCABULARY = 6, 14, 5
@@ -112,7 +110,7 @@ def fed_back(logits: Tensor, *, feedback: Feedback, at: int) -> Tensor:
 def plain_loop(
     model: SequenceModel, tokens: Tensor, *, predicted: Mask, feedback: Feedback
 ) -> tuple[Tensor, Tensor]:
-    """Inputs and logits of scheduled sampling as it is usually written: step after step, with gradients.
+    """Inputs and logits of scheduled sampling as usually written: step by step, with gradients.
 
     Every step reads its whole prefix again, so that it can be any model's.
     """
@@ -150,7 +148,7 @@ def test_two_stages_give_the_gradient_of_the_step_by_step_loop(
 
 
 def test_the_gradient_agrees_with_torchs_own_loop_in_single_precision():
-    """One call of the LSTM a time step, as the experiment that this project descends from has it."""
+    """One call of the LSTM per time step, as scheduled sampling is usually written."""
     torch.manual_seed(0)
     model = build_network(
         LSTMSpec(layers=2, width=32, embedding=16), vocab_size=5, outputs=5, max_length=40

@@ -158,7 +158,7 @@ def test_a_cosine_is_half_a_wave():
 
 
 def test_phases_follow_one_another_and_lines_reach_both_ends():
-    """The published schedule: truth, then own tokens with probability .2 + .5 epoch / 30, then free."""
+    """The published schedule: rate 1, then 1 - (.2 + .5 epoch / 30), then 0."""
     schedule = Phased(
         phases=(
             Phase(epochs=6, rate=1.0),
@@ -235,7 +235,8 @@ REFUSED: list[tuple[Any, str]] = [
     ({"kind": "linear", "c": -0.1}, "forcing.c: must be at least 0, but got -0.1"),
     (
         {"kind": "linear", "slope": 0.1},
-        "forcing.slope: no such field; with kind: linear it is one of forcing.update, forcing.granularity, forcing.feedback, "
+        "forcing.slope: no such field; with kind: linear it is one of forcing.update, "
+        "forcing.granularity, forcing.feedback, "
         "forcing.stage, forcing.minimum, forcing.kind, forcing.k, forcing.c",
     ),
     ({"kind": "exponential", "k": 1.0}, "forcing.k: must be below 1, but got 1.0"),
@@ -248,7 +249,8 @@ REFUSED: list[tuple[Any, str]] = [
     ("reversed", "forcing.schedule: is required, and is not given"),
     (
         {"kind": "reversed", "schedule": {"kind": "linear", "granularity": "step"}},
-        "forcing.schedule.granularity: is not part of the schedule that is reversed: write it beside "
+        "forcing.schedule.granularity: is not part of the schedule that is reversed: "
+        "write it beside "
         "`kind: reversed`",
     ),
     (
