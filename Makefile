@@ -19,13 +19,14 @@ test-slow: .venv/installed-dev
 
 # As on a CPU without AVX-512, whatever this one is.
 test-avx2: .venv/installed-dev
-	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/pytest $(TOGETHER) tests/models tests/training tests/test_building.py
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/pytest $(TOGETHER) tests/models tests/training tests/runs/test_build.py
 
 check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q --noconftest tests/test_imports.py
 
 bench: .venv/installed-dev
 	for script in analysis/benchmarks/*.py; do $(BIN)/python $$script || exit; done

@@ -147,7 +147,7 @@ class TransformerSpec(Spec):
             )
         if isinstance(self.masking, Forgetful) and self.positions == "data_dependent_alibi":
             raise problem(
-                "with data_dependent_alibi positions every token decides how much of "
+                "with data_dependent_alibi positions every token decides how much of the "
                 "earlier ones is forgotten, so none can be hidden; "
                 "write masking: causal, or other positions",
                 at="masking",

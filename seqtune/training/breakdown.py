@@ -109,23 +109,13 @@ def _by_position(found: Sequence[_BatchScores]) -> tuple[Row, ...]:
     scored = [np.flatnonzero(each.batch.scored.any(axis=0)) for each in found]
     first, last = min(int(each[0]) for each in scored), max(int(each[-1]) for each in scored)
     of_position, names = _buckets(first + 1, last + 1, most=POSITIONS)
-    sums = _Sums.concatenate(
-        [
-            _Sums.of(
-                each,
-                groups=of_position[_position_index(each, first=first, last=last)],
-                count=len(names),
-            )
-            for each in found
-        ]
-    )
+    parts: list[_Sums] = []
+    for each in found:
+        steps = np.arange(each.batch.tokens.shape[1]).clip(first, last) - first
+        groups = np.broadcast_to(of_position[steps], each.batch.tokens.shape)
+        parts.append(_Sums.of(each, groups=groups, count=len(names)))
+    sums = _Sums.concatenate(parts)
     return tuple({"position": name} | sums.row(group) for group, name in sums.named(names))
-
-
-def _position_index(found: _BatchScores, *, first: int, last: int) -> Groups:
-    """Return the index of a batch's positions [B, T] among those that have rows."""
-    steps = np.arange(found.batch.tokens.shape[1]).clip(first, last) - first
-    return np.broadcast_to(steps, found.batch.tokens.shape)
 
 
 def _by_length(found: Sequence[_BatchScores]) -> tuple[Row, ...]:

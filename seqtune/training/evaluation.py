@@ -140,18 +140,13 @@ class Evaluator:
         return floor_losses(batch, truth=truth).sum(axis=1)
 
     def _forced(self, found: StringScores) -> dict[str, Score]:
-        scores = {
-            "valid/loss": Score.ratio(found.nats, denominators=found.scored),
-            "valid/accuracy": Score.ratio(found.hits, denominators=found.scored),
-            "valid/exact": Score.mean(found.exact),
-        }
+        scores = found.scores("valid") | {"valid/exact": Score.mean(found.exact)}
         if self.floor is not None:
             excess = found.compared_nats - self._floor_nats
             scores["valid/excess"] = Score.ratio(excess, denominators=found.compared)
             scores["valid/excess_string"] = Score.mean(excess)
             if found.divergences is not None:
-                kl = Score.ratio(found.divergences, denominators=found.compared)
-                scores["valid/kl"] = kl
+                scores["valid/kl"] = Score.ratio(found.divergences, denominators=found.compared)
         return scores
 
     def _free(self, model: SequenceModel, *, forced: StringScores) -> dict[str, Score]:
@@ -167,11 +162,7 @@ class Evaluator:
             ]
         )
         gap = found.nats - forced.nats[:count]
-        return {
-            "free/loss": Score.ratio(found.nats, denominators=found.scored),
-            "free/accuracy": Score.ratio(found.hits, denominators=found.scored),
-            "free/gap": Score.ratio(gap, denominators=found.scored),
-        }
+        return found.scores("free") | {"free/gap": Score.ratio(gap, denominators=found.scored)}
 
     def _generate(self, model: SequenceModel, *, epoch: int) -> GenerationResult | None:
         if self.spec.generate == 0:

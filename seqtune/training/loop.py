@@ -38,6 +38,9 @@ from seqtune.training.spec import DataSpec, TrainingSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
+_COUNTERS = ("epoch", "step", "tokens", "seconds", "micro_batch")
+"""Plain attributes of a `TrainState` that a checkpoint holds."""
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -92,12 +95,7 @@ class TrainState:
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint has to hold: tensors and plain values."""
         measured = self.measurement
-        return {
-            "epoch": self.epoch,
-            "step": self.step,
-            "tokens": self.tokens,
-            "seconds": self.seconds,
-            "micro_batch": self.micro_batch,
+        return {name: getattr(self, name) for name in _COUNTERS} | {
             "seen": None if self.seen is None else torch.from_numpy(self.seen),
             "metrics": None if measured is None else dict(measured.metrics),
             "model": self.model.state_dict(),
@@ -110,9 +108,8 @@ class TrainState:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.tokens, self.seconds = state["tokens"], state["seconds"]
-        self.micro_batch = state["micro_batch"]
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
         self.seen = None if state["seen"] is None else state["seen"].cpu().numpy()
         if state["metrics"] is not None:
             self.measurement = Measurement(
@@ -125,10 +122,7 @@ class TrainState:
 
 
 def train(
-    state: TrainState,
-    *,
-    evaluator: Evaluator,
-    heartbeat: Callable[[Progress], None] | None = None,
+    state: TrainState, *, evaluator: Evaluator, heartbeat: Callable[[Progress], None] | None = None
 ) -> Iterator[Measurement]:
     """Train from the current epoch to the last, and yield a measurement after each.
 
@@ -238,16 +232,10 @@ def _train_epoch(
 
 
 def _choose_inputs(
-    state: TrainState,
-    tokens: Tensor,
-    *,
-    rate: float,
-    scored: Mask,
-    generator: np.random.Generator,
+    state: TrainState, tokens: Tensor, *, rate: float, scored: Mask, generator: np.random.Generator
 ) -> Tensor:
     """Return the tokens that the model reads; parallel passes use the precision of the training."""
-    dtype = PRECISIONS.get(state.config.training.precision)
-    with torch.autocast(state.model.device.type, dtype=dtype, enabled=dtype is not None):
+    with _autocast(state):
         return choose_inputs(
             state.model,
             tokens,
@@ -299,13 +287,17 @@ def _backward(
     state: TrainState, tokens: Tensor, *, targets: Tensor, scored: Tensor, count: int
 ) -> tuple[Tensor, Tensor]:
     """Add the gradient of the strings' loss over `count`; return loss and correct tokens."""
-    dtype = PRECISIONS.get(state.config.training.precision)
-    with torch.autocast(state.model.device.type, dtype=dtype, enabled=dtype is not None):
+    with _autocast(state):
         logits = state.network(tokens)
     losses, hits = token_scores(logits, targets=targets, scored=scored)
     loss = losses.sum()
     state.scaler.scale(loss / count).backward()
     return loss.detach(), hits.sum()
+
+
+def _autocast(state: TrainState) -> torch.autocast:
+    dtype = PRECISIONS.get(state.config.training.precision)
+    return torch.autocast(state.model.device.type, dtype=dtype, enabled=dtype is not None)
 
 
 def _cuda_devices(device: torch.device) -> list[int]:

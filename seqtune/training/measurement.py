@@ -91,8 +91,7 @@ METRICS: Mapping[str, Metric] = {
         objective="every",
     ),
     "valid/seen": Metric(
-        "share of validation strings that were also trained on so far",
-        unit="share of strings",
+        "share of validation strings that were also trained on so far", unit="share of strings"
     ),
     "free/loss": Metric(
         "nats per scored token, the model reading its own most probable tokens; it is compared "

@@ -5,7 +5,7 @@ another. Standard errors are therefore those of sums over strings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from seqtune.models.base import SequenceModel
 from seqtune.tasks.base import Batch
+from seqtune.tasks.score import Score
 from seqtune.training.device import Transfer
 
 Numbers = npt.NDArray[np.float64]
@@ -62,6 +63,13 @@ class StringScores:
         """Whether every scored token is right."""
         return self.hits == self.scored
 
+    def scores(self, group: str) -> dict[str, Score]:
+        """Return loss and accuracy per scored token, as metrics of a group such as `valid`."""
+        return {
+            f"{group}/loss": Score.ratio(self.nats, denominators=self.scored),
+            f"{group}/accuracy": Score.ratio(self.hits, denominators=self.scored),
+        }
+
     @classmethod
     def of(cls, found: TokenScores, *, batch: Batch) -> "StringScores":
         """Sum the scores of a batch."""
@@ -84,15 +92,13 @@ class StringScores:
     @classmethod
     def concatenate(cls, parts: Sequence["StringScores"]) -> "StringScores":
         """Return the scores of several batches, in order."""
-        divergences = [part.divergences for part in parts if part.divergences is not None]
-        return cls(
-            nats=np.concatenate([part.nats for part in parts]),
-            hits=np.concatenate([part.hits for part in parts]),
-            scored=np.concatenate([part.scored for part in parts]),
-            compared_nats=np.concatenate([part.compared_nats for part in parts]),
-            compared=np.concatenate([part.compared for part in parts]),
-            divergences=np.concatenate(divergences) if divergences else None,
-        )
+
+        def join(name: str) -> Numbers | None:
+            values = [getattr(part, name) for part in parts]
+            known = [each for each in values if each is not None]
+            return np.concatenate(known) if known else None
+
+        return cls(**{field.name: join(field.name) for field in fields(cls)})
 
 
 @torch.no_grad()
@@ -124,10 +130,7 @@ def score_batch(
 
 
 def token_scores(
-    logits: Float[Tensor, "B T V"],
-    *,
-    targets: Int[Tensor, "B T"],
-    scored: Bool[Tensor, "B T"],
+    logits: Float[Tensor, "B T V"], *, targets: Int[Tensor, "B T"], scored: Bool[Tensor, "B T"]
 ) -> tuple[Float[Tensor, "B T"], Bool[Tensor, "B T"]]:
     """Return loss in nats and hit of every token; 0 and false for tokens that are not scored."""
     # An ignored index gives zero loss and zero gradient whatever its logits are.
@@ -139,10 +142,7 @@ def token_scores(
 
 
 def divergences(
-    logits: Float[Tensor, "B T V"],
-    *,
-    truth: Float[Tensor, "B T V"],
-    compared: Bool[Tensor, "B T"],
+    logits: Float[Tensor, "B T V"], *, truth: Float[Tensor, "B T V"], compared: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "B T"]:
     """Return KL(truth || model) in nats, in double precision; 0 where nothing is compared."""
     # In single precision the divergence of a perfect model would be of either sign.

@@ -1,7 +1,7 @@
 """Model predictions as input: by either stage, for every model, those of the plain loop."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ SPECS: list[Any] = [
     *(member() for member in members(ModelSpec)),
     LSTMSpec(layers=3, width=16, embedding=8, head_layers=1),
 ]
-MODELS: dict[str, Callable[[], SequenceModel]] = {
+MODELS: Mapping[str, Callable[[], SequenceModel]] = {
     f"{spec.kind} {spec.hash()}": partial(
         build_network, spec, vocab_size=VOCABULARY, outputs=VOCABULARY, max_length=STEPS
     )
