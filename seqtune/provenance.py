@@ -24,7 +24,7 @@ TOLD_VERSION, TOLD_COMMIT = "SEQTUNE_VERSION", "SEQTUNE_COMMIT"
 """What a process says in the environment of those whom it sends its own source to."""
 
 
-def told() -> dict[str, str]:
+def source_environment() -> dict[str, str]:
     """The environment that tells a process with a copy of this source where that comes from."""
     return {TOLD_VERSION: versions()["seqtune"], TOLD_COMMIT: git_commit() or ""}
 

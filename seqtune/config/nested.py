@@ -11,7 +11,7 @@ def has(data: Any, part: str | int) -> bool:
     return isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
 
 
-def assigned(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def assign(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of plain data with values put at dotted paths; blocks before the fields inside them."""
     result = dict(data)
     for path in sorted(changes, key=lambda path: path.count(".")):
@@ -19,7 +19,7 @@ def assigned(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Plain data laid over plain data; a block of another `kind` replaces the block below it whole."""
     result = dict(below)
     for name, value in above.items():
@@ -27,7 +27,7 @@ def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         new = _block(value)
         same_kind = new is not None and new.get("kind", None) in (None, (old or {}).get("kind"))
         result[name] = (
-            merged(old, new) if old is not None and new is not None and same_kind else value
+            merge(old, new) if old is not None and new is not None and same_kind else value
         )
     return result
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seqtune.config.errors import Problem, SpecError, nearest
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.config.validation import problems_of
 
 S = TypeVar("S", bound="Spec")
@@ -83,4 +83,4 @@ def replace(spec: S, changes: Mapping[str, Any]) -> S:
     Raises:
         SpecError: if the result is no valid spec.
     """
-    return type(spec).parse(assigned(spec.to_data(), changes))
+    return type(spec).parse(assign(spec.to_data(), changes))

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from seqtune.config.errors import Path, Problem, SpecError, dotted, near
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 
 
 class FileError(ValueError):
@@ -43,7 +43,7 @@ class Source:
         given = [f"{path}={json.dumps(value)}" for path, value in changes.items()]
         return replace(
             self,
-            data=assigned(self.data, changes),
+            data=assign(self.data, changes),
             overridden=(*self.overridden, *changes),
             settings=(*self.settings, *given),
         )
@@ -82,13 +82,13 @@ def read_yaml(path: str | os.PathLike[str]) -> Source:
     try:
         text = FilePath(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise FileError(f"{name}: cannot be read: {error.strerror}{instead(name)}") from None
+        raise FileError(f"{name}: cannot be read: {error.strerror}{path_hint(name)}") from None
     except UnicodeDecodeError as error:
         raise FileError(f"{name}: is not UTF-8 text: byte {error.start}: {error.reason}") from None
     return parse_yaml(text, name=name)
 
 
-def instead(path: str | os.PathLike[str]) -> str:
+def path_hint(path: str | os.PathLike[str]) -> str:
     """The end of a sentence about what is not there: what was meant, or from where paths start."""
     wanted = FilePath(path)
     # Unlike pathlib's, these take what may not be looked at for what is not there.

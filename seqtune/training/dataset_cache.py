@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from seqtune import provenance, seeding
-from seqtune.storage import cache
+from seqtune.storage.files import cache_folder, write_atomically
 from seqtune.tasks.base import Strings, Task
 
 WORTH_KEEPING = 1_000_000
@@ -44,7 +44,7 @@ class CachedDataset:
         """Its strings; a set of many tokens is read from where another run of this node has put it."""
         if self.language is None or self.strings * task.max_length < WORTH_KEEPING:
             return self._drawn(task)
-        folder = cache.folder() / "sets" / self._name(task)
+        folder = cache_folder() / "sets" / self._name(task)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
             fresh = not (folder / LAST).exists()
@@ -72,7 +72,7 @@ def _alone(folder: Path, *, timeout: float = -1.0) -> FileLock:
 
 def _write(strings: Strings, *, folder: Path) -> None:
     for name, array in zip(FILES, (strings.tokens, strings.offsets), strict=True):
-        with cache.replacing(folder / name) as file:
+        with write_atomically(folder / name) as file:
             np.save(file, array)
 
 

@@ -22,7 +22,7 @@ from seqtune.runs.spec import RunSpec
 from seqtune.storage.full_disk import disk_is_full
 from seqtune.tasks.cfg.grammar import grammar
 from seqtune.tasks.picture import paint
-from tests.disk import fill, small_disk
+from tests.storage.disk import fill, small_disk
 from tests.sweep.sweeps import write
 from tests.training.runs import tiny
 from tests.waiting import HANG_SECONDS

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
-from seqtune.cli.tables.scores import written
+from seqtune.cli.tables.scores import format_score
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.tasks.score import Score
-from seqtune.trained.evaluate import crossed
+from seqtune.trained.evaluate import expand_changes
 from seqtune.training.measurement import FREE, METRICS
-from tests.disk import no_room
+from tests.storage.disk import no_room
 from tests.training.runs import tiny
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -324,7 +324,7 @@ def test_a_share_of_exactly_1_has_a_bound_in_place_of_an_error(tmp_path: Path):
     ],
 )
 def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text: str):
-    assert written(score) == text
+    assert format_score(score) == text
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text:
     ],
 )
 def test_only_shares_are_bounded(name: str, value: float, text: str):
-    assert written(Score(value, 20, 0.0), name=name) == text
+    assert format_score(Score(value, 20, 0.0), name=name) == text
 
 
 def test_each_value_of_a_list_is_asked_in_turn(run: Path):
@@ -357,7 +357,7 @@ def test_each_value_of_a_list_is_asked_in_turn(run: Path):
 def test_a_list_that_can_stand_in_the_spec_is_one_value():
     spec = tiny(task={"kind": "life"}).to_data()
     changes = {"task.patterns": ["glider", "block"], "evaluation.strings": [20, 30]}
-    assert crossed(changes, spec=spec) == [
+    assert expand_changes(changes, spec=spec) == [
         {"task.patterns": ["glider", "block"], "evaluation.strings": strings}
         for strings in (20, 30)
     ]

@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
+from seqtune.cli.tables.samples import print_generation
 from seqtune.config.spec import paths
 from seqtune.config.yaml_file import FileError
 from seqtune.models.base import SequenceModel
@@ -23,16 +24,14 @@ from seqtune.tasks.cfg.judging import terminals
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.generative_evaluation import SEAM
 from seqtune.trained.generate import (
-    ONE_ANSWER,
+    ONE_CONTINUATION,
     UNUSED,
     Generation,
     GenerationRequest,
-    show,
-    to_data,
 )
 from seqtune.trained.load import TrainedRun
 from seqtune.training import generation
-from tests.oracle import Oracle
+from tests.models.oracle import Oracle
 from tests.training.runs import tiny
 
 LIFE = {"kind": "life", "rows": 4, "columns": 4, "vocabulary": "compact", "rollout_steps": 0}
@@ -105,7 +104,7 @@ def test_who_knows_the_language_is_always_right(spec: CfgSpec, begun: int):
     (string,) = grammar.sample(1, 5)
     words = [grammar.terminals[token - 1] for token in string[:begun]]
     request = GenerationRequest(" ".join(words) if begun else None, count=30)
-    data = to_data(Generation(trained, request=request))
+    data = Generation(trained, request=request).to_data()
     assert data["summary"]["right"] == data["summary"]["count"] == 30
     assert data["note"] == ""
     for sample in data["samples"]:
@@ -175,9 +174,9 @@ def test_who_is_always_right_may_be_wrong_for_once():
     trained = with_model(run, Oracle(spec.language()))
     file = io.StringIO()
     generation = Generation(trained, request=GenerationRequest(count=20))
-    show(generation, console=Console(file=file))
+    print_generation(generation, console=Console(file=file))
     assert file.getvalue().splitlines()[-1] == "20 of 20 right, at least 86 %"
-    summary = to_data(generation)["summary"]
+    summary = generation.to_data()["summary"]
     assert summary["bound"] == pytest.approx(0.05 ** (1 / 20))
     assert summary["standard_error"] is None
 
@@ -209,7 +208,7 @@ def test_boards_are_predicted_at_temperature_0_and_a_prompt_once(runs: Mapping[s
     assert data["note"] == ""
     thrice = answered(runs["life"], "--prompt", "0000/1110/0000/0000", "--count", "3")
     assert thrice["samples"] == [sample]
-    assert thrice["note"] == ONE_ANSWER
+    assert thrice["note"] == ONE_CONTINUATION
     hot = answered(runs["life"], "--prompt", "0000/1110/0000/0000", "--temperature", "2")
     assert len({each["text"] for each in hot["samples"]}) > 1
     assert len(hot["samples"]) == 20
@@ -223,7 +222,7 @@ def test_at_temperature_0_without_a_prompt_there_is_one_string(runs: Mapping[str
         assert done.stderr == ""
     asked = call(runs["cfg"], "--temperature", "0", "--count", "30")
     assert asked.stdout == done.stdout
-    assert asked.stderr == f"{ONE_ANSWER}\n"
+    assert asked.stderr == f"{ONE_CONTINUATION}\n"
     # Prompts that are drawn have an answer each.
     texts = answered(runs["text"], "--temperature", "0", "--count", "5")["samples"]
     assert len({each["text"] for each in texts}) == 5

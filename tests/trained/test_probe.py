@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seqtune import cli
-from seqtune.cli.ask import probe as probe_command
-from seqtune.cli.tables.probes import errors
+from seqtune.cli.probe import probe as probe_command
+from seqtune.cli.tables.probes import describe_errors
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.tasks.score import Score
@@ -178,10 +178,13 @@ def test_a_probe_that_is_always_right_has_a_bound_in_place_of_an_error(runs: Map
     for row in rows:
         assert row["accuracy_standard_error"] is None
         assert row["accuracy_bound"] == pytest.approx(0.05 ** (1 / 20))
-    assert errors([sure]) == "A score of exactly 1 is at least 0.86, at 95 % confidence."
+    assert describe_errors([sure]) == "A score of exactly 1 is at least 0.86, at 95 % confidence."
     other = replace(sure, accuracy=Score(0.5, 20, 0.1), balanced_accuracy=Score(0.5, 20, 0.1))
-    assert errors([sure, other]) == f"Standard errors are at most 0.100. {errors([sure])}"
-    assert errors([other]) == "Standard errors are at most 0.100."
+    assert (
+        describe_errors([sure, other])
+        == f"Standard errors are at most 0.100. {describe_errors([sure])}"
+    )
+    assert describe_errors([other]) == "Standard errors are at most 0.100."
     for row in found.rows:
         assert (row["accuracy_bound"] is None) == (row["accuracy_standard_error"] is not None)
 

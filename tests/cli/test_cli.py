@@ -21,7 +21,7 @@ from seqtune.tasks.cfg.grammar import grammar
 from tests.sweep.sweeps import SMALL, write
 from tests.waiting import HANG_SECONDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUN = """
 task:       {kind: cfg, grammar: cfg3b, height: 1}
 model:      {kind: lstm, width: 8, embedding: 8}
@@ -358,7 +358,7 @@ def test_a_run_that_cannot_go_on_is_told_and_left_as_it_is(tmp_path: Path):
         done = call("train", file, "--out", out)
         assert done.exit_code == 2
         assert expected in done.stderr
-        assert "move it away to begin the run anew" in done.stderr
+        assert "move it away to start the run over" in done.stderr
         assert RunDirectory(out).info()["state"] == "running"
         assert RunDirectory(out).checkpoint.read_bytes() == bad
     RunDirectory(out).checkpoint.write_bytes(whole)
