@@ -233,7 +233,7 @@ def test_a_run_is_planned_like_a_sweep_of_one(tmp_path: Path):
     assert "one" in done.stdout
     assert "1 run: " in done.stdout
     assert done.stderr == (
-        "note: model.residual: is for layers above the first, and there is none\n"
+        "note: model.residual: applies to layers above the first, and there are none\n"
     )
 
 

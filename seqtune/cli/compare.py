@@ -18,8 +18,8 @@ def compare(
 ) -> None:
     """Compare two sweeps: the cells that both have, and differing settings.
 
-    A difference is A minus B over confirm runs with the same seed, with its 95 % interval. p is that of a sign-flip
-    test, Holm-adjusted over all shared cells.
+    A difference is A minus B over confirm runs with the same seed, with its 95 % interval. p is
+    that of a sign-flip test, Holm-adjusted over all shared cells.
     """
     from seqtune.report.data.sweep_comparison import side_by_side
 

@@ -40,17 +40,18 @@ def evaluate(
 ) -> None:
     """Evaluate a trained run on its own task, or on longer strings or higher trees than it was trained on.
 
-    Prints every score with its standard error and number of strings, then tables of where the model errs. A share
-    of exactly 0 or 1 has a 95 % bound in place of the standard error.
+    Prints every score with its standard error and number of strings, then tables of where the model
+    errs. A share of exactly 0 or 1 has a 95 % bound in place of the standard error.
 
-    --set takes paths of the task and of the evaluation, such as task.height=5 or evaluation.strings=4096. With a
-    list, such as task.height=[3,4,5], each value is evaluated in turn.
+    --set takes paths of the task and of the evaluation, such as task.height=5 or
+    evaluation.strings=4096. With a list, such as task.height=[3,4,5], each value is evaluated in
+    turn.
 
-    For a sweep, evaluates every run that the report ranks, one line each: the finished confirm runs of each cell,
-    or its best search trial if there are none. The next report shows the results.
+    For a sweep, evaluates every run that the report ranks, one line each: the finished confirm runs
+    of each cell, or its best search trial if there are none. The next report shows the results.
 
-    Results, with samples, are stored in the run's evaluation.json, one entry per set of changes. The same command
-    again replaces its own entry only.
+    Results, with samples, are stored in the run's evaluation.json, one entry per set of changes.
+    The same command again replaces its own entry only.
     """
     with exit_on_error():
         changes, location = parse_changes(set_), parse_location(run)

@@ -61,9 +61,11 @@ def generate(
 
     A line is ✓ or ✗ and a string; ⟫ separates the prompt from the model's continuation.
 
-    ⟨wrong: REASON⟩ marks where a string goes wrong; wrong cells of a board are x (dead) and X (alive).
+    ⟨wrong: REASON⟩ marks where a string goes wrong; wrong cells of a board are x (dead) and X
+    (alive).
 
-    --set takes paths of the task (task.height=5, task.rows=16), as far as the model can read its strings.
+    --set takes paths of the task (task.height=5, task.rows=16), as far as the model can read its
+    strings.
     """
     from seqtune.trained import generate
     from seqtune.trained.load import load

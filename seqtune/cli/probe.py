@@ -29,14 +29,16 @@ def probe(
 ) -> None:
     """Fit linear probes to every layer: which nodes of the tree does it encode?
 
-    A probe is a linear map from the hidden state at a token to the symbol of the node above it, or to whether the
-    token is that node's last. It is compared with probes of the untrained network and with the most common class.
+    A probe is a linear map from the hidden state at a token to the symbol of the node above it, or
+    to whether the token is that node's last. It is compared with probes of the untrained network
+    and with the most common class.
 
-    --set takes paths of the task (task.height=5), as far as the model can read its strings, and evaluation.seed.
+    --set takes paths of the task (task.height=5), as far as the model can read its strings, and
+    evaluation.seed.
 
-    Scores are stored in the run's probes.csv, and drawn in probes.png and probes.svg. Scores for another --strings
-    or --set get files of their own, whose names say so, such as probes-strings=50.csv. The same command again
-    replaces its own files only.
+    Scores are stored in the run's probes.csv, and drawn in probes.png and probes.svg. Scores for
+    another --strings or --set get files of their own, whose names say so, such as
+    probes-strings=50.csv. The same command again replaces its own files only.
 
     Many wide layers take some minutes on a CPU; -v before the command shows progress.
     """

@@ -23,9 +23,11 @@ def schema(
 ) -> None:
     """Print the JSON schema of sweep files or run files, for completion and checks in editors.
 
-    Most editors find it by the first line of a file: # yaml-language-server: $schema=sweep.schema.json
+    Most editors find it by the first line of a file: # yaml-language-server:
+    $schema=sweep.schema.json
 
-    It covers fields, types and bounds. Rules across fields are checked by seqtune before anything runs.
+    It covers fields, types and bounds. Rules across fields are checked by seqtune before anything
+    runs.
     """
     from seqtune.sweep.planning import schema
 

@@ -40,9 +40,9 @@ def tensorboard(
 ) -> None:
     """Start TensorBoard on this machine with the curves of a sweep; Ctrl-C ends it.
 
-    A run is runs/RUN, and its row under HPARAMS shows its compared and tuned values. A cell is tensorboard/CELL, as
-    of the last report: the mean over its confirm runs, with /low and /high for the 95 % interval and /floor for the
-    floor.
+    A run is runs/RUN, and its row under HPARAMS shows its compared and tuned values. A cell is
+    tensorboard/CELL, as of the last report: the mean over its confirm runs, with /low and /high for
+    the 95 % interval and /floor for the floor.
     """
     with open_location(directory, without=UNSHOWN) as mirror:
         url = _launch(mirror.local, port=port)
@@ -66,7 +66,8 @@ def dashboard(
 
     Nothing can be changed there. It takes pip install 'seqtune[dashboard]'.
 
-    Where the sweep's file held a password, --set search.storage='{env: NAME}' says where to find it now.
+    Where the sweep's file held a password, --set search.storage='{env: NAME}' says where to find it
+    now.
     """
     with open_location(directory, without=UNSTUDIED) as copy:
         from seqtune.sweep.search.dashboard import open_dashboard

@@ -283,7 +283,7 @@ def test_another_runs_directory_is_refused_and_what_differs_is_named(tmp_path: P
     before = json.loads((tmp_path / "run" / "run.json").read_text())
     done = call("train", file, "--out", tmp_path / "run", "--set", "model.width=16")
     assert done.exit_code == 2
-    assert "holds another run: model.width is 8 there and 16 here" in done.stderr
+    assert "holds another run: model.width is 8 in it and 16 now" in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == before
 
 

@@ -96,7 +96,7 @@ CASES = {
     "somebody's directory": (("sweep", "sweep.yaml", "--out", "trained"), "give another --out"),
     "what was trained": (
         ("evaluate", "trained", "--set", "model.layers=2"),
-        "only task and evaluation can be changed here",
+        "only task and evaluation can be changed",
     ),
     "a text without an end": (("generate", "trained", "--longest", "9"), "so leave it out"),
     "no probes of boards": (("probe", "trained", "--strings", "1"), "must be at least 2"),

@@ -180,13 +180,13 @@ def spoilt(run: Path, *, how: str) -> None:
         (
             "padded",
             ["evaluation.generate=4"],
-            "--set evaluation.generate: has no effect here, since nothing is generated",
+            "--set evaluation.generate: has no effect, since this task's layout generates",
         ),
         ("cfg", ["task.height=2", "task.height=3"], "--set task.height: is given twice"),
-        ("text, other data", [], "text: its text has changed since: SHA-256 was 000"),
+        ("text, other data", [], "text: its text has changed since training: SHA-256 was 000"),
         ("cfg, foreign file", [], "evaluation.json: must hold a list of evaluations"),
         ("cfg, no file", [], "evaluation.json: Is a directory"),
-        ("cfg", ["model.layers=2"], "--set model.layers: is what was trained; only task and"),
+        ("cfg", ["model.layers=2"], "--set model.layers: was fixed by training; only task and"),
         (
             "cfg",
             ["taks.height=3"],
@@ -218,7 +218,7 @@ def spoilt(run: Path, *, how: str) -> None:
         (
             "absolute",
             ["task.height=2"],
-            "--set task: has up to 10 tokens to read, but the model learned a position for each of 4",
+            "--set task: has strings of up to 10 tokens, but the model learned only 4 positions",
         ),
         ("cfg", ["training.device=cuda"], "write --set training.device=cpu"),
         ("cfg", ["task.height"], "--set task.height: must be PATH=VALUE"),
@@ -426,7 +426,7 @@ def test_a_directory_of_neither_is_told_in_one_line(tmp_path: Path, made: bool):
     done = call(place)
     assert done.exit_code == 2
     assert done.stderr == (
-        f"{place}: is no run directory: it has no run.json; nor is it a sweep's: it holds no runs\n"
+        f"{place}: is neither a run directory (no run.json) nor a sweep's (no runs)\n"
     )
 
 
@@ -441,4 +441,4 @@ def test_a_sweep_in_which_nothing_has_finished_is_told_in_one_line(sweep: Path):
 def test_a_list_of_nothing_is_told(run: Path):
     done = call(run, "--set", "task.height=[]")
     assert done.exit_code == 2
-    assert done.stderr == "--set task.height: must list one value at least, such as [3, 4]\n"
+    assert done.stderr == "--set task.height: must list at least one value, such as [3, 4]\n"

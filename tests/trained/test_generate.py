@@ -256,7 +256,7 @@ def test_a_text_is_gone_on_with_and_not_judged(runs: Mapping[str, Path]):
     *lines, _, summary = done.stdout.splitlines()
     assert all(line.startswith("  A new⏎class �⟫") for line in lines)
     assert len(lines) == 3
-    assert summary == "3 generated; nothing here is judged"
+    assert summary == "3 generated; this task judges no strings"
     data = answered(runs["text"], "--count", "2")
     assert all(len(sample["text"]) == 12 + len(SEAM) + 200 for sample in data["samples"])
     assert data["summary"] == {"count": 2, "judged": 0}
@@ -277,21 +277,45 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
         ("cfg", ["--count", "0"], "--count: must be at least 1, but got 0"),
         ("cfg", ["--seed", "-1"], "--seed: must be at least 0, but got -1"),
         ("text", ["--longest", "0"], "--longest: must be at least 1, but got 0"),
-        ("cfg", ["--temperature", "-1"], "--temperature: must be a number from 0 up, but got -1"),
-        ("cfg", ["--temperature", "nan"], "--temperature: must be a number from 0 up, but got nan"),
-        ("cfg", ["--longest", "5"], "--longest: is for strings without an end of their own"),
+        ("cfg", ["--temperature", "-1"], "--temperature: must be at least 0, but got -1"),
+        ("cfg", ["--temperature", "nan"], "--temperature: must be at least 0, but got nan"),
+        (
+            "cfg",
+            ["--longest", "5"],
+            "--longest: is for texts and other strings without an end token",
+        ),
         ("cfg", ["--prompt", "3 4"], "--prompt: token 2 must be a terminal of cfg3b, but got '4'"),
         ("padded", ["--prompt", " "], "--prompt: must have a terminal"),
         ("life", ["--prompt", "0101"], "--prompt: must have 4 rows of 4 cells"),
         ("life", ["--prompt", "glidr"], "--prompt: must be cells"),
         ("text", ["--prompt", ""], "--prompt: must have something to go on from"),
-        ("cfg", ["--set", "model.layers=2"], "--set model.layers: is what was trained"),
-        ("cfg", ["--set", "evaluation.strings=2"], "evaluation.strings: has no effect here; write"),
-        ("cfg", ["--set", "evaluation.seed=2"], "has no effect here; write --seed NUMBER"),
-        ("cfg", ["--set", "evaluation={seed: 2}"], "has no effect here; write --count NUMBER, or"),
-        ("cfg", ["--set", "task.cut=1"], "--set task.cut: has no effect here; write --prompt"),
+        ("cfg", ["--set", "model.layers=2"], "--set model.layers: was fixed by training"),
+        (
+            "cfg",
+            ["--set", "evaluation.strings=2"],
+            "evaluation.strings: has no effect on this command; write",
+        ),
+        (
+            "cfg",
+            ["--set", "evaluation.seed=2"],
+            "has no effect on this command; write --seed NUMBER",
+        ),
+        (
+            "cfg",
+            ["--set", "evaluation={seed: 2}"],
+            "has no effect on this command; write --count NUMBER, or",
+        ),
+        (
+            "cfg",
+            ["--set", "task.cut=1"],
+            "--set task.cut: has no effect on this command; write --prompt",
+        ),
         ("life", ["--set", "task.rollout_steps=1"], "--set task.rollout_steps: has no effect"),
-        ("life", ["--set", "task.patterns=[glider]"], "has no effect here; write --prompt PATTERN"),
+        (
+            "life",
+            ["--set", "task.patterns=[glider]"],
+            "has no effect on this command; write --prompt PATTERN",
+        ),
         (
             "cfg",
             ["--set", "task.height=2", "--set", "task.height=2"],
