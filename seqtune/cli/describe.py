@@ -27,7 +27,8 @@ def describe(
     language: Annotated[
         str,
         typer.Argument(
-            help="A grammar (cfg3b, cfg3f, ..., dyck), a kind of task (cfg, life, text), or a YAML file.",
+            help="A grammar (cfg3b, cfg3f, ..., dyck), a kind of task (cfg, life, text), or a "
+            "YAML file.",
             metavar="TASK",
         ),
     ],

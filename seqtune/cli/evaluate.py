@@ -38,7 +38,7 @@ def evaluate(
     set_: ChangeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a trained run on its own task, or on longer strings or higher trees than it was trained on.
+    """Evaluate a trained run on its own task, or on longer strings than it was trained on.
 
     Prints every score with its standard error and number of strings, then tables of where the model
     errs. A share of exactly 0 or 1 has a 95 % bound in place of the standard error.

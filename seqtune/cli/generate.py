@@ -26,7 +26,8 @@ def generate(
     prompt: Annotated[
         list[str] | None,
         typer.Option(
-            help="Prompt to continue: a grammar's terminals (3 1 2), a board (0110/1001/.., .OO.O..O or the "
+            help="Prompt to continue: a grammar's terminals (3 1 2), a board (0110/1001/.., "
+            ".OO.O..O or the "
             "name of a pattern), or any text. Default: prompts that the task draws.",
             metavar="TEXT",
         ),
@@ -34,7 +35,8 @@ def generate(
     count: Annotated[
         int | None,
         typer.Option(
-            help="Number of strings; 20 by default. At temperature 0 a prompt has one continuation, which is "
+            help="Number of strings; 20 by default. At temperature 0 a prompt has one "
+            "continuation, which is "
             "generated once.",
             show_default=False,
         ),
@@ -42,7 +44,8 @@ def generate(
     temperature: Annotated[
         float | None,
         typer.Option(
-            help="0 takes the most probable token, 1 samples from the model's distribution. Default: 0 for "
+            help="0 takes the most probable token, 1 samples from the model's distribution. "
+            "Default: 0 for "
             "boards, 1 otherwise.",
             show_default=False,
         ),

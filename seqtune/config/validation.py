@@ -44,7 +44,8 @@ def _to_problem(detail: Any, *, data: Any, spec: type[BaseModel]) -> Problem:
             words, key = _BOUNDS[bound]
             message = f"must be {words} {context[key]:g}, but got {shown(given)}"
         case "literal_error":
-            message = f"must be {context['expected']}, but got {shown(given)}{_suggestion(given, context)}"
+            message = f"must be {context['expected']}, but got {shown(given)}"
+            message += _suggestion(given, context)
         case "finite_number":
             message = f"must be a finite number, but got {shown(given)}"
         case "union_tag_invalid":

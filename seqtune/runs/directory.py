@@ -38,7 +38,7 @@ from seqtune.training.measurement import METRICS, Measurement
 State: TypeAlias = Literal["running", "finished", "stopped", "diverged", "failed"]
 STATES: tuple[State, ...] = ("running", "finished", "stopped", "diverged", "failed")
 CAUSES = ("oom", "timeout", "error", "lost")
-"""First word of a failed run's reason: out of memory, over time, an exception, worker or node lost."""
+"""First word of a failed run's reason: out of memory, too slow, exception, worker or node lost."""
 COLUMNS = ("epoch", "step", "tokens", "seconds", *METRICS)
 LOCK_SECONDS = 20.0
 """How long to wait for the lock of a run; a killed process's worker may hold it for some time."""
@@ -179,7 +179,8 @@ class RunDirectory:
             isinstance(each, dict) and "set" in each for each in entries
         ):
             raise FileError(
-                f"{self.evaluation}: must hold a list of evaluations; move it away to start a new one"
+                f"{self.evaluation}: must hold a list of evaluations; move it away to start a "
+                "new one"
             )
         return entries
 
@@ -200,7 +201,8 @@ class RunDirectory:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
             raise RunInUseError(
-                f"{self.path}: another process is writing this run; wait for it, or give another --out"
+                f"{self.path}: another process is writing this run; wait for it, or give another "
+                "--out"
             ) from None
         try:
             yield

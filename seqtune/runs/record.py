@@ -106,7 +106,8 @@ def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
     known, found = directory.info().get("data_hash"), spec.task.build().data_hash
     if known not in (None, found):
         raise FileError(
-            f"{directory.path}: {CHANGED_DATA}: {known}, {found}; restore them, or give another --out"
+            f"{directory.path}: {CHANGED_DATA}: {known}, {found}; restore them, or give another "
+            "--out"
         )
     if directory.checkpoint.exists():
         try:

@@ -54,8 +54,10 @@ class RunSpec(Spec):
             return
         if isinstance(self.model.masking, Prefix) and self.task.prompt_length == 0:
             raise problem(
-                "prefix masking lets the tokens of a prompt see one another, so they must be given and "
-                "never predicted, but this task predicts every token; write masking: causal, or a task "
+                "prefix masking lets the tokens of a prompt see one another, so they must be "
+                "given and "
+                "never predicted, but this task predicts every token; write masking: causal, or "
+                "a task "
                 "with a prompt, such as life with loss: completion",
                 at="model.masking",
             )

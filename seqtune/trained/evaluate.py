@@ -152,7 +152,8 @@ def check_saveable(trained: TrainedRun) -> None:
     generator = seeding.generator(0, "generate")
     if GENERATE in trained.changes and trained.task.exam(1, generator=generator) is None:
         raise FileError(
-            f"--set {GENERATE}: has no effect, since this task's layout generates nothing; leave it out"
+            f"--set {GENERATE}: has no effect, since this task's layout generates nothing; leave "
+            "it out"
         )
     with _lock(trained.directory):
         trained.directory.evaluations()

@@ -168,7 +168,8 @@ def _longest(prompt: Prompt, *, trained: TrainedRun, request: GenerationRequest)
     if model.longest is not None and read + longest - 1 > model.longest:
         raise FileError(
             f"{'--prompt' if request.longest is None else '--longest'}: the model learned only "
-            f"{model.longest} positions, but would have to read {read + longest - 1} tokens: {read} "
+            f"{model.longest} positions, but would have to read {read + longest - 1} tokens: "
+            f"{read} "
             f"of the prompt and {longest - 1} generated ones; ask for fewer"
         )
     return longest

@@ -97,7 +97,8 @@ def load(
     if not directory.weights.exists():
         state = directory.info()["state"]
         raise FileError(
-            f"{path}: has no {directory.weights.name}: the run is {state}, and weights are saved after "
+            f"{path}: has no {directory.weights.name}: the run is {state}, and weights are saved "
+            "after "
             f"an epoch with a finite loss{_NO_WEIGHTS.get(state, '')}"
         )
     info = directory.info()
@@ -219,7 +220,8 @@ def _load_weights(model: SequenceModel, *, weights: Mapping[str, torch.Tensor], 
 def _check_data(task: Task, *, known: str | None, path: Path) -> None:
     if known not in (None, task.data_hash):
         raise FileError(
-            f"{path}: its text has changed since training: SHA-256 was {known}, is {task.data_hash}; "
+            f"{path}: its text has changed since training: SHA-256 was {known}, is "
+            f"{task.data_hash}; "
             "restore it"
         )
 
@@ -243,7 +245,8 @@ def _check_fit(task: Task, *, known: Task, model: SequenceModel) -> None:
             )
     if model.longest is not None and task.max_length > model.longest:
         raise FileError(
-            f"--set task: has strings of up to {task.max_length} tokens, but the model learned only "
+            f"--set task: has strings of up to {task.max_length} tokens, but the model learned "
+            "only "
             f"{model.longest} positions; choose shorter strings, or a model with relative positions"
         )
     if model.prompt_length > 0:

@@ -94,7 +94,8 @@ class ProbeReport:
         repeated = f", {self.repeated:,} of which were also fitted on" if self.repeated else ""
         return (
             "The signed number is what training added: the difference to probes of the untrained "
-            f"network. Probes were fitted on {self.strings:,} strings and scored on {self.strings:,} "
+            f"network. Probes were fitted on {self.strings:,} strings and scored on "
+            f"{self.strings:,} "
             f"others{repeated}."
         )
 
@@ -178,13 +179,15 @@ def probe(trained: TrainedRun, *, strings: int = STRINGS) -> ProbeReport:
     path = trained.directory.path
     if labelled is None:
         raise FileError(
-            f"{path}: has no trees to probe for: its task is {trained.spec.task.kind}; only grammars "
+            f"{path}: has no trees to probe for: its task is {trained.spec.task.kind}; only "
+            "grammars "
             "(task.kind cfg) have trees"
         )
     found = examples(labelled, most=POSITIONS, generator=generator)
     if not found.questions:
         raise FileError(
-            f"{path}: has nothing to probe for: at every level, all trees have the same node at all "
+            f"{path}: has nothing to probe for: at every level, all trees have the same node at "
+            "all "
             "positions; choose a higher task.height"
         )
     readings = [
@@ -207,7 +210,7 @@ def probe(trained: TrainedRun, *, strings: int = STRINGS) -> ProbeReport:
 
 
 def _readings(model: SequenceModel, found: Examples, *, name: Reader) -> Iterator[ProbeResult]:
-    """Yield the results of every layer; with the trained model, also those of the majority class."""
+    """Yield the results of every layer, and with the trained model those of the majority class."""
     fitted, held_out = (
         hidden_states(model, torch.from_numpy(half.tokens), chosen=torch.from_numpy(half.chosen))
         for half in (found.fitted, found.held_out)

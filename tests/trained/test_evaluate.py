@@ -365,7 +365,7 @@ def test_a_list_that_can_stand_in_the_spec_is_one_value():
 
 @pytest.fixture
 def sweep(runs: Path, tmp_path: Path) -> Path:
-    """Two cells of one run each, a confirm run and a search trial, and a trial that nobody chose."""
+    """Two cells of one run each, a confirm run and a search trial, and an unchosen trial."""
     root = tmp_path / "results"
     for name, cell, phase, trial in (
         ("one-search", "one", "search", 0),

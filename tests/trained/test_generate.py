@@ -79,7 +79,7 @@ def test_the_command_has_help():
 
 
 def with_model(spec: RunSpec, model: SequenceModel | None = None) -> TrainedRun:
-    """A run with a model of our choice; without one, the network as it is before it learns anything."""
+    """A run with a given model, by default an untrained one."""
     task = spec.task.build()
     own = model or build_model(spec, task=task, device=torch.device("cpu")).eval()
     directory = RunDirectory("none")
@@ -158,7 +158,8 @@ def test_an_impossible_prompt_is_gone_on_with_and_said_once(runs: Mapping[str, P
     done = call(runs["cfg"], "--prompt", "3 1 1", "--count", "3")
     assert done.exit_code == 0
     assert done.stderr == (
-        "no string of the language begins like the prompt: its token 3 is 1, but only 2 or 3 can follow\n"
+        "no string of the language begins like the prompt: its token 3 is 1, but only 2 or 3 can "
+        "follow\n"
     )
     lines = done.stdout.splitlines()
     assert all(line.startswith("✗ 3 1 ⟨wrong: only 2 or 3 can follow⟩ 1 ⟫") for line in lines[:3])

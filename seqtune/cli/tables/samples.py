@@ -68,7 +68,7 @@ def _print_text(sample: Sample, *, console: Console) -> None:
 
 
 def _print_boards(sample: Sample, *, panels: Mapping[str, Cells], console: Console) -> None:
-    """Print a line with the error and the boards below it; the whole string if cells are missing."""
+    """Print a line with the error and the boards; the whole string if cells are missing."""
     if any((board == MISSING).any() for board in panels.values()):
         _print_text(sample, console=console)
     else:
