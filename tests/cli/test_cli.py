@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
+from seqtune.cli.app import PANELS
 from seqtune.config.yaml_file import read_yaml
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
@@ -46,6 +47,14 @@ def test_every_command_has_help(command: str):
     shown = call(command, "--help")
     assert shown.exit_code == 0
     assert "Usage: seqtune" in shown.stdout
+
+
+def test_help_lists_the_commands_in_the_order_of_use():
+    shown = call("--help").stdout
+    expected = [word for heading, names in PANELS.items() for word in (heading, *names)]
+    # A heading is followed by a line, a name by its description.
+    places = [shown.index(f"─ {each} ─" if each in PANELS else f"│ {each} ") for each in expected]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
