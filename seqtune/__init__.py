@@ -1,7 +1,7 @@
-"""seqtune: which sequence model, how deep, trained how?
+"""seqtune: sweeps of sequence models on languages whose best possible score is known.
 
-For notebooks and scripts: `grammar` gives a language whose probabilities are exact, `load` the results
-of a sweep as data frames.
+For notebooks and scripts: `grammar` returns a language with exact probabilities, `load` the
+results of a sweep as data frames.
 """
 
 import os
@@ -16,12 +16,12 @@ __all__ = ["grammar", "load"]
 
 
 def grammar(name: str, *, root: int | str | None = None, height: int | None = None) -> "Grammar":
-    """A named grammar, whole or from another root.
+    """Return a named grammar, whole or from another root.
 
     Args:
         name: cfg3b, cfg3i, cfg3h, cfg3g, cfg3f, cfg3j or cfg3k.
         root: the nonterminal that strings are derived from.
-        height: of the tree, in place of a root.
+        height: height of the trees, as another way to choose a root.
 
     Raises:
         ValueError: if there is no such grammar, root or height.
@@ -36,7 +36,7 @@ def grammar(name: str, *, root: int | str | None = None, height: int | None = No
 
 
 def load(directory: str | os.PathLike[str]) -> "Results":
-    """The results of a sweep: `.runs`, `.curves` and `.cells` as data frames.
+    """Return the results of a sweep: `.runs`, `.curves` and `.cells` are data frames.
 
     Raises:
         ValueError: if the directory holds no runs.

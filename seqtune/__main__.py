@@ -1,4 +1,4 @@
-"""`python -m seqtune` is `seqtune`."""
+"""Run the command line with `python -m seqtune`."""
 
 from seqtune.cli import app
 

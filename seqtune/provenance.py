@@ -20,29 +20,29 @@ PACKAGES = (
 )
 
 
-TOLD_VERSION, TOLD_COMMIT = "SEQTUNE_VERSION", "SEQTUNE_COMMIT"
-"""What a process says in the environment of those whom it sends its own source to."""
+VERSION_VARIABLE, COMMIT_VARIABLE = "SEQTUNE_VERSION", "SEQTUNE_COMMIT"
+"""Environment variables that tell a process with a copied source where the copy comes from."""
 
 
-def told() -> dict[str, str]:
-    """The environment that tells a process with a copy of this source where that comes from."""
-    return {TOLD_VERSION: versions()["seqtune"], TOLD_COMMIT: git_commit() or ""}
+def source_environment() -> dict[str, str]:
+    """Return the environment for processes that are sent a copy of this source."""
+    return {VERSION_VARIABLE: versions()["seqtune"], COMMIT_VARIABLE: git_commit() or ""}
 
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of seqtune, Python and the packages whose numbers matter."""
+    """Return the versions of seqtune, Python and the packages that may affect results."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES if name != "seqtune"}
-    # A copy that was sent here is not installed, or another version is.
-    own = os.environ.get(TOLD_VERSION) or importlib.metadata.version("seqtune")
+    # A copied source is not installed; whatever is installed may be another version.
+    own = os.environ.get(VERSION_VARIABLE) or importlib.metadata.version("seqtune")
     return {"python": platform.python_version(), "seqtune": own, **found}
 
 
 @functools.cache
 def git_commit() -> str | None:
-    """Commit of seqtune's own source, `+changes` if it was edited since; None if it is no checkout."""
-    if TOLD_COMMIT in os.environ:
-        return os.environ[TOLD_COMMIT] or None
+    """Return the commit of seqtune's source, with `+changes` if edited; None outside a checkout."""
+    if COMMIT_VARIABLE in os.environ:
+        return os.environ[COMMIT_VARIABLE] or None
     folder = Path(__file__).parent
 
     def git(*words: str) -> str | None:
@@ -51,10 +51,10 @@ def git_commit() -> str | None:
                 ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
             )
         except (OSError, subprocess.CalledProcessError):
-            return None  # no git here, or no checkout: both mean that there is no commit to name
+            return None  # git is missing, or the folder is no checkout
         return done.stdout.strip()
 
-    # An installed package may lie inside somebody else's checkout, whose commit says nothing of us.
+    # An installed package may lie inside another project's checkout.
     if git("ls-files", "--error-unmatch", __file__) is None:
         return None
     commit = git("rev-parse", "HEAD")
@@ -63,7 +63,7 @@ def git_commit() -> str | None:
 
 @functools.cache
 def cpu_name() -> str:
-    """The processor's name as the system tells it."""
+    """Return the processor's name as the system reports it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -1,8 +1,8 @@
-"""One seed, many independent generators, each with a name.
+"""Independent named random generators from one seed.
 
-A stream is named by what it is drawn for and, where it is used again and again, by an index (the epoch).
-So a run that goes on in epoch 7 draws what a run never interrupted draws there, with no generator state
-to save; and a change in one place (more validation strings) moves no draw elsewhere.
+A stream is named by its purpose and, if it is used repeatedly, by an index such as the epoch. So a
+run that resumes in epoch 7 draws what an uninterrupted run draws there, without saved generator
+state, and a change in one stream (more validation strings) changes no draw of another.
 """
 
 import zlib
@@ -26,12 +26,12 @@ Stream: TypeAlias = Literal[
 
 
 def generator(seed: int, stream: Stream, *index: int) -> np.random.Generator:
-    """NumPy's generator of a stream: equal arguments give equal draws on every machine."""
+    """Return NumPy's generator of a stream; equal arguments give equal draws on every machine."""
     return np.random.default_rng(_sequence(seed, stream, index))
 
 
 def integer_seed(seed: int, stream: Stream, *index: int) -> int:
-    """A 63-bit seed of a stream, for generators that are not NumPy's."""
+    """Return a 63-bit seed of a stream, for generators other than NumPy's."""
     return int(_sequence(seed, stream, index).generate_state(1, np.uint64)[0] >> 1)
 
 

@@ -14,7 +14,7 @@ from seqtune.runs.cost import CostEstimator, running_means, strings_per_step
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.runs.spec import RunSpec
-from seqtune.runs.timing import Speed, Untimed, measure_speed
+from seqtune.runs.timing import NotMeasured, Speed, measure_speed
 from seqtune.stats.power import seeds_needed, underpowered
 from seqtune.sweep.planning.design_warnings import design_warnings
 from seqtune.sweep.planning.forecast import Forecast, forecast_run, forecast_sweep, typical_run
@@ -95,7 +95,7 @@ def test_an_lstms_flops_are_their_closed_form_and_those_of_its_run(tmp_path: Pat
 
 def test_strings_of_one_length_have_exact_costs():
     spec = RunSpec.parse(LIFE)
-    size = CostEstimator().size(spec)
+    size = CostEstimator().estimate(spec)
     # The next board of 6 cells is scored: ` [`, its cells and `]$`; 34 tokens are read for it.
     assert (size.tokens_per_step, size.steps, size.tokens) == (8 * 10, 10, 800)
     width, inner, hidden = 16, 2 * 8, 4 * 16
@@ -126,7 +126,7 @@ def test_an_optimizer_keeps_as_many_numbers_as_torchs_own(optimizer: object, mea
     found = sum(each.numel() for each in kept if isinstance(each, torch.Tensor) and each.ndim == 2)
     assert running_means(spec.optimizer) == means == found / 3
     held = 4 * CostEstimator().parameters(spec)
-    memory = CostEstimator().size(spec).memory
+    memory = CostEstimator().estimate(spec).memory
     assert (memory.weights, memory.gradients, memory.optimizer) == (held, held, means * held)
 
 
@@ -134,7 +134,9 @@ def test_memory_grows_with_what_is_worked_on_at_once():
     def activations(**changes: object) -> int:
         training = {**LIFE["training"], "batch_size": 64, **changes}
         return (
-            CostEstimator().size(RunSpec.parse({**LIFE, "training": training})).memory.activations
+            CostEstimator()
+            .estimate(RunSpec.parse({**LIFE, "training": training}))
+            .memory.activations
         )
 
     whole = activations()
@@ -166,8 +168,8 @@ for data in json.loads(sys.argv[1]):
     reset_peak_memory(cpu)
     before = peak_memory_bytes(cpu)
     step(spec.training.batch_size, task.max_length)
-    measured = peak_memory_bytes(cpu) - before
-    size = CostEstimator().size(spec).memory
+    measured = memory.peak_bytes(cpu) - before
+    size = Ruler().estimate(spec).memory
     print(size.activations + size.gradients, measured)
 """
 
@@ -234,7 +236,7 @@ def test_a_run_is_planned_like_a_sweep_of_one(tmp_path: Path):
     assert "one" in done.stdout
     assert "1 run: " in done.stdout
     assert done.stderr == (
-        "note: model.residual: is for layers above the first, and there is none\n"
+        "note: model.residual: applies to layers above the first, and there are none\n"
     )
 
 
@@ -426,13 +428,13 @@ def test_arms_that_differ_in_one_thing_are_not_told():
 def test_a_probe_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     spec = RunSpec.parse(LIFE)
-    size = CostEstimator().size(spec)
+    size = CostEstimator().estimate(spec)
     first = measure_speed(spec, size=size, threads=1)
     assert isinstance(first, Speed)
     assert first.step_seconds > 0
     assert first.mixed_step_seconds is None
     assert first.evaluation_seconds > 0
-    [kept] = (tmp_path / "seqtune" / "probes").iterdir()
+    [kept] = (tmp_path / "seqtune" / "speeds").iterdir()
     assert measure_speed(spec, size=size, threads=1) == first
     other = RunSpec.parse({**LIFE, "seed": 7})
     assert measure_speed(other, size=size, threads=1) == first
@@ -456,7 +458,7 @@ def test_a_runs_time_is_that_of_its_steps_and_its_evaluations():
 @pytest.mark.parametrize(
     ("task", "width", "reason"),
     [
-        ({"kind": "life", "rows": 32, "columns": 32}, 12_000, "too many for a short probe here"),
+        ({"kind": "life", "rows": 32, "columns": 32}, 12_000, "too many to time here"),
         ({"kind": "cfg", "grammar": "cfg3b", "height": 1}, 60_000, "bytes of memory, and "),
     ],
 )
@@ -465,7 +467,7 @@ def test_what_is_too_large_for_a_short_probe_is_not_timed(
 ):
     spec = RunSpec.parse({**LIFE, "task": task, "model": {"kind": "lstm", "width": width}})
     row = forecast_run(spec, name="large", probe=measure_speed)
-    assert isinstance(row.speed, Untimed)
+    assert isinstance(row.speed, NotMeasured)
     assert reason in row.speed.reason
     assert row.run_seconds is row.seconds is None
 
@@ -474,7 +476,7 @@ def test_what_is_too_large_for_a_short_probe_is_not_timed(
 def test_what_needs_a_gpu_is_planned_and_not_timed(tmp_path: Path):
     done = call(write(tmp_path / "run.yaml", RUN), "--set", "training.device=cuda")
     assert done.exit_code == 0
-    assert "not timed: training.device: is cuda, but torch finds no CUDA device here" in done.stdout
+    assert "not timed: training.device: is cuda, but torch finds no CUDA device" in done.stdout
 
 
 @pytest.mark.slow

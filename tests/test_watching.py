@@ -162,5 +162,5 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, command: str):
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert "write --port 0 for any that is free" in done.stderr
+    assert "write --port 0 for any free port" in done.stderr
     assert port in done.stderr

@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from seqtune import seeding
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.config.yaml_file import read_yaml
 from seqtune.models.base import trainable_parameters
 from seqtune.models.recurrent import Recurrent
@@ -54,7 +54,7 @@ TRANSFORMER |= (
 
 def spec_of(file: str, changes: Mapping[str, object]) -> RunSpec:
     """A shipped run with values replaced."""
-    return RunSpec.parse(assigned(read_yaml(SWEEPS / file).data, changes))
+    return RunSpec.parse(assign(read_yaml(SWEEPS / file).data, changes))
 
 
 def learner_of(spec: RunSpec) -> tuple[TrainState, Evaluator]:

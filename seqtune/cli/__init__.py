@@ -1,9 +1,36 @@
-"""The command line: parse, call, print. stdout is for results, stderr for progress and errors.
+"""The command line: one module per command, which parses, calls and prints.
 
-Exit status: 0 done, 1 some runs failed, 2 the file or the call is wrong, 130 interrupted.
+Results go to stdout, progress and errors to stderr. Exit status: 0 success, 1 some runs failed,
+2 invalid file or arguments, 130 interrupted. Modules import torch, Ray and pandas inside functions,
+so that help and errors in a file appear at once.
 """
 
-from seqtune.cli import ask, compare, evaluate, plan, running, schema, tensorboard
+from seqtune.cli import (
+    compare,
+    describe,
+    evaluate,
+    generate,
+    plan,
+    probe,
+    report,
+    schema,
+    sweep,
+    tensorboard,
+    train,
+)
 from seqtune.cli.app import app
 
-__all__ = ["app", "ask", "compare", "evaluate", "plan", "running", "schema", "tensorboard"]
+__all__ = [
+    "app",
+    "compare",
+    "describe",
+    "evaluate",
+    "generate",
+    "plan",
+    "probe",
+    "report",
+    "schema",
+    "sweep",
+    "tensorboard",
+    "train",
+]

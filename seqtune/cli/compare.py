@@ -1,4 +1,4 @@
-"""The command that sets two sweeps side by side."""
+"""The command that compares two sweeps."""
 
 from typing import Annotated
 
@@ -6,24 +6,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from seqtune.cli.app import JsonOption, command, opened, print_json
+from seqtune.cli.app import JsonOption, command, open_location, print_json
 from seqtune.storage.mirror import LARGE
 
 
 @command
 def compare(
-    left: Annotated[str, typer.Argument(help="A sweep's directory or URL.", metavar="A")],
-    right: Annotated[str, typer.Argument(help="Another's.", metavar="B")],
+    left: Annotated[str, typer.Argument(help="Directory or URL of a sweep.", metavar="A")],
+    right: Annotated[str, typer.Argument(help="Directory or URL of another.", metavar="B")],
     as_json: JsonOption = False,
 ) -> None:
-    """Set two sweeps side by side: the cells that both have, and what else differs.
+    """Compare two sweeps: the cells that both have, and differing settings.
 
-    A difference is A minus B, over confirm runs with the same seed, with its 95 % interval; p is of a sign-flip test,
-    after Holm over all shared cells.
+    A difference is A minus B over confirm runs with the same seed, with its 95 % interval. p is
+    that of a sign-flip test, Holm-adjusted over all shared cells.
     """
     from seqtune.report.data.sweep_comparison import side_by_side
 
-    with opened(left, without=LARGE) as first, opened(right, without=LARGE) as second:
+    with open_location(left, without=LARGE) as first, open_location(right, without=LARGE) as second:
         found = side_by_side(first.local, second.local)
     if as_json:
         print_json(found.to_data())

@@ -1,4 +1,4 @@
-"""The command that scores trained runs: one, or all that stand for the cells of a sweep."""
+"""The command that evaluates trained runs: one run, or the representative runs of a sweep."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,17 +10,19 @@ from rich.console import Console
 
 from seqtune.cli.app import (
     SOME_FAILED,
+    UNUSED_FILES,
     WRONG,
+    ChangeOption,
     JsonOption,
-    changes_of,
-    clear_errors,
     command,
-    fetched,
+    exit_on_error,
+    fetch,
+    parse_changes,
     print_json,
+    warn,
 )
-from seqtune.cli.ask import UNREAD, ChangeOption, warn
 from seqtune.config.yaml_file import FileError
-from seqtune.storage.location import parse_location, reached
+from seqtune.storage.location import parse_location, report_unreachable
 from seqtune.storage.mirror import LARGE
 
 if TYPE_CHECKING:
@@ -32,126 +34,126 @@ Entry = dict[str, Any]
 
 @command
 def evaluate(
-    run: Annotated[
-        str, typer.Argument(help="The directory or URL of a trained run, or of a sweep.")
-    ],
+    run: Annotated[str, typer.Argument(help="Directory or URL of a trained run, or of a sweep.")],
     set_: ChangeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a trained run: on its own task, or on longer or higher strings than it was trained on.
+    """Evaluate a trained run on its own task, or on longer strings than it was trained on.
 
-    Every score comes with its standard error and the number of strings that it was taken of, then tables of
-    where the model errs. A share of exactly 0 or 1 comes with a bound in place of the error: what it is at
-    most, or at least, at 95 % confidence.
+    Prints every score with its standard error and number of strings, then tables of where the model
+    errs. A share of exactly 0 or 1 has a 95 % bound in place of the standard error.
 
-    --set takes paths of the task and of the evaluation, such as task.height=5 or evaluation.strings=4096. Of
-    a list, such as task.height=[3,4,5], each value is asked in turn.
+    --set takes paths of the task and of the evaluation, such as task.height=5 or
+    evaluation.strings=4096. With a list, such as task.height=[3,4,5], each value is evaluated in
+    turn.
 
-    Of a sweep every run is scored that the report ranks: the finished confirm runs of each cell, or its best
-    search trial where there are none, a line each. The next report shows them.
+    For a sweep, evaluates every run that the report ranks, one line each: the finished confirm runs
+    of each cell, or its best search trial if there are none. The next report shows the results.
 
-    All of it, with samples, is kept in the run's evaluation.json, one entry for each set of changes: the same
-    call again takes the place of its own entry, and of no other.
+    Results, with samples, are stored in the run's evaluation.json, one entry per set of changes.
+    The same command again replaces its own entry only.
     """
-    with clear_errors():
-        changes, place = changes_of(set_), parse_location(run)
-        with reached(place):
-            alone = (place / "run.json").exists()
-        if alone:
-            _one(place, name=run, changes=changes, as_json=as_json)
+    with exit_on_error():
+        changes, location = parse_changes(set_), parse_location(run)
+        with report_unreachable(location):
+            is_run = (location / "run.json").exists()
+        if is_run:
+            _evaluate_run(location, name=run, changes=changes, as_json=as_json)
         else:
-            _sweep(place, changes=changes, as_json=as_json)
+            _evaluate_sweep(location, changes=changes, as_json=as_json)
 
 
-def _one(place: Path, *, name: str, changes: Mapping[str, object], as_json: bool) -> None:
-    """All that was found, in full; a list of entries where several were asked for."""
+def _evaluate_run(
+    location: Path, *, name: str, changes: Mapping[str, object], as_json: bool
+) -> None:
+    """Print the results in full; as JSON, a list of entries if a list of values was given."""
     from seqtune.cli.tables import scores
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else scores.WIDTH)
     entries: list[Entry] = []
     several = False
-    for found, entry, several in _found(place, name=name, changes=changes):
+    for found, entry, several in _results(location, name=name, changes=changes):
         if as_json and not several:
             print_json(entry)
         elif as_json:
             entries.append(entry)
         else:
-            scores.show(found, console=console)
+            scores.print_evaluation(found, console=console)
     if as_json and several:
         print_json(entries)
 
 
-def _sweep(place: Path, *, changes: Mapping[str, object], as_json: bool) -> None:
-    """A line for each run and setting; what cannot be evaluated is told, and the others go on."""
+def _evaluate_sweep(location: Path, *, changes: Mapping[str, object], as_json: bool) -> None:
+    """Print a line per run and setting; report runs that cannot be evaluated, and go on."""
     from seqtune.cli.tables import scores
 
-    runs = _standing(place)
     entries: list[Entry] = []
-    told: dict[str, None] = {}
-    for standing in runs:
+    errors: set[str] = set()
+    for run in _representative_runs(location):
         try:
-            for found, entry, _ in _found(place / standing.directory, name="", changes=changes):
-                entries.append({"run": standing.run, "cell": standing.cell, **entry})
+            for found, entry, _ in _results(location / run.directory, name="", changes=changes):
+                entries.append({"run": run.run, "cell": run.cell, **entry})
                 if not as_json:
-                    typer.echo(f"{standing.run}, {scores.line(found)}")
+                    typer.echo(f"{run.run}, {scores.summary_line(found)}")
         except FileError as error:
-            # What is wrong with the call is wrong with it for every run.
-            if str(error) not in told:
+            # A mistake in the arguments would be reported again for every run.
+            if str(error) not in errors:
                 typer.echo(str(error), err=True)
-            told[str(error)] = None
+            errors.add(str(error))
     if not entries:
         raise typer.Exit(WRONG)
     if as_json:
         print_json(entries)
-    typer.echo(f"to see them together: seqtune report {place}", err=True)
-    if told:
+    typer.echo(f"to see them together: seqtune report {location}", err=True)
+    if errors:
         raise typer.Exit(SOME_FAILED)
 
 
-def _standing(place: Path) -> "tuple[Standing, ...]":
-    """The runs that stand for the cells of a sweep.
+def _representative_runs(location: Path) -> "tuple[Standing, ...]":
+    """Return the representative runs of a sweep's cells.
 
     Raises:
-        FileError: if it is the directory of neither a run nor a sweep, or nothing in it has finished.
+        FileError: if the location holds neither a run nor a sweep, or no finished run.
     """
     from seqtune.report import load
     from seqtune.runs.directory import run_directories
 
-    with fetched(place, without=LARGE) as copy:
-        if not (run_directories(copy.local / "runs") or run_directories(copy.local)):
+    with fetch(location, without=LARGE) as mirror:
+        if not (run_directories(mirror.local / "runs") or run_directories(mirror.local)):
             raise FileError(
-                f"{place}: is no run directory: it has no run.json; nor is it a sweep's: it holds no runs"
+                f"{location}: is neither a run directory (no run.json) nor a sweep's (no runs)"
             )
-        runs = load(copy.local).standing
+        runs = load(mirror.local).standing
     if not runs:
-        raise FileError(f"{place}: holds no finished run, so there is nothing to evaluate")
+        raise FileError(f"{location}: holds no finished run, so there is nothing to evaluate")
     return runs
 
 
-def _found(
-    place: Path, *, name: str, changes: Mapping[str, object]
+def _results(
+    location: Path, *, name: str, changes: Mapping[str, object]
 ) -> "Iterator[tuple[EvaluationResult, Entry, bool]]":
-    """What each combination of changes gives, with its entry and whether a list of values was asked for.
+    """Yield each combination's result, its entry, and whether a list of values was given.
 
-    An entry is kept once the caller has seen it, so that what was found is not lost where it cannot be kept.
+    An entry is stored after the caller has printed it, so it is not lost if storing fails.
 
     Args:
-        place: of a run.
-        name: what a person calls it, to say what is done; nothing is said if it is empty.
-        changes: new values by dotted path, or lists of them.
+        location: a run's directory or URL.
+        name: the run as the user named it, to print progress; empty for no progress.
+        changes: new values, or lists of them, by dotted path.
     """
     from seqtune.runs.directory import RunDirectory
     from seqtune.trained import evaluate
     from seqtune.trained.load import load
 
-    with fetched(place, without=UNREAD) as copy:
-        asked = evaluate.crossed(changes, spec=RunDirectory(copy.local).info()["spec"])
-        several = asked != [dict(changes)]
-        for number, each in enumerate(asked):
-            trained = load(copy.local, changes=each)
-            evaluate.check(trained)
-            if number == 0:
-                warn(copy.named(trained.warning))
+    with fetch(location, without=UNUSED_FILES) as mirror:
+        spec = RunDirectory(mirror.local).info()["spec"]
+        combinations = evaluate.expand_changes(changes, spec=spec)
+        several = combinations != [dict(changes)]
+        for index, each in enumerate(combinations):
+            trained = load(mirror.local, changes=each)
+            evaluate.check_saveable(trained)
+            if index == 0:
+                warn(mirror.restore_paths(trained.warning))
             if name:
                 count = trained.spec.evaluation.strings
                 typer.echo(
@@ -160,5 +162,5 @@ def _found(
             found = evaluate.evaluate(trained)
             entry = found.to_data()
             yield found, entry, several
-            evaluate.keep(trained.directory, entry)
-            copy.put_back()
+            evaluate.save_entry(trained.directory, entry)
+            mirror.put_back()

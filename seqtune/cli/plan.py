@@ -10,9 +10,9 @@ from rich.console import Console
 from seqtune.cli.app import (
     JsonOption,
     SetOption,
-    changes_of,
-    clear_errors,
     command,
+    exit_on_error,
+    parse_changes,
     print_json,
 )
 from seqtune.config.errors import SpecError
@@ -61,10 +61,10 @@ def plan(
     A note says what to think about first: unequal budgets, a grace shorter than the warm-up or the first phase
     of forcing, too few seeds to decide anything, cells that differ in two things at once.
     """
-    with clear_errors():
+    with exit_on_error():
         if save_probe is not None and not probe:
             raise FileError("--save-probe: there is nothing to save with --no-probe; leave one out")
-        source = read_yaml(file).override(changes_of(set_))
+        source = read_yaml(file).override(parse_changes(set_))
         # A wrong file is told before torch is imported.
         if _is_sweep(source):
             from seqtune.sweep.execution.driver import read_plan

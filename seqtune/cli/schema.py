@@ -1,4 +1,4 @@
-"""The command schema: what editors need to help with sweep files and run files."""
+"""The command that prints the JSON schema of sweep files and run files, for editors."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,7 +9,7 @@ from seqtune.cli.app import command, print_json
 
 
 class File(StrEnum):
-    """A kind of file that people write."""
+    """A kind of input file."""
 
     sweep = "sweep"
     run = "run"
@@ -18,14 +18,16 @@ class File(StrEnum):
 @command
 def schema(
     file: Annotated[
-        File, typer.Argument(help="For `seqtune sweep`, or for `seqtune train`.")
+        File, typer.Argument(help="File of `seqtune sweep`, or of `seqtune train`.")
     ] = File.sweep,
 ) -> None:
-    """Print the JSON schema of sweep files or of run files, with which editors complete and check them.
+    """Print the JSON schema of sweep files or run files, for completion and checks in editors.
 
-    For most editors a file's first line says where it is: # yaml-language-server: $schema=sweep.schema.json
+    Most editors find it by the first line of a file: # yaml-language-server:
+    $schema=sweep.schema.json
 
-    It knows fields, types and bounds. What hangs together, seqtune itself checks before anything runs.
+    It covers fields, types and bounds. Rules across fields are checked by seqtune before anything
+    runs.
     """
     from seqtune.sweep.planning import schema
 

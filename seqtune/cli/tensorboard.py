@@ -3,49 +3,51 @@
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import JsonOption, SetOption, changes_of, command, opened
+from seqtune.cli.app import JsonOption, SetOption, command, open_location, parse_changes
+from seqtune.config.yaml_file import FileError, path_hint
 from seqtune.storage.location import is_remote
 
 FILES = ("*.csv", "*.json", "*.jsonl", "*.md", "*.parquet", "*.png", "*.svg", "*.html", "*.txt")
 UNSHOWN = ("checkpoint.pt", "model.safetensors", "studies.*", *FILES)
-"""What of a sweep TensorBoard does not read."""
+"""Files of a sweep that TensorBoard does not read."""
 UNSTUDIED = ("checkpoint.pt", "model.safetensors", "events.out.tfevents.*", "*.csv", "*.png")
 """What of a sweep is no part of its studies."""
+HOST = "127.0.0.1"
+"""TensorBoard has no access control, so it listens on loopback only."""
 
 
 @command
 def tensorboard(
     directory: Annotated[
         str,
-        typer.Argument(help="The directory or URL of a sweep, of run directories, or of one run."),
+        typer.Argument(help="Directory or URL of a sweep, of run directories, or of one run."),
     ],
     port: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=65535,
-            help="Where to listen; 0 for any port that is free. 6006 by default, or the next that is free.",
+            help="Port to listen on; 0 for any free one. Default: 6006, or the next free one.",
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start TensorBoard on this machine, with the curves of a sweep; Ctrl-C ends it.
+    """Start TensorBoard on this machine with the curves of a sweep; Ctrl-C ends it.
 
-    A run is runs/RUN, and its row among the HPARAMS has what was compared and tuned in it. A cell is tensorboard/CELL,
-    as of the last report: the mean over its confirm runs, and after its name /low and /high, the 95 % interval,
-    and /floor.
+    A run is runs/RUN, and its row under HPARAMS shows its compared and tuned values. A cell is
+    tensorboard/CELL, as of the last report: the mean over its confirm runs, with /low and /high for
+    the 95 % interval and /floor for the floor.
     """
-    from seqtune.cli.tensorboard_server import launch
-
-    with opened(directory, without=UNSHOWN) as copy:
-        url = launch(copy.local, port=port)
-        if is_remote(copy.place):
-            typer.echo(f"a copy of what is in {copy.place} now", err=True)
+    with open_location(directory, without=UNSHOWN) as mirror:
+        url = _launch(mirror.local, port=port)
+        if is_remote(mirror.location):
+            typer.echo(f"showing a copy of {mirror.location} as it is now", err=True)
         typer.echo(json.dumps({"url": url}) if as_json else f"TensorBoard: {url}")
         _until_interrupted(threading.Event().wait)
 
@@ -64,19 +66,49 @@ def dashboard(
 
     Nothing can be changed there. It takes pip install 'seqtune[dashboard]'.
 
-    Where the sweep's file held a password, --set search.storage='{env: NAME}' says where to find it now.
+    Where the sweep's file held a password, --set search.storage='{env: NAME}' says where to find it
+    now.
     """
-    with opened(directory, without=UNSTUDIED) as copy:
+    with open_location(directory, without=UNSTUDIED) as copy:
         from seqtune.sweep.search.dashboard import open_dashboard
 
-        with open_dashboard(copy.local, changes=changes_of(set_), port=port) as server:
-            if is_remote(copy.place):
-                typer.echo(f"a copy of what is in {copy.place} now", err=True)
+        with open_dashboard(copy.local, changes=parse_changes(set_), port=port) as server:
+            if is_remote(copy.location):
+                typer.echo(f"a copy of what is in {copy.location} now", err=True)
             said = (
                 json.dumps({"url": server.url}) if as_json else f"Optuna's dashboard: {server.url}"
             )
             typer.echo(said)
             _until_interrupted(server.serve_forever)
+
+
+def _launch(root: Path, *, port: int | None) -> str:
+    """Start TensorBoard in a thread of this process, and return its URL.
+
+    Args:
+        root: directory of a sweep, of runs or of one run; all curves below it are shown.
+        port: 0 for any free port; None for TensorBoard's default, or the next free one.
+
+    Raises:
+        FileError: if there are no curves below `root`, or the port is taken.
+    """
+    from seqtune.runs.tensorboard import FILE_MARK
+
+    if not root.is_dir():
+        raise FileError(f"{root}: no such directory{path_hint(root)}")
+    if next(root.rglob(f"*{FILE_MARK}*"), None) is None:
+        raise FileError(
+            f"{root}: holds no curves; give the directory of a sweep, of runs or of one run"
+        )
+    from tensorboard import program
+
+    server = program.TensorBoard()
+    words = ["--logdir", str(root), "--host", HOST]
+    server.configure(["tensorboard", *words, "--port", "default" if port is None else str(port)])
+    try:
+        return server.launch()
+    except program.TensorBoardServerException as error:
+        raise FileError(f"{error}; write --port 0 for any free port") from None
 
 
 def _until_interrupted(serve: Callable[[], object]) -> None:

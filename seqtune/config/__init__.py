@@ -1,1 +1,1 @@
-"""Specs as pydantic models, YAML with line numbers, and error messages that say where and what instead."""
+"""Specs as pydantic models, YAML files with line numbers, and error messages with remedies."""

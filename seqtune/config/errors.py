@@ -1,4 +1,4 @@
-"""What is wrong in something that a person wrote: where, what must hold, what was given, what to write."""
+"""Errors in user input: where, what must hold, what was given, what to write instead."""
 
 import difflib
 import json
@@ -11,12 +11,12 @@ from pydantic_core import PydanticCustomError
 Path: TypeAlias = tuple[str | int, ...]
 
 CLOSE = 0.6
-"""Likeness from which a misspelt name is taken for another, in [0, 1]."""
+"""Similarity in [0, 1] from which a misspelt name is taken for a known one."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a spec: the path of the field, and a sentence."""
+    """One error in a spec: the path of the field, and a sentence."""
 
     path: Path
     message: str
@@ -26,7 +26,7 @@ class Problem:
 
 
 class SpecError(ValueError):
-    """What a person wrote cannot be used; holds every problem that was found."""
+    """A spec is invalid; `problems` holds all errors that were found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(problems))
@@ -34,13 +34,18 @@ class SpecError(ValueError):
 
 
 def problem(message: str, *, at: str = "") -> PydanticCustomError:
-    """An error for a validator to raise: a finished sentence, and the dotted path below the field."""
-    # Pydantic formats `{name}` in the message, so the sentence travels as a value.
+    """Return an error for a validator to raise.
+
+    Args:
+        message: a complete sentence.
+        at: dotted path of the error, relative to the validated field.
+    """
+    # Pydantic formats `{name}` in messages, so the sentence is passed as a value.
     return PydanticCustomError("seqtune", "{message}", {"message": message, "at": at})
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
-    """The end of an error sentence: the right name if one is near, otherwise all of them."""
+    """Return the end of an error message: the closest name, or else all of them."""
     names = list(candidates)
     close = near(name, names)
     if close is not None:
@@ -49,24 +54,24 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
 
 
 def near(name: str, candidates: Iterable[str]) -> str | None:
-    """The one candidate that is most like a name; None if none is like it, or several equally."""
-    likeness = {each: difflib.SequenceMatcher(a=name, b=each).ratio() for each in candidates}
-    best = [each for each, ratio in likeness.items() if ratio == max(likeness.values())]
-    return best[0] if len(best) == 1 and likeness[best[0]] >= CLOSE else None
+    """Return the candidate closest to a name; None if none is close, or several equally."""
+    ratios = {each: difflib.SequenceMatcher(a=name, b=each).ratio() for each in candidates}
+    best = [each for each, ratio in ratios.items() if ratio == max(ratios.values())]
+    return best[0] if len(best) == 1 and ratios[best[0]] >= CLOSE else None
 
 
 def shown(value: Any) -> str:
-    """A value that was given, as YAML has it where Python's word is another."""
+    """Format a given value for an error message: null and booleans as in YAML, others as repr."""
     return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in the order given, with commas."""
+    """Join names with commas."""
     return ", ".join(names)
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: `forcing.phases[0].rate`."""
+    """Format a path as users write it: `forcing.phases[0].rate`."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

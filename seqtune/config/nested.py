@@ -1,33 +1,33 @@
-"""Plain data, as YAML has it: read, replaced and laid over one another by dotted paths."""
+"""Nested plain data, as in YAML: assign values to dotted paths, merge blocks."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def has(data: Any, part: str | int) -> bool:
-    """Whether plain data has an entry of that name, or of that number."""
+    """Return whether a mapping has the key `part`, or a list the index `part`."""
     if isinstance(data, Mapping):
         return part in data
     return isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
 
 
-def assigned(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of plain data with values put at dotted paths; blocks before the fields inside them."""
+def assign(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy with values assigned to dotted paths, outer blocks before their fields."""
     result = dict(data)
     for path in sorted(changes, key=lambda path: path.count(".")):
         _assign(result, path.split("."), changes[path])
     return result
 
 
-def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain data laid over plain data; a block of another `kind` replaces the block below it whole."""
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge `above` over `below`; a block of another `kind` replaces the block below it."""
     result = dict(below)
     for name, value in above.items():
         old = _block(result.get(name))
         new = _block(value)
         same_kind = new is not None and new.get("kind", None) in (None, (old or {}).get("kind"))
         result[name] = (
-            merged(old, new) if old is not None and new is not None and same_kind else value
+            merge(old, new) if old is not None and new is not None and same_kind else value
         )
     return result
 
@@ -39,10 +39,10 @@ def _block(value: Any) -> dict[str, Any] | None:
 def _assign(data: dict[str, Any], parts: list[str], value: Any) -> None:
     name, *rest = parts
     whole = ".".join(parts)
-    if not rest or whole in data:  # the keys of `compare` and `tune` are dotted paths themselves
+    if not rest or whole in data:
         data[whole] = value
         return
-    if name in ("compare", "tune"):
+    if name in ("compare", "tune"):  # their keys are dotted paths themselves
         data[name] = {**(_block(data.get(name)) or {}), ".".join(rest): value}
         return
     inner = data.get(name)

@@ -1,8 +1,8 @@
-"""Specs: frozen values read from YAML.
+"""Specs: frozen values read from YAML, with access by dotted path.
 
-A spec describes and `.build()` turns it into the thing described. A hyperparameter's dotted path
-(`model.layers`) is its only name everywhere, so reading and replacing by path live here too. Neither this
-module nor what it imports needs torch or Ray: a misspelt file is answered at once.
+A spec describes something, and its `.build()` makes it. A hyperparameter's dotted path
+(`model.layers`) is its only name everywhere. This module imports neither torch nor Ray, so that
+errors in a file appear at once.
 """
 
 import hashlib
@@ -13,14 +13,14 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seqtune.config.errors import Problem, SpecError, nearest
-from seqtune.config.nested import assigned
-from seqtune.config.validation import problems_of
+from seqtune.config.nested import assign
+from seqtune.config.validation import to_problems
 
 S = TypeVar("S", bound="Spec")
 
 
 class Spec(BaseModel):
-    """A frozen description. Unknown fields are refused; types are strict ("3" is no number)."""
+    """A frozen description. Unknown fields are errors; types are strict ("3" is not a number)."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -30,32 +30,32 @@ class Spec(BaseModel):
         allow_inf_nan=False,
     )
     elsewhere: ClassVar[Mapping[str, str]] = {}
-    """Fields that people look for here, and the dotted path at which they are."""
+    """Fields that users expect in this spec, and the dotted paths where they are instead."""
 
     @classmethod
     def parse(cls, data: Any) -> Self:
-        """Validates plain data.
+        """Validate plain data.
 
         Raises:
-            SpecError: with every problem, each with its path.
+            SpecError: if the data are invalid; holds every error with its path.
         """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise SpecError(problems_of(error, data=data, spec=cls)) from None
+            raise SpecError(to_problems(error, data=data, spec=cls)) from None
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data with every default written out."""
+        """Return plain JSON data with all defaults written out."""
         return self.model_dump(mode="json")
 
     def hash(self) -> str:
-        """Ten hexadecimal digits that change with any field: the identity of a run."""
+        """Return ten hexadecimal digits that change with any field: the identity of a run."""
         text = json.dumps(self.to_data(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def paths(spec: Spec) -> dict[str, Any]:
-    """Every dotted path of a spec, blocks and leaves, with its value."""
+    """Return the values of all blocks and fields of a spec, by dotted path."""
     found: dict[str, Any] = {}
     for name in type(spec).model_fields:
         value = getattr(spec, name)
@@ -66,10 +66,10 @@ def paths(spec: Spec) -> dict[str, Any]:
 
 
 def read(spec: Spec, path: str) -> Any:
-    """The value at a dotted path.
+    """Return the value at a dotted path.
 
     Raises:
-        SpecError: if there is no such path; names the nearest.
+        SpecError: if there is no such path; suggests the closest one.
     """
     known = paths(spec)
     if path not in known:
@@ -78,9 +78,9 @@ def read(spec: Spec, path: str) -> Any:
 
 
 def replace(spec: S, changes: Mapping[str, Any]) -> S:
-    """A copy with the values at dotted paths replaced, validated as a whole.
+    """Return a copy with the values at dotted paths replaced, validated as a whole.
 
     Raises:
-        SpecError: if the result is no valid spec.
+        SpecError: if the result is not valid.
     """
-    return type(spec).parse(assigned(spec.to_data(), changes))
+    return type(spec).parse(assign(spec.to_data(), changes))

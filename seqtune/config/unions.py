@@ -1,7 +1,4 @@
-"""Unions of specs, told apart by `kind` or by the shape of what is written.
-
-A register, such as `TaskSpec`, is such a union.
-"""
+"""Unions of specs, discriminated by `kind` or by the YAML node (value, list, mapping)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +13,10 @@ from seqtune.config.errors import listed, nearest, problem
 
 @dataclass(frozen=True)
 class ByKind:
-    """Marks a union of specs told apart by `kind`; a bare string stands for `{kind: string}`.
+    """Marks a union of specs discriminated by `kind`; a string is short for `{kind: string}`.
+
+    Attributes:
+        default: the kind of a mapping without one; None if `kind` is required.
 
     Example:
         `OptimizerSpec = Annotated[Adam | SGD, ByKind(default="adam")]`
@@ -55,21 +55,21 @@ class ByKind:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """A `kind` alone, or a mapping with one; the default's may leave it out."""
+        """Accept a `kind` alone, or a mapping with one, which is optional for the default."""
         kinds = handler(schema)["discriminator"]["mapping"]
-        written: list[JsonSchemaValue] = [{"enum": list(kinds)}]
+        forms: list[JsonSchemaValue] = [{"enum": list(kinds)}]
         for kind, ref in kinds.items():
-            named = [] if kind == self.default else [{"required": ["kind"]}]
-            written.append({"allOf": [{"$ref": ref}, *named]})
-        return {"anyOf": written}
+            required = [] if kind == self.default else [{"required": ["kind"]}]
+            forms.append({"allOf": [{"$ref": ref}, *required]})
+        return {"anyOf": forms}
 
 
 @dataclass(frozen=True, eq=False)
 class OrInShort:
-    """Says to editors what else may be written for a value; a validator has to understand it.
+    """Adds a short form to a value's JSON schema; a validator must accept it too.
 
     Attributes:
-        schema: the JSON schema of what is written in short.
+        schema: JSON schema of the short form.
     """
 
     schema: Mapping[str, Any]
@@ -77,7 +77,7 @@ class OrInShort:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """The value's own form, or the short one."""
+        """Accept the value's own form or the short one."""
         return {"anyOf": [handler(schema), dict(self.schema)]}
 
 
@@ -88,11 +88,11 @@ def _shape(value: Any) -> str:
 
 
 ByShape = Discriminator(_shape)
-"""Marks a union told apart by what is written: members tagged "value", "list" or "mapping"."""
+"""Marks a union whose members are tagged by YAML node: "value", "list" or "mapping"."""
 
 
 def members(annotation: Any) -> list[type[BaseModel]]:
-    """The spec classes in a type, such as a register: unions, aliases, `Annotated` and containers looked through."""
+    """Return the spec classes in a type, inside unions, aliases, `Annotated` and containers."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if hasattr(annotation, "__value__"):

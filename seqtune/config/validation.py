@@ -1,4 +1,4 @@
-"""Pydantic's errors in sentences: where, what must hold, what was given, and what may have been meant."""
+"""Pydantic's errors as sentences: path, what must hold, what was given, a suggestion."""
 
 import re
 from collections.abc import Mapping
@@ -11,23 +11,23 @@ from seqtune.config.nested import has
 from seqtune.config.unions import members
 
 
-def problems_of(error: ValidationError, *, data: Any, spec: type[BaseModel]) -> list[Problem]:
-    """What pydantic found wrong in plain data, said as people read it.
+def to_problems(error: ValidationError, *, data: Any, spec: type[BaseModel]) -> list[Problem]:
+    """Turn pydantic's errors into problems with sentences for users.
 
     Args:
-        error: pydantic's.
-        data: what was validated.
-        spec: as what.
+        error: the error that pydantic raised.
+        data: the validated data.
+        spec: the class that it was validated as.
     """
     details = error.errors(include_url=False)
-    # A list with a wrong entry counts as too short as well; the entry is what went wrong.
+    # Pydantic also calls a list with an invalid entry too short; only the entry is reported.
     inner = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
     details = [each for each in details if each["type"] != "too_short" or each["loc"] not in inner]
-    found = [_problem(detail, data=data, spec=spec) for detail in details]
+    found = [_to_problem(detail, data=data, spec=spec) for detail in details]
     return [Problem(each.path, line) for each in found for line in each.message.splitlines()]
 
 
-def _problem(detail: Any, *, data: Any, spec: type[BaseModel]) -> Problem:
+def _to_problem(detail: Any, *, data: Any, spec: type[BaseModel]) -> Problem:
     path = _written_path(detail["loc"], data, absent=detail["type"] == "missing")
     context = detail.get("ctx", {})
     given = detail["input"]
@@ -44,9 +44,8 @@ def _problem(detail: Any, *, data: Any, spec: type[BaseModel]) -> Problem:
             words, key = _BOUNDS[bound]
             message = f"must be {words} {context[key]:g}, but got {shown(given)}"
         case "literal_error":
-            message = (
-                f"must be {context['expected']}, but got {shown(given)}{_meant(given, context)}"
-            )
+            message = f"must be {context['expected']}, but got {shown(given)}"
+            message += _suggestion(given, context)
         case "finite_number":
             message = f"must be a finite number, but got {shown(given)}"
         case "union_tag_invalid":
@@ -57,14 +56,15 @@ def _problem(detail: Any, *, data: Any, spec: type[BaseModel]) -> Problem:
             entries = "one entry" if least == 1 else f"{least} entries"
             message = f"needs at least {entries}, but got {shown(given)}"
         case kind if kind.endswith("_type"):
-            message = f"must be {_TYPES.get(kind, 'a ' + kind.removesuffix('_type'))}, but got {shown(given)}"
+            expected = _TYPES.get(kind, "a " + kind.removesuffix("_type"))
+            message = f"must be {expected}, but got {shown(given)}"
         case _:
             message = f"{detail['msg']}, but got {shown(given)}"
     return Problem((*path, *below), message)
 
 
-def _meant(given: Any, context: Mapping[str, Any]) -> str:
-    """The end of the sentence for a word that is none of the expected ones, but like one of them."""
+def _suggestion(given: Any, context: Mapping[str, Any]) -> str:
+    """Return a suggestion for a word that is close to one of the expected ones."""
     close = (
         near(given, re.findall(r"'([^']*)'", context["expected"]))
         if isinstance(given, str)
@@ -92,12 +92,12 @@ _TYPES = {
 
 
 def _written_path(loc: Path, data: Any, *, absent: bool) -> Path:
-    """Pydantic's location without the union tags that it adds and nobody wrote.
+    """Return pydantic's location without the union tags that it inserts.
 
     Args:
-        loc: the location.
-        data: what was validated.
-        absent: whether the last part names what is missing.
+        loc: pydantic's location.
+        data: the validated data.
+        absent: whether the last part names a missing field.
     """
     path: list[str | int] = []
     for part in loc[:-1] if absent else loc:
@@ -109,21 +109,21 @@ def _written_path(loc: Path, data: Any, *, absent: bool) -> Path:
 
 def _unknown_field(path: Path, *, loc: Path, spec: type[BaseModel]) -> Problem:
     *parents, name = path
-    asked = _owner(spec, loc[:-1])
-    elsewhere: Mapping[str, str] = getattr(asked, "elsewhere", {})
+    parent = _owner(spec, loc[:-1])
+    elsewhere: Mapping[str, str] = getattr(parent, "elsewhere", {})
     if name in elsewhere:
         return Problem(path, f"no such field; did you mean {elsewhere[str(name)]}?")
-    owner = asked.model_fields
-    fields = {dotted((*parents, field)): field for field in owner}
+    known = parent.model_fields
+    fields = {dotted((*parents, field)): field for field in known}
     close = near(str(name), fields.values())
-    right = [full for full, field in fields.items() if field == close]
-    kind = f"with kind: {owner['kind'].default} " if "kind" in owner else ""
-    hint = f"; did you mean {right[0]}?" if right else f"; {kind}it is one of {listed(fields)}"
+    matches = [full for full, field in fields.items() if field == close]
+    kind = f"with kind: {known['kind'].default} " if "kind" in known else ""
+    hint = f"; did you mean {matches[0]}?" if matches else f"; {kind}it is one of {listed(fields)}"
     return Problem(path, f"no such field{hint}")
 
 
 def _owner(spec: type[BaseModel], loc: Path) -> type[BaseModel]:
-    """The spec class that a location, tags included, leads to."""
+    """Return the spec class at a location, union tags included."""
     owner = spec
     candidates: list[type[BaseModel]] = []
     for part in loc:

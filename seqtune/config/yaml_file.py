@@ -1,8 +1,8 @@
-"""A YAML file with the line of every value, so that an error can point at it.
+"""YAML files with the line of every value, for error messages.
 
 Scalars follow YAML 1.2: `1e-3` is a number, `on`, `off`, `yes`, `no` and dates are text, and only
-`true` and `false` are booleans. A key given twice is refused. PyYAML's own defaults (YAML 1.1) would
-read `1e-3` as text and `no` as false.
+`true` and `false` are booleans. Duplicate keys are errors. PyYAML's defaults (YAML 1.1) would read
+`1e-3` as text and `no` as false.
 """
 
 import json
@@ -16,19 +16,24 @@ from typing import Any
 import yaml
 
 from seqtune.config.errors import Path, Problem, SpecError, dotted, near
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 
 
 class FileError(ValueError):
-    """A file cannot be used: one finished line a problem, ready to be shown."""
+    """A file cannot be used; the message has one line per error, ready to print."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a file says, and where it says it.
+    """Content of a YAML file, with line numbers.
 
     Attributes:
-        overridden: dotted paths whose values were replaced; `settings` likewise as PATH=VALUE, in JSON.
+        name: name of the file in error messages.
+        data: plain data.
+        lines: line number by path.
+        text: the file's text.
+        overridden: dotted paths whose values were replaced.
+        settings: the replaced values as PATH=VALUE, in JSON.
     """
 
     name: str
@@ -39,74 +44,74 @@ class Source:
     settings: tuple[str, ...] = ()
 
     def override(self, changes: Mapping[str, Any]) -> "Source":
-        """The file with values at dotted paths replaced, as `--set` does."""
+        """Return the file with values at dotted paths replaced, as by `--set`."""
         given = [f"{path}={json.dumps(value)}" for path, value in changes.items()]
         return replace(
             self,
-            data=assigned(self.data, changes),
+            data=assign(self.data, changes),
             overridden=(*self.overridden, *changes),
             settings=(*self.settings, *given),
         )
 
     def error(self, error: SpecError) -> FileError:
-        """The problems of a spec as lines of this file, in the file's order."""
+        """Return an error with the problems of a spec, located in this file and in its order."""
         problems = sorted(error.problems, key=lambda problem: self.line(problem.path))
         return FileError(
-            "\n".join(f"{self._place(problem.path)}: {problem}" for problem in problems)
+            "\n".join(f"{self._locate(problem.path)}: {problem}" for problem in problems)
         )
 
-    def _place(self, path: Path) -> str:
+    def _locate(self, path: Path) -> str:
         name = dotted(path)
         if any(
             name == each or name.startswith((f"{each}.", f"{each}[")) for each in self.overridden
         ):
             return "--set"
         if path not in self.lines and any(each.startswith(f"{name}.") for each in self.overridden):
-            return "--set"  # it brought the block with it
+            return "--set"  # the setting created the block
         return f"{self.name}:{self.line(path)}"
 
     def line(self, path: Path) -> int:
-        """The line of the nearest enclosing value that the file holds."""
+        """Return the line of the closest enclosing value that is in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Source:
-    """Reads a file whose top level is a mapping.
+    """Read a YAML file whose top level is a mapping.
 
     Raises:
-        FileError: if the file is missing, is no UTF-8 YAML, is empty or repeats a key.
+        FileError: if the file is missing or empty, is not YAML in UTF-8, or repeats a key.
     """
     name = os.fspath(path)
     try:
         text = FilePath(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise FileError(f"{name}: cannot be read: {error.strerror}{instead(name)}") from None
+        raise FileError(f"{name}: cannot be read: {error.strerror}{path_hint(name)}") from None
     except UnicodeDecodeError as error:
         raise FileError(f"{name}: is not UTF-8 text: byte {error.start}: {error.reason}") from None
     return parse_yaml(text, name=name)
 
 
-def instead(path: str | os.PathLike[str]) -> str:
-    """The end of a sentence about what is not there: what was meant, or from where paths start."""
+def path_hint(path: str | os.PathLike[str]) -> str:
+    """Return the end of an error about a missing file: a similar name, or the working directory."""
     wanted = FilePath(path)
-    # Unlike pathlib's, these take what may not be looked at for what is not there.
+    # Unlike pathlib's methods, these of `os` return False for paths that we may not access.
     if os.path.exists(wanted):
         return ""
     parent = wanted.parent
-    may_look = os.path.isdir(parent) and os.access(parent, os.R_OK)
-    close = near(wanted.name, sorted(os.listdir(parent)) if may_look else [])
+    readable = os.path.isdir(parent) and os.access(parent, os.R_OK)
+    close = near(wanted.name, sorted(os.listdir(parent)) if readable else [])
     if close is not None:
         return f"; did you mean {wanted.with_name(close)}?"
     return "" if wanted.is_absolute() else f"; paths start from {FilePath.cwd()}"
 
 
 def parse_yaml(text: str, *, name: str) -> Source:
-    """Parses YAML text; `name` stands for the file in errors.
+    """Parse YAML text; `name` stands for the file in error messages.
 
     Raises:
-        FileError: as `read_yaml`.
+        FileError: see `read_yaml`.
     """
     reader = _Reader()
     try:
@@ -128,12 +133,12 @@ def parse_yaml(text: str, *, name: str) -> Source:
 
 
 def parse_value(text: str) -> Any:
-    """A value alone, as on the command line, read as the same text in a file would be.
+    """Parse a single value, as on the command line, by the same rules as in a file.
 
     Raises:
-        FileError: if the text is no YAML.
+        FileError: if the text is not YAML.
     """
-    # As the value of a field, so that there is one way of reading; the place in it is no use.
+    # Parsed as a field of a file; the error's location in that file is then removed.
     lines = ["value:", *(f" {line}" for line in text.splitlines())]
     try:
         return parse_yaml("\n".join(lines), name="value").data["value"]
@@ -142,9 +147,9 @@ def parse_value(text: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes whose scalars are resolved by YAML 1.2's core schema."""
+    """Composes nodes, with scalars resolved by the core schema of YAML 1.2."""
 
-    yaml_implicit_resolvers = {}  # noqa: RUF012  (PyYAML's own way to start without YAML 1.1's)
+    yaml_implicit_resolvers = {}  # noqa: RUF012  (drops PyYAML's resolvers for YAML 1.1)
 
 
 for _tag, _pattern, _first in (
@@ -153,7 +158,8 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?[0-9][0-9_]*|0o[0-7_]+|0x[0-9a-fA-F_]+", "-+0123456789"),
     (
         "float",
-        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         "-+.0123456789",
     ),
     ("merge", r"<<", "<"),
@@ -166,7 +172,7 @@ for _tag, _pattern, _first in (
 
 
 class _Reader:
-    """Turns composed nodes into plain data and notes the line of every path."""
+    """Turns composed nodes into plain data and records the line of every path."""
 
     def __init__(self) -> None:
         self.lines: dict[Path, int] = {}
@@ -250,4 +256,4 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
     "float": _number,
     "str": str,
 }
-"""How each kind of scalar of YAML 1.2's core schema is read; another tag is refused."""
+"""Readers for the scalars of YAML 1.2's core schema; any other tag is an error."""

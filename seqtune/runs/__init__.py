@@ -1,1 +1,1 @@
-"""One recorded run: its spec, its directory, its TensorBoard events, its cost."""
+"""One recorded run: its spec, directory, TensorBoard events and cost."""

@@ -1,4 +1,4 @@
-"""What a run begins with: its device, and its model with fresh weights."""
+"""Build what a run starts with: its device, and its model with fresh weights."""
 
 import functools
 
@@ -14,7 +14,7 @@ from seqtune.training.network_cost import build_for_task
 
 
 class DeviceError(RuntimeError):
-    """The device that a run asks for is missing or cannot train it; `problem` says so at its path."""
+    """The device of a run is missing or cannot train it; see `problem` for the path and reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -22,7 +22,7 @@ class DeviceError(RuntimeError):
 
 
 def build_model(spec: RunSpec, *, task: Task, device: torch.device) -> SequenceModel:
-    """The model with the fresh weights that the spec's seed gives, the same on every device."""
+    """Build the model with weights drawn from the spec's seed, the same on every device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.integer_seed(spec.seed, "init"))
         model = build_for_task(spec.model, task=task)
@@ -30,30 +30,30 @@ def build_model(spec: RunSpec, *, task: Task, device: torch.device) -> SequenceM
 
 
 def choose_device(spec: RunSpec, *, cuda: bool | None = None) -> torch.device:
-    """The device of `training.device`; `auto` is CUDA where there is a CUDA device.
+    """Return the device for `training.device`; `auto` means CUDA if there is a CUDA device.
 
     Args:
         spec: the run.
-        cuda: whether the run is given a CUDA device; None if it takes one wherever torch finds it.
+        cuda: whether the run was assigned a CUDA device; None to ask torch.
 
     Raises:
-        DeviceError: if the run needs CUDA and it is not there, or the device cannot train this model in
+        DeviceError: if CUDA is required but missing, or the device cannot train this model in
             `training.precision`.
     """
     training = spec.training
     cuda = torch.cuda.is_available() if cuda is None else cuda
     if training.device == "cuda" and not cuda:
         raise DeviceError(
-            Problem(("training", "device"), "is cuda, but torch finds no CUDA device here")
+            Problem(("training", "device"), "is cuda, but torch finds no CUDA device")
         )
     device = torch.device("cuda" if cuda and training.device != "cpu" else "cpu")
-    if reason := _no_precision(spec, device=device):
+    if reason := _unsupported_precision(spec, device=device):
         raise DeviceError(Problem(("training", "precision"), reason))
     return device
 
 
-def _no_precision(spec: RunSpec, *, device: torch.device) -> str:
-    """Why the device cannot train this model in `training.precision`; empty if it can."""
+def _unsupported_precision(spec: RunSpec, *, device: torch.device) -> str:
+    """Return why the device cannot train this model in `training.precision`; empty if it can."""
     precision, model = spec.training.precision, spec.model
     if device.type == "cuda":
         if precision == "bf16" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -69,10 +69,10 @@ def _no_precision(spec: RunSpec, *, device: torch.device) -> str:
 
 @functools.cache
 def cpu_trains_lstm_in_bf16() -> bool:
-    """Whether torch has a bf16 LSTM for this CPU.
+    """Return whether torch has a bf16 LSTM kernel for this CPU.
 
-    Found by trying one: under autocast torch hands every LSTM to oneDNN, also on a CPU for which oneDNN has
-    no such kernel, and nothing documented tells which these are.
+    Found by trying: under autocast torch hands every LSTM to oneDNN, even on CPUs for which oneDNN
+    has no such kernel, and which ones these are is not documented.
     """
     with torch.random.fork_rng(devices=[]), torch.autocast("cpu", dtype=torch.bfloat16):
         try:

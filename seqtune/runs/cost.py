@@ -1,7 +1,7 @@
-"""What a run costs, known before it is trained: parameters, FLOPs, tokens, memory, disk.
+"""Cost of a run, estimated without training: parameters, FLOPs, tokens, memory, disk.
 
-FLOPs a token are those that run.json says: of a scored token, forward and backward, with its share of the
-prompts and the padding that are read beside it. Nothing is trained, and no weights are drawn.
+FLOPs per token are those of run.json: forward and backward per scored token, including its share
+of the prompt and padding tokens that are read. No weights are drawn.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar, assert_never
 
 from seqtune import seeding
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Batch, Task
 from seqtune.training.evaluation import make_batches
@@ -25,32 +25,34 @@ from seqtune.training.spec import FixedData
 T = TypeVar("T")
 
 NUMBER_BYTES = 4
-"""Of a weight, of its gradient and of each of its running means: they are in single precision."""
+"""Bytes of a weight, a gradient or an optimizer state: all are in single precision."""
 
-DRAWN = 8
-"""Batches that are drawn to find how long strings are."""
+LENGTH_BATCHES = 8
+"""Batches drawn to estimate how long strings are."""
 
 RUN_BYTES = 9_000
-"""What a run directory holds beside weights and epochs: card, specs, samples.
+"""Bytes of a run directory besides weights and epochs: model card, specs, samples.
 
-Measured, with `EPOCH_BYTES`, on runs of sweeps/train.yaml of 2 and of 12 epochs (12.8 and 32.2 kB)."""
+Measured, with `EPOCH_BYTES`, on runs of sweeps/train.yaml of 2 and 12 epochs (12.8 and 32.2 kB).
+"""
 
 EPOCH_BYTES = 2_000
-"""What a run directory gains with an epoch: its row, and TensorBoard's events; pictures of boards take more."""
+"""Bytes that an epoch adds to a run directory: a row and TensorBoard events; boards take more."""
 
 
 @dataclass(frozen=True)
 class Memory:
     """Bytes of tensors at the peak of a training step.
 
-    What the process holds besides (Python, torch, kernels' own buffers) is not in it, nor what an
-    allocator rounds up: on a CPU a step took 1.2 to 1.9 times its gradients and activations (LSTM, GRU and
-    transformer, 90 to 330 MB).
+    Excludes the rest of the process (Python, torch, buffers of kernels) and the allocator's
+    rounding: measured on a CPU, a step took 1.2 to 1.9 times its gradients and activations (LSTM,
+    GRU and transformer, 90 to 330 MB).
 
     Attributes:
-        weights: of the network; `gradients` likewise.
-        optimizer: of its running means.
-        activations: of all else that lives when most of it does, by the order of the operations.
+        weights: bytes of the network's weights.
+        gradients: bytes of their gradients.
+        optimizer: bytes of the optimizer's running means.
+        activations: bytes of all other tensors that are alive at the peak.
     """
 
     weights: int
@@ -60,22 +62,22 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Sum of all parts."""
         return self.weights + self.gradients + self.optimizer + self.activations
 
 
 @dataclass(frozen=True)
-class Size:
-    """A run's costs.
+class RunCost:
+    """Cost of a run.
 
     Attributes:
-        parameters: weights that training changes.
-        flops_per_token: of a scored token, as in run.json.
-        tokens_per_step: scored tokens of a step, by the mean length of strings that were drawn.
-        steps: of the whole training.
-        memory: of a step.
-        disk_bytes: of its directory once it has ended, with its weights.
-        checkpoint_bytes: of what lies there as well until then.
+        parameters: number of trainable parameters.
+        flops_per_token: training FLOPs per scored token, as in run.json.
+        tokens_per_step: scored tokens per step, from the mean length of drawn strings.
+        steps: optimizer steps of the run.
+        memory: peak memory of a step.
+        disk_bytes: size of the run directory once the run has ended.
+        checkpoint_bytes: size of the checkpoint, which exists until then.
     """
 
     parameters: int
@@ -88,21 +90,21 @@ class Size:
 
     @property
     def tokens(self) -> float:
-        """Scored tokens of the whole training."""
+        """Scored tokens of the run."""
         return self.tokens_per_step * self.steps
 
     @property
     def flops_per_step(self) -> float:
-        """Of an optimizer step."""
+        """FLOPs of an optimizer step."""
         return self.flops_per_token * self.tokens_per_step
 
     @property
     def flops(self) -> float:
-        """Of the whole training."""
+        """FLOPs of the run."""
         return self.flops_per_token * self.tokens
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain JSON data."""
         memory = {**asdict(self.memory), "total": self.memory.total}
         return {
             "parameters": self.parameters,
@@ -119,20 +121,20 @@ class Size:
 
 
 class CostEstimator:
-    """Measures runs; what several of them have in common is made and counted once."""
+    """Estimates costs of runs; what several runs share is built and counted once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], Any] = {}
 
     def parameters(self, spec: RunSpec) -> int:
-        """Weights that training changes."""
+        """Return the number of trainable parameters."""
         return self._once(
             ("parameters", *_network_key(spec)),
             lambda: count_parameters(spec.model, task=self.task(spec)),
         )
 
     def flops_per_token(self, spec: RunSpec) -> float:
-        """Of a scored token, forward and backward, as run.json has it."""
+        """Return the training FLOPs per scored token, as in run.json."""
         read = self._validation(spec)
         tokens = read.tokens / read.strings
         return self._once(
@@ -142,19 +144,19 @@ class CostEstimator:
             ),
         ) * (read.tokens / read.scored)
 
-    def size(self, spec: RunSpec, *, weights: bool = True) -> Size:
-        """All of its costs.
+    def estimate(self, spec: RunSpec, *, weights: bool = True) -> RunCost:
+        """Return the cost of a run.
 
         Args:
             spec: the run.
-            weights: whether its weights are kept when it has ended.
+            weights: whether its weights stay on disk once it has ended.
         """
         training, parameters = spec.training, self.parameters(spec)
         strings = strings_per_step(spec)
-        read = self._drawn(spec)
+        read = self._sampled(spec)
         held = NUMBER_BYTES * parameters
         running = held * running_means(spec.optimizer)
-        return Size(
+        return RunCost(
             parameters=parameters,
             flops_per_token=self.flops_per_token(spec),
             tokens_per_step=strings * read.scored / read.strings,
@@ -165,7 +167,7 @@ class CostEstimator:
         )
 
     def task(self, spec: RunSpec) -> Task:
-        """The run's task."""
+        """Return the run's task, built once."""
         return self._once(("task", spec.task.hash()), spec.task.build)
 
     def _memory(self, spec: RunSpec, *, held: int, running: int, length: int) -> Memory:
@@ -186,7 +188,7 @@ class CostEstimator:
         )
 
     def _validation(self, spec: RunSpec) -> TokenCounts:
-        """What is read of the strings that the run is measured on."""
+        """Return the token counts of the run's validation strings."""
         settings = spec.evaluation
 
         def read() -> TokenCounts:
@@ -197,12 +199,12 @@ class CostEstimator:
 
         return self._once(("valid", spec.task.hash(), str((settings.strings, settings.seed))), read)
 
-    def _drawn(self, spec: RunSpec) -> TokenCounts:
-        """What is read of a few batches that the run might train on."""
+    def _sampled(self, spec: RunSpec) -> TokenCounts:
+        """Return the token counts of `LENGTH_BATCHES` training batches."""
 
         def draw() -> Iterator[Batch]:
             generator = seeding.generator(0, "data")
-            for _ in range(DRAWN):
+            for _ in range(LENGTH_BATCHES):
                 yield self.task(spec).sample(spec.training.batch_size, generator=generator)
 
         key = ("drawn", spec.task.hash(), str(spec.training.batch_size))
@@ -215,7 +217,7 @@ class CostEstimator:
 
 
 def strings_per_step(spec: RunSpec) -> float:
-    """Mean strings of a step: the last batch of a fixed set is smaller."""
+    """Return the mean number of strings per step; the last batch of a fixed set is smaller."""
     size, batches = spec.training.batch_size, spec.training.batches_per_epoch
     if not isinstance(spec.data, FixedData):
         return float(size)
@@ -228,7 +230,7 @@ def strings_per_step(spec: RunSpec) -> float:
 
 
 def running_means(optimizer: OptimizerSpec) -> int:
-    """Numbers that an optimizer keeps for every weight."""
+    """Return how many numbers an optimizer stores per weight."""
     match optimizer:
         case Adam() | AdamW():
             return 2
@@ -239,10 +241,10 @@ def running_means(optimizer: OptimizerSpec) -> int:
 
 
 def _network_key(spec: RunSpec) -> tuple[str, str]:
-    """What a network's weights and products depend on."""
+    """Return what the parameters and FLOPs of a network depend on."""
     return spec.task.hash(), _without_dropout(spec).model.hash()
 
 
 def _without_dropout(spec: RunSpec) -> RunSpec:
-    """Dropout has no weights and no matrix products, and it is what most sweeps tune."""
-    return RunSpec.parse(assigned(spec.to_data(), {"model.dropout": 0.0}))
+    """Return the run without dropout, which most sweeps tune and which changes no cost."""
+    return RunSpec.parse(assign(spec.to_data(), {"model.dropout": 0.0}))

@@ -1,19 +1,20 @@
-"""The run directory: all that is known of one run, the same whoever made it.
+"""Run directories: the files of one run, the same for single runs and runs of a sweep.
 
-    run.json           spec, hash, state, place in a sweep, versions, device; of an audit, when it was stopped
-    measurements.csv   a row an evaluation
+    run.json           spec, hash, state, position in a sweep, versions, device; for an audit,
+                       when it would have been stopped
+    measurements.csv   one row per evaluation
     generated.json     what the model generated after its last epoch: scores by test set, samples
-    evaluation.json    what `seqtune evaluate` found, an entry for each set of changes that it was asked with
-    probes*.csv        what `seqtune probe` found, with its figure: files for each set of changes
-    model_card.md      what the model is, for a reader
-    checkpoint.pt      where to go on; gone once the run has ended
+    evaluation.json    results of `seqtune evaluate`, one entry per set of changes
+    probes*.csv        results of `seqtune probe` with their figure, one file per set of changes
+    model_card.md      the model, for readers
+    checkpoint.pt      training state to resume from; removed once the run has ended
     model.safetensors  best weights so far
-    error.txt          only when it failed
-    events.out.tfevents.*    TensorBoard's: its curves, and the two files of `session.py`
+    error.txt          traceback, only if the run failed
+    events.out.tfevents.*    TensorBoard: curves, and the HParams row (see `runs.tensorboard`)
 
-A file is replaced whole or appended to by one write, so that a reader and a run that goes on after a
-kill find either the old or the new. A run is written on the machine where it trains; its directory may be a
-URL, and then `working_copy` brings it there and back, and others read it and end it where it is.
+Files are replaced atomically or appended to in one write, so that readers, and a run that resumes
+after a kill, find the old content or the new. A run trains on local files. If its directory is a
+URL, the worker trains in a `Mirror`, while others read it, and end it, at the URL itself.
 """
 
 import csv
@@ -29,30 +30,27 @@ from typing import Any, Literal, TypeAlias
 from filelock import FileLock, Timeout
 
 from seqtune.config.yaml_file import FileError
-from seqtune.runs import hparams
+from seqtune.runs import tensorboard
 from seqtune.storage.files import brief, make_directory, read_json, replace_text
+from seqtune.storage.mirror import RunInUseError
 from seqtune.training.measurement import METRICS, Measurement
 
 State: TypeAlias = Literal["running", "finished", "stopped", "diverged", "failed"]
 STATES: tuple[State, ...] = ("running", "finished", "stopped", "diverged", "failed")
 CAUSES = ("oom", "timeout", "error", "lost")
-"""What the reason of a failed run begins with: out of memory, too long, an exception, its worker or node gone."""
+"""First word of a failed run's reason: out of memory, too slow, exception, worker or node lost."""
 COLUMNS = ("epoch", "step", "tokens", "seconds", *METRICS)
 LOCK_SECONDS = 20.0
-"""How long to wait for a killed process's worker to let go of its run."""
-AGAIN = "; move that directory away to have the run done again"
-"""What helps where a run directory does not hold what it must."""
-
-
-class RunInUseError(RuntimeError):
-    """Another process is writing the run."""
+"""How long to wait for the lock of a run; a killed process's worker may hold it for some time."""
+MOVE_AWAY = "; move that directory away to repeat the run"
+"""Ends the message about a run directory that is damaged."""
 
 
 class RunDirectory:
-    """One run's directory; made by `create`, found again by its path."""
+    """The directory of one run."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # A URL's place is neither: see `place`.
+        # A URL's path is neither a string nor `os.PathLike`; see `storage.location`.
         self.path = Path(path).absolute() if isinstance(path, str | os.PathLike) else path
 
     @property
@@ -80,52 +78,62 @@ class RunDirectory:
         return self.path / "error.txt"
 
     def exists(self) -> bool:
-        """Whether a run was ever started here."""
+        """Return whether the directory holds a run."""
         return (self.path / "run.json").exists()
 
     def create(self, info: Mapping[str, Any]) -> None:
-        """Makes the directory of a new run and says what it is: state `running`, nothing measured."""
+        """Create the directory of a new run: state `running`, no measurements.
+
+        Args:
+            info: fields of run.json, `hash` and `spec` at least.
+        """
         make_directory(self.path)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        about = {"run": self.name, "state": "running", "reason": None, "created": now, **info}
-        hparams.begin(self.path, info=about)
-        self._write_info(about)
+        data = {"run": self.name, "state": "running", "reason": None, "created": now, **info}
+        tensorboard.write_start(self.path, info=data)
+        self._write_info(data)
 
     def info(self) -> dict[str, Any]:
-        """What run.json holds: `state`, `reason`, `hash` and `spec` at least.
+        """Read run.json, which holds `state`, `reason`, `hash` and `spec` at least.
 
         Raises:
-            FileError: if it is no JSON object, or one of these is not what it must be.
+            FileError: if it is not a JSON object, or one of these fields is missing or invalid.
         """
         path = self.path / "run.json"
         try:
             found = read_json(path)
         except FileError as error:
-            raise FileError(f"{error}{AGAIN}") from None
-        for field, (must, right) in _FIELDS.items():
-            if field not in found or not right(found[field]):
-                what = f"got {brief(found[field])}" if field in found else "is not there"
-                raise FileError(f"{path}: {field} must be {must}, but {what}{AGAIN}")
+            raise FileError(f"{error}{MOVE_AWAY}") from None
+        for field, (must, is_valid) in _FIELDS.items():
+            if field not in found or not is_valid(found[field]):
+                but = f"got {brief(found[field])}" if field in found else "is missing"
+                raise FileError(f"{path}: {field} must be {must}, but {but}{MOVE_AWAY}")
         return found
 
     def update(self, changes: Mapping[str, Any]) -> None:
-        """Replaces fields of run.json."""
+        """Replace fields of run.json."""
         self._write_info({**self.info(), **changes})
 
     def end(self, state: State, *, reason: str | None = None, error: str | None = None) -> None:
-        """Notes how the run ended; its checkpoint goes, unless it failed for what may pass."""
+        """Record how the run ended, and remove its checkpoint unless a retry could resume it.
+
+        Args:
+            state: a final state.
+            reason: why, in one line; of a failed run it begins with a word of `CAUSES`.
+            error: the traceback of a failed run.
+        """
         if error is not None:
             replace_text(self.error, error)
-        hparams.end(self.path, info=self.info(), state=state)
+        tensorboard.write_end(self.path, info=self.info(), state=state)
         self.update({"state": state, "reason": reason})
         if state != "failed":
             self.checkpoint.unlink(missing_ok=True)
 
     def reopen(self) -> None:
-        """Lets a run that failed go on from its checkpoint, and one that diverged begin anew."""
+        """Set the run to `running` again: a failed one resumes, a diverged one starts over."""
         info = self.info()
         self.error.unlink(missing_ok=True)
-        hparams.take_back_end(self.path)
+        tensorboard.remove_end(self.path)
         if info["state"] != "failed":
             self.checkpoint.unlink(missing_ok=True)
         self.update(
@@ -133,14 +141,14 @@ class RunDirectory:
         )
 
     def append(self, measurement: Measurement) -> None:
-        """Adds a row to measurements.csv."""
+        """Append a row to measurements.csv."""
         path = self.path / "measurements.csv"
         header = "" if path.exists() else ",".join(COLUMNS) + "\n"
         with path.open("a", encoding="utf-8", newline="") as file:
             file.write(header + _row(measurement))
 
     def measurements(self) -> list[Measurement]:
-        """Every measurement so far; a last line that a kill cut short is left out."""
+        """Read all measurements, without a last line that a kill cut short."""
         path = self.path / "measurements.csv"
         if not path.exists():
             return []
@@ -148,18 +156,22 @@ class RunDirectory:
         return [_measurement(row) for row in csv.DictReader(io.StringIO(whole))]
 
     def rewind(self, last: Measurement | None) -> None:
-        """Makes `last` the last row: rows from its epoch on are dropped, and it is written."""
+        """Drop the rows from the epoch of `last` on, and write `last`; None drops all rows."""
         earlier = [] if last is None else [m for m in self.measurements() if m.epoch < last.epoch]
         kept = earlier if last is None else [*earlier, last]
         text = ",".join(COLUMNS) + "\n" + "".join(_row(measurement) for measurement in kept)
         replace_text(self.path / "measurements.csv", text)
 
     def write_generated(self, epoch: int, *, found: Mapping[str, Any]) -> None:
-        """Replaces generated.json by what was found after an epoch."""
+        """Replace generated.json by the results after an epoch."""
         replace_text(self.generated, json.dumps({"epoch": epoch, **found}) + "\n")
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """The entries of evaluation.json, each with what was `set` for it; a FileError if it holds others."""
+        """Read the entries of evaluation.json, each with the changes (`set`) that it is for.
+
+        Raises:
+            FileError: if the file holds anything else.
+        """
         if not self.evaluation.exists():
             return []
         entries = read_json(self.evaluation).get("evaluations")
@@ -167,17 +179,18 @@ class RunDirectory:
             isinstance(each, dict) and "set" in each for each in entries
         ):
             raise FileError(
-                f"{self.evaluation}: must hold a list of evaluations; move it away to begin another"
+                f"{self.evaluation}: must hold a list of evaluations; move it away to start a "
+                "new one"
             )
         return entries
 
     def write_card(self, text: str) -> None:
-        """Writes model_card.md."""
+        """Write model_card.md."""
         replace_text(self.path / "model_card.md", text)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process from writing this run; let go by the system when we die.
+        """Lock the run against other processes; the system releases the lock if we die.
 
         Raises:
             RunInUseError: if another process holds it for longer than `LOCK_SECONDS`.
@@ -188,7 +201,8 @@ class RunDirectory:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
             raise RunInUseError(
-                f"{self.path}: another process is writing this run; wait for it, or give another --out"
+                f"{self.path}: another process is writing this run; wait for it, or give another "
+                "--out"
             ) from None
         try:
             yield
@@ -205,11 +219,11 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "hash": ("text", lambda value: isinstance(value, str)),
     "spec": ("a JSON object", lambda value: isinstance(value, dict)),
 }
-"""What commands read of every run.json: what must hold, in words and as a test."""
+"""Required fields of run.json: what must hold, in words and as a predicate."""
 
 
 def cause(info: Mapping[str, Any]) -> str:
-    """How a run ended, in a word: its state, or of a failed one which of `CAUSES`."""
+    """Return a run's state, or the word of `CAUSES` if it failed."""
     if info["state"] != "failed":
         return str(info["state"])
     word = (info["reason"] or "").partition(":")[0]
@@ -217,7 +231,7 @@ def cause(info: Mapping[str, Any]) -> str:
 
 
 def run_directories(root: Path) -> list[RunDirectory]:
-    """The runs directly below `root`, by name."""
+    """Return the runs directly below `root`, sorted by name."""
     if not root.is_dir():
         return []
     found = [RunDirectory(path) for path in sorted(root.iterdir()) if path.is_dir()]

@@ -1,6 +1,7 @@
-"""Settings of a run that change nothing in it: to compare or tune them there compares nothing.
+"""Settings of a run that have no effect, so that comparing or tuning them compares nothing.
 
-They are told, not refused: in a sweep a setting may matter in one cell and be idle in another.
+They are reported as notes, not refused: in a sweep, a setting may matter in one cell and not in
+another.
 """
 
 from collections.abc import Iterator
@@ -10,48 +11,48 @@ from seqtune.models.recurrent_spec import LSTMSpec
 from seqtune.models.transformer_spec import Forgetful, Prefix, TransformerSpec, Window
 from seqtune.runs.spec import RunSpec
 
-MIXED = ("update", "granularity", "feedback", "stage")
-"""What a schedule says of the model's own tokens, and nothing else."""
+PREDICTION_OPTIONS = ("update", "granularity", "feedback", "stage")
+"""Options of a forcing schedule that matter only where the model reads its own predictions."""
 
 
 def settings_without_effect(spec: RunSpec) -> Iterator[Problem]:
-    """Each with its path and the reason why it has no effect."""
+    """Yield every setting without effect, with the reason."""
     match spec.model:
-        case LSTMSpec():
-            yield from _of_recurrent(spec.model)
+        case LSTMSpec(residual=True, layers=1):
+            yield Problem(
+                ("model", "residual"), "applies to layers above the first, and there are none"
+            )
         case TransformerSpec():
-            yield from _of_transformer(spec.model, longest=spec.task.longest)
-    yield from _of_forcing(spec)
-    part, batch = spec.training.micro_batch, spec.training.batch_size
-    if isinstance(part, int) and part >= batch:
+            yield from _masking_without_effect(spec.model, longest=spec.task.longest)
+        case _:
+            pass
+    yield from _forcing_without_effect(spec)
+    micro_batch, batch = spec.training.micro_batch, spec.training.batch_size
+    if isinstance(micro_batch, int) and micro_batch >= batch:
         yield Problem(
             ("training", "micro_batch"),
-            f"cuts nothing: a batch has {batch} strings, and {part} are worked on at once",
+            f"splits nothing: a batch has {batch} strings, and micro-batches have {micro_batch}",
         )
 
 
-def _of_recurrent(model: LSTMSpec) -> Iterator[Problem]:
-    if model.residual and model.layers == 1:
-        yield Problem(("model", "residual"), "is for layers above the first, and there is none")
-
-
-def _of_transformer(model: TransformerSpec, *, longest: int) -> Iterator[Problem]:
-    at = ("model", "masking")
+def _masking_without_effect(model: TransformerSpec, *, longest: int) -> Iterator[Problem]:
+    path = ("model", "masking")
     match model.masking:
         case Prefix() if model.layers == 1:
             yield Problem(
-                at,
-                "prefix is causal with one layer: what the prompt's tokens learn of one another is "
+                path,
+                "prefix equals causal with one layer: what prompt tokens learn from one another is "
                 "read by the layers above",
             )
         case Window(length=length) if length >= longest:
             yield Problem(
-                at,
-                f"window is causal: it holds {length} tokens, and no string has more than {longest}",
+                path,
+                f"window equals causal: it holds {length} tokens, and no string has more than "
+                f"{longest}",
             )
         case Forgetful(rate=rate) if int(rate * longest) == 0:
             yield Problem(
-                at,
+                path,
                 f"forgetful hides nothing: {rate:g} of {longest} tokens, the longest string, is "
                 "less than one token",
             )
@@ -59,14 +60,15 @@ def _of_transformer(model: TransformerSpec, *, longest: int) -> Iterator[Problem
             pass
 
 
-def _of_forcing(spec: RunSpec) -> Iterator[Problem]:
+def _forcing_without_effect(spec: RunSpec) -> Iterator[Problem]:
     training, forcing = spec.training, spec.forcing
     if forcing.feeds_back(epochs=training.epochs, steps=training.batches_per_epoch):
         return
-    default = {name: type(forcing).model_fields[name].default for name in MIXED}
-    given = [name for name in MIXED if getattr(forcing, name) != default[name]]
+    default = {name: type(forcing).model_fields[name].default for name in PREDICTION_OPTIONS}
+    given = [name for name in PREDICTION_OPTIONS if getattr(forcing, name) != default[name]]
     if given:
         verb = "has" if len(given) == 1 else "have"
         yield Problem(
-            ("forcing",), f"{listed(given)} {verb} no effect: only true tokens are ever read"
+            ("forcing",),
+            f"{listed(given)} {verb} no effect: the model never reads its own predictions",
         )

@@ -1,4 +1,4 @@
-"""A run, recorded: trains what a spec describes and writes its directory as it goes."""
+"""Train a run and record it in its directory, measurement by measurement."""
 
 import errno
 import os
@@ -10,9 +10,8 @@ from seqtune.config.errors import SpecError
 from seqtune.config.yaml_file import FileError
 from seqtune.runs.build import DeviceError, choose_device
 from seqtune.runs.directory import RunDirectory
-from seqtune.runs.limits import NO_LIMITS_GIVEN, Keep, Limits
 from seqtune.runs.run_session import CHANGED_DATA, OvertimeError, RunSession
-from seqtune.runs.spec import RunSpec
+from seqtune.runs.spec import DEFAULT_LIMITS, Keep, Limits, RunSpec
 from seqtune.storage.full_disk import disk_is_full
 from seqtune.training import checkpoint
 from seqtune.training.device import is_out_of_memory
@@ -26,33 +25,33 @@ def record(
     metric: str = "valid/loss",
     sweep: Mapping[str, Any] | None = None,
     note: str = "",
-    limits: Limits = NO_LIMITS_GIVEN,
+    limits: Limits = DEFAULT_LIMITS,
     keep: Keep = "best",
     heartbeat: Callable[[Progress], None] | None = None,
     node: str | None = None,
 ) -> Generator[Measurement, None, None]:
-    """Trains and records; yields every measurement of this sitting, once it is safely on disk.
+    """Train a run and record it; yield every measurement once it is safely on disk.
 
-    A run that was interrupted goes on from its checkpoint, a run that ended yields nothing. What goes
-    wrong in the run is data: it ends with state `diverged` or `failed`, the reason beginning with a word
-    of `CAUSES`, and its traceback in error.txt. Out of memory it goes on once, from its last epoch, with
-    half as many strings at a time. Closing the generator leaves the run `running`, to be gone on with or
-    ended by whoever closed it.
+    An interrupted run resumes from its checkpoint, and a run that has ended yields nothing.
+    Failures are data: the run ends with state `diverged` or `failed`, a reason that begins with a
+    word of `CAUSES`, and a traceback in error.txt. A run that is out of memory resumes once from
+    its last epoch, in micro-batches of half the size. Closing the generator leaves the run
+    `running`; the caller may end it, or resume it later.
 
     Args:
-        spec: what to run.
-        directory: where; another spec's directory is refused by its checkpoint's and run.json's hash.
-        metric: the best weights are those with its best value.
-        sweep: the run's place in a sweep, kept in run.json.
+        spec: the run.
+        directory: the run's directory; it must not hold another run.
+        metric: the weights with the best value of this metric are kept.
+        sweep: the run's position in a sweep, for run.json.
         note: a sentence for the model card.
-        limits: when it is ended though it could go on.
-        keep: which weights stay: the best ones by `metric`, the last ones, or none.
+        limits: limits after which the run is ended.
+        keep: which weights stay on disk.
         heartbeat: called about twice a second while training.
-        node: where this is, for run.json; the machine's name by default.
+        node: name of this machine for run.json; its host name by default.
 
     Raises:
         RunInUseError: if another process is writing the directory.
-        OSError: if the disk is full; the run is `running` then, and goes on once there is room.
+        OSError: if the disk is full; the run stays `running` and can be resumed.
     """
     with directory.lock():
         if not directory.exists():
@@ -61,7 +60,7 @@ def record(
         assert info["hash"] == spec.hash(), f"{directory.path} holds run {info['hash']}"
         if info["state"] != "running":
             return
-        recording = RunSession(
+        session = RunSession(
             spec,
             directory=directory,
             metric=metric,
@@ -72,18 +71,18 @@ def record(
             node=node,
         )
         try:
-            yield from recording.go_on()
+            yield from session.run()
         except DivergedError as error:
             directory.end("diverged", reason=str(error))
         except OvertimeError as error:
             directory.end("failed", reason=f"timeout: {error}")
         except Exception as error:
             if disk_is_full(error):
-                # Nothing is wrong with the run, and its directory cannot be told anything. What the system
-                # says of a write names no file; a person has to know where room is needed.
-                place = str(directory.path)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), place) from error
-            # The one place where any exception is caught: here it becomes the run's result.
+                # The run is not at fault, and nothing can be written to its directory. The error
+                # of a write names no file, but users must know which disk needs space.
+                path = str(directory.path)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path) from error
+            # Every other exception becomes the run's result, so that a sweep goes on.
             cause = "oom" if is_out_of_memory(error) else f"error: {type(error).__name__}"
             line = (str(error).splitlines() or [""])[0]
             directory.end("failed", reason=f"{cause}: {line}", error=traceback.format_exc())
@@ -92,11 +91,11 @@ def record(
 
 
 def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
-    """Makes sure that a run can begin or go on here and now, before anything is written.
+    """Check that a run can start or resume on this machine, before anything is written.
 
     Raises:
-        SpecError: if its device is not here, or cannot train it in its precision.
-        FileError: if its data or its checkpoint are not what they were.
+        SpecError: if its device is missing, or cannot train the model in its precision.
+        FileError: if its data have changed, or its checkpoint cannot be used.
     """
     try:
         device = choose_device(spec)
@@ -107,10 +106,11 @@ def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
     known, found = directory.info().get("data_hash"), spec.task.build().data_hash
     if known not in (None, found):
         raise FileError(
-            f"{directory.path}: {CHANGED_DATA}: {known}, {found}; put them back, or give another --out"
+            f"{directory.path}: {CHANGED_DATA}: {known}, {found}; restore them, or give another "
+            "--out"
         )
     if directory.checkpoint.exists():
         try:
             checkpoint.load(directory.checkpoint, run=spec.hash(), device=device)
         except checkpoint.CheckpointError as error:
-            raise FileError(f"{error}; move it away to begin the run anew") from None
+            raise FileError(f"{error}; move it away to start the run over") from None

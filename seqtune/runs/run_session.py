@@ -1,4 +1,4 @@
-"""One sitting of a run: it trains from the checkpoint on, and writes down every measurement."""
+"""One session of a run: train from the last checkpoint on, and record every measurement."""
 
 import gc
 import json
@@ -16,9 +16,8 @@ from seqtune import provenance
 from seqtune.models.base import SequenceModel, trainable_parameters
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.directory import RunDirectory
-from seqtune.runs.limits import Keep, Limits
-from seqtune.runs.spec import RunSpec
-from seqtune.runs.tensorboard import charts, show
+from seqtune.runs.spec import Keep, Limits, RunSpec
+from seqtune.runs.tensorboard import custom_scalars, write_measurement
 from seqtune.tasks.base import Task
 from seqtune.training import checkpoint
 from seqtune.training.device import is_out_of_memory, reset_peak_memory
@@ -34,11 +33,14 @@ CHANGED_DATA = "the data have changed since the run began"
 
 
 class OvertimeError(Exception):
-    """The run has taken longer than it may."""
+    """The run has exceeded `limits.seconds`."""
 
 
 class RunSession:
-    """One sitting of a run."""
+    """Training of a run from its last checkpoint, or from the start, to the end.
+
+    See `record` for the arguments.
+    """
 
     def __init__(
         self,
@@ -62,34 +64,36 @@ class RunSession:
         self._node = node or socket.gethostname()
         self._learner: TrainState | None = None
         self._started = time.perf_counter()
-        self._before = 0.0
+        self._previous_seconds = 0.0
 
-    def go_on(self) -> Generator[Measurement, None, None]:
-        """Trains to the end; when memory runs out, once more in smaller parts."""
+    def run(self) -> Generator[Measurement, None, None]:
+        """Train to the end; out of memory, retry once in smaller micro-batches."""
         try:
             yield from self._attempt()
         except (RuntimeError, MemoryError) as error:
-            smaller = self._smaller(self._learner)
+            smaller = self._smaller_micro_batch(self._learner)
             self._learner = None
             if smaller is None or not is_out_of_memory(error):
                 raise
         else:
             return
-        # Outside the handler: the error holds on to the tensors of the frames that it went through.
+        # Outside the handler, where the error would keep the tensors of its frames alive.
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        log.warning("%s: out of memory; goes on with %d strings", self._directory.name, smaller)
+        log.warning(
+            "%s: out of memory; resuming in micro-batches of %d", self._directory.name, smaller
+        )
         self._directory.update({"micro_batch": smaller})
         yield from self._attempt()
 
-    def _smaller(self, learner: TrainState | None) -> int | None:
-        """Half as many strings at a time as now; None if that was tried before, or cannot be."""
+    def _smaller_micro_batch(self, learner: TrainState | None) -> int | None:
+        """Return half the micro-batch size; None if it was halved before, or is one string."""
         if self._directory.info().get("micro_batch") is not None:
             return None
         known = learner.micro_batch if learner is not None else None
-        now = known or self._spec.training.batch_size
-        return -(-now // 2) if now > 1 else None
+        strings = known or self._spec.training.batch_size
+        return -(-strings // 2) if strings > 1 else None
 
     def _attempt(self) -> Generator[Measurement, None, None]:
         from torch.utils.tensorboard.writer import SummaryWriter
@@ -101,36 +105,37 @@ class RunSession:
         known = directory.info().get("data_hash")
         if known not in (None, task.data_hash):
             raise RuntimeError(f"{CHANGED_DATA}: {known}, {task.data_hash}")
-        learner = self._learner = self._taken_up(task, device=device)
+        learner = self._learner = self._restore(task, device=device)
         directory.rewind(learner.measurement)
         evaluator = Evaluator(spec.evaluation, task=task)
-        facts = _facts(spec, learner=learner, evaluator=evaluator, device=device)
-        directory.update({**facts, "node": self._node})
+        measured = _run_info(spec, learner=learner, evaluator=evaluator, device=device)
+        directory.update({**measured, "node": self._node})
         directory.write_card(_card(spec, learner.model, info=directory.info(), note=self._note))
         weights = _Weights(self._keep, metric=self._metric, directory=directory, spec=spec)
         feeds_back = spec.forcing.feeds_back(
             epochs=spec.training.epochs, steps=spec.training.batches_per_epoch
         )
-        with SummaryWriter(directory.path, purge_step=learner.epoch + 1, flush_secs=600) as board:
-            board.add_custom_scalars(charts(feeds_back=feeds_back))
+        with SummaryWriter(directory.path, purge_step=learner.epoch + 1, flush_secs=600) as writer:
+            writer.add_custom_scalars(custom_scalars(feeds_back=feeds_back))
             for measurement in train(learner, evaluator=evaluator, heartbeat=self._beat):
                 weights.keep(learner.model, measurement=measurement)
-                # The checkpoint first: it holds the measurement, so a kill after it loses no row.
+                # The checkpoint first: it also holds the measurement, so a kill loses no row.
                 checkpoint.save(directory.checkpoint, learner.state_dict(), run=spec.hash())
                 directory.append(measurement)
-                show(
+                write_measurement(
                     measurement,
-                    board=board,
+                    writer=writer,
                     epochs=spec.training.epochs,
                     feeds_back=feeds_back,
                 )
                 if measurement.generated is not None:
                     found = measurement.generated.to_data()
                     directory.write_generated(measurement.epoch, found=found)
-                self._check(measurement, outputs=task.outputs)
+                self._check_limits(measurement, outputs=task.outputs)
                 yield measurement
 
-    def _taken_up(self, task: Task, *, device: torch.device) -> TrainState:
+    def _restore(self, task: Task, *, device: torch.device) -> TrainState:
+        """Build the training state, and restore the checkpoint if there is one."""
         spec, directory = self._spec, self._directory
         config = TrainConfig(
             training=spec.training,
@@ -142,17 +147,18 @@ class RunSession:
         )
         learner = TrainState(build_model(spec, task=task, device=device), task=task, config=config)
         if directory.checkpoint.exists():
-            learner.load_state_dict(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))
-            log.info("%s goes on after epoch %d", directory.name, learner.epoch)
-        if (
-            directory.info().get("low_on_memory")
-            and (smaller := self._smaller(learner)) is not None
-        ):
+            learner.load_state_dict(
+                checkpoint.load(directory.checkpoint, run=spec.hash(), device=device)
+            )
+            log.info("%s resumes after epoch %d", directory.name, learner.epoch)
+        info = directory.info()
+        smaller = self._smaller_micro_batch(learner) if info.get("low_on_memory") else None
+        if smaller is not None:
             directory.update({"micro_batch": smaller})
-        told = directory.info().get("micro_batch")
-        if told is not None:
-            learner.micro_batch = told
-        self._before = learner.seconds
+        micro_batch = smaller or info.get("micro_batch")
+        if micro_batch is not None:
+            learner.micro_batch = micro_batch
+        self._previous_seconds = learner.seconds
         return learner
 
     def _beat(self, progress: Progress) -> None:
@@ -160,8 +166,8 @@ class RunSession:
         if self._heartbeat is not None:
             self._heartbeat(progress)
 
-    def _check(self, measurement: Measurement, *, outputs: int) -> None:
-        """Ends the run if it has gone beyond a limit, once its measurement is kept."""
+    def _check_limits(self, measurement: Measurement, *, outputs: int) -> None:
+        """Raise if the run has exceeded a limit; called after its measurement was recorded."""
         if self._limits.loss is not None:
             most = self._limits.loss * math.log(max(outputs, 2))
             for name in ("train/loss", "valid/loss"):
@@ -169,19 +175,20 @@ class RunSession:
                 if not value <= most:
                     raise DivergedError(
                         f"{name} is {value:.4g} after epoch {measurement.epoch}, above {most:.4g}: "
-                        f"{self._limits.loss:g} times that of guessing"
+                        f"{self._limits.loss:g} times the loss of guessing"
                     )
         if measurement.epoch < self._spec.training.epochs:
             self._check_time()
 
     def _check_time(self) -> None:
         most = self._limits.seconds
-        if most is not None and self._before + time.perf_counter() - self._started > most:
+        elapsed = self._previous_seconds + time.perf_counter() - self._started
+        if most is not None and elapsed > most:
             raise OvertimeError(f"took longer than limits.seconds, {most:g} s")
 
 
 class _Weights:
-    """Keeps weights: those with the best value of a metric, the last ones, or none."""
+    """Writes the weights to keep: the best by a metric, the last, or none."""
 
     def __init__(self, keep: Keep, *, metric: str, directory: RunDirectory, spec: RunSpec) -> None:
         self._keep = keep
@@ -201,7 +208,7 @@ class _Weights:
         }
         about = {"spec": json.dumps(self._spec.to_data()), "epoch": str(measurement.epoch)}
         partial = self._directory.weights.with_suffix(".partial")
-        # Not safetensors' own writing of files, which keeps everybody but the owner from reading them.
+        # `safetensors.torch.save_file` would make a file that only its owner may read.
         partial.write_bytes(save(weights, metadata=about))
         partial.replace(self._directory.weights)
 
@@ -209,13 +216,13 @@ class _Weights:
         return self._sign * measurement.metrics.get(self._metric, math.inf * self._sign)
 
 
-def _facts(
+def _run_info(
     spec: RunSpec, *, learner: TrainState, evaluator: Evaluator, device: torch.device
 ) -> dict[str, Any]:
-    """What run.json says besides spec and state."""
+    """Return the fields of run.json besides spec, state and node."""
     return {
         "parameters": trainable_parameters(learner.model),
-        # A scored token, with its share of the prompts and the padding that are read beside it.
+        # Per scored token: includes its share of the prompt and padding tokens that are read.
         "flops_per_token": training_flops_per_token(
             spec.model, task=learner.task, tokens=evaluator.read / len(evaluator.strings)
         )

@@ -1,6 +1,6 @@
-"""What determines a run: the value that `seqtune train FILE` reads and that a sweep proposes."""
+"""Specs of one run: what determines it (`RunSpec`) and when it is ended early (`Limits`)."""
 
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -15,9 +15,15 @@ from seqtune.training.spec import DataSpec, EvaluationSpec, FreshData, TrainingS
 
 NO_FP16_ON_CPU = "fp16 needs a GPU; write fp32"
 
+Keep: TypeAlias = Literal["best", "last", "none"]
+"""Which weights of a run stay on disk: the best by the sweep's metric, the last, or none."""
+
 
 class RunSpec(Spec):
-    """All that determines one run. Equal specs are the same run: its directory ends in their hash."""
+    """Everything that determines one run.
+
+    Equal specs are the same run: the name of its directory ends in the hash of its spec.
+    """
 
     task: TaskSpec
     model: ModelSpec
@@ -48,8 +54,28 @@ class RunSpec(Spec):
             return
         if isinstance(self.model.masking, Prefix) and self.task.prompt_length == 0:
             raise problem(
-                "prefix masking lets the tokens of a prompt see one another, so they must be given and "
-                "never predicted, but this task predicts every token; write masking: causal, or a task "
+                "prefix masking lets the tokens of a prompt see one another, so they must be "
+                "given and "
+                "never predicted, but this task predicts every token; write masking: causal, or "
+                "a task "
                 "with a prompt, such as life with loss: completion",
                 at="model.masking",
             )
+
+
+class Limits(Spec):
+    """Limits after which a run is ended. No part of its identity: no number depends on them."""
+
+    seconds: float | None = Field(default=None, gt=0)
+    """Wall time of a run in seconds, summed over its sessions; checked about twice a second. Null
+    for no limit."""
+    loss: float | None = Field(default=10.0, gt=1)
+    """Mark the run diverged if its training or validation loss exceeds this multiple of
+    ln(vocabulary), the loss of guessing. Null: only if the loss is not finite."""
+    restarts: int = Field(default=2, ge=0)
+    """How often a run resumes from its checkpoint after its worker or node was lost. After that it
+    has failed."""
+
+
+DEFAULT_LIMITS = Limits()
+"""Limits of a run whose file gives none."""

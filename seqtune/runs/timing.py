@@ -1,8 +1,8 @@
-"""How long a run takes on this machine, by a short probe: a few steps, and one evaluation.
+"""Speed of a run on this machine, from a short measurement: a few steps and one evaluation.
 
-What a probe found is kept in the cache folder, by machine and run, so that it is made once. Steps that read
-the model's own tokens are timed apart from those that read the truth alone, and counted by the schedule.
-Both are a share of the work where all of it would take long: of a step's strings, of an evaluation's.
+Results are stored in the cache folder by machine and run, so each is measured once. Steps that
+read model predictions are timed apart from teacher-forced ones and weighted by the schedule. Where
+a whole step or evaluation would take long, a fraction of its strings is timed and scaled up.
 """
 
 import hashlib
@@ -20,37 +20,38 @@ from typing import Any
 import torch
 
 from seqtune import provenance
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.models.base import SequenceModel
 from seqtune.runs.build import DeviceError, build_model, choose_device
-from seqtune.runs.cost import Size
+from seqtune.runs.cost import RunCost
 from seqtune.runs.spec import RunSpec
-from seqtune.storage import cache
+from seqtune.storage.files import cache_folder, write_atomically
 from seqtune.tasks.base import Task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.spec import EvaluationSpec, FreshData
 
 SECONDS = 0.5
-"""About how long steps of one kind are timed for."""
+"""Approximate time spent on timing steps of one kind, in seconds."""
 
-MOST_STEPS = 20
+MAX_STEPS = 20
 
-MOST_FLOPS = {"cpu": 1e11, "cuda": 1e14}
-"""FLOPs that a timed step, and a timed evaluation, may take; of larger ones a share of the strings is timed."""
+MAX_FLOPS = {"cpu": 1e11, "cuda": 1e14}
+"""FLOPs of a timed step or evaluation at most; larger ones are timed on fewer strings."""
 
-LARGEST = 10.0
-"""A run one of whose strings takes so many times `MOST_FLOPS` is not timed: no probe of it would be short."""
+MAX_STRING_FACTOR = 10.0
+"""A run is not timed if one of its strings takes more than this multiple of `MAX_FLOPS`."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What a probe found.
+    """Measured speed of a run.
 
     Attributes:
-        step_seconds: of a step that reads the truth; `mixed_step_seconds` of one that does not, None where
-            the schedule has none.
-        evaluation_seconds: of the measurement after an epoch.
+        step_seconds: seconds of a teacher-forced step.
+        mixed_step_seconds: seconds of a step that reads model predictions; None if the schedule
+            has none.
+        evaluation_seconds: seconds of the evaluation after an epoch.
     """
 
     step_seconds: float
@@ -58,7 +59,7 @@ class Speed:
     evaluation_seconds: float
 
     def run_seconds(self, spec: RunSpec) -> float:
-        """Of the whole run, to its last epoch."""
+        """Return the seconds of a run to its last epoch."""
         rates = _rates(spec)
         mixed = sum(rate < 1 for rate in rates)
         return (
@@ -69,62 +70,63 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Untimed:
-    """Why there was no probe."""
+class NotMeasured:
+    """Why the speed of a run was not measured."""
 
     reason: str
 
 
-def measure_speed(spec: RunSpec, *, size: Size, threads: int | None) -> Speed | Untimed:
-    """How fast a run is here: as found before, or by a probe of some seconds.
+def measure_speed(spec: RunSpec, *, size: RunCost, threads: int | None) -> Speed | NotMeasured:
+    """Return the speed of a run on this machine: from the cache, or measured in some seconds.
 
     Args:
         spec: the run.
-        size: its costs.
-        threads: that torch may use on a CPU; None for as many as it takes by itself.
+        size: its cost.
+        threads: threads that torch may use on a CPU; None for its default.
     """
     threads = torch.get_num_threads() if threads is None else threads
     try:
         device = choose_device(spec)
     except DeviceError as error:
-        return Untimed(str(error))
+        return NotMeasured(str(error))
     per_string = size.flops_per_step / spec.training.batch_size
-    if per_string > LARGEST * MOST_FLOPS[device.type]:
-        return Untimed(f"a string takes {per_string:.2g} FLOPs, too many for a short probe here")
+    if per_string > MAX_STRING_FACTOR * MAX_FLOPS[device.type]:
+        return NotMeasured(f"a string takes {per_string:.2g} FLOPs, too many to time here")
     parts = _parts_of(size.flops_per_step, device=device)
     needed = size.memory.total - size.memory.activations * (1 - 1 / parts)
     if needed > (free := _free_bytes(device)):
-        return Untimed(f"needs {needed:.2g} bytes of memory, and {free:.2g} are free")
-    kept = cache.folder() / "probes" / f"{_name(spec, device=device, threads=threads)}.json"
-    if kept.exists():
-        return Speed(**json.loads(kept.read_text()))
-    with _threads(threads):
-        found = _probe(spec, size=size, device=device)
-    with cache.replacing(kept) as file:
-        file.write(json.dumps(asdict(found)).encode())
-    return found
+        return NotMeasured(f"needs {needed:.2g} bytes of memory, and {free:.2g} are free")
+    path = cache_folder() / "speeds" / f"{_cache_key(spec, device=device, threads=threads)}.json"
+    if path.exists():
+        return Speed(**json.loads(path.read_text()))
+    with _set_threads(threads):
+        speed = _measure(spec, size=size, device=device)
+    with write_atomically(path) as file:
+        file.write(json.dumps(asdict(speed)).encode())
+    return speed
 
 
 def machine(device: torch.device) -> str:
-    """What of the machine decides how fast it is."""
+    """Return the parts of this machine that determine its speed."""
     cpu = f"{provenance.cpu_name()} with {os.cpu_count()} cores"
     return f"{torch.cuda.get_device_name(device)}, {cpu}" if device.type == "cuda" else cpu
 
 
-def _name(spec: RunSpec, *, device: torch.device, threads: int) -> str:
-    """Of all that a probe's result depends on: the code too."""
+def _cache_key(spec: RunSpec, *, device: torch.device, threads: int) -> str:
+    """Return a hash of everything that the speed depends on, including the versions of the code."""
     run = {name: value for name, value in spec.to_data().items() if name != "seed"}
     known = [run, machine(device), threads, provenance.versions()]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _probe(spec: RunSpec, *, size: Size, device: torch.device) -> Speed:
+def _measure(spec: RunSpec, *, size: RunCost, device: torch.device) -> Speed:
     task = spec.task.build()
     model = build_model(spec, task=task, device=device)
     parts = _parts_of(size.flops_per_step, device=device)
     strings = max(1, spec.training.batch_size // parts)
+    # Training needs an evaluator, but its time must not count.
     one = Evaluator(EvaluationSpec(strings=1, free=0, generate=0), task=task)
-    steps = _Steps(spec, task=task, model=model, evaluator=one, strings=strings)
+    steps = _StepTimer(spec, task=task, model=model, evaluator=one, strings=strings)
     mixed = [rate for rate in _rates(spec) if rate < 1]
     return Speed(
         step_seconds=steps.seconds(rate=1.0),
@@ -134,8 +136,8 @@ def _probe(spec: RunSpec, *, size: Size, device: torch.device) -> Speed:
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """Times training steps of `strings` strings; the evaluator is what training needs one for."""
+class _StepTimer:
+    """Times training steps on `strings` strings each."""
 
     spec: RunSpec
     task: Task
@@ -144,10 +146,10 @@ class _Steps:
     strings: int
 
     def seconds(self, *, rate: float) -> float:
-        """Of a whole step, after one that warms up."""
+        """Return the seconds of a whole step, after a warm-up step."""
         first = self._timed(1, rate=rate)
-        steps = max(1, min(MOST_STEPS, int(SECONDS / first)))
-        # What the first step took may be nearly all warming up, or nearly all work: the second one says.
+        steps = max(1, min(MAX_STEPS, int(SECONDS / first)))
+        # The first step may be mostly warm-up, so only later ones count.
         second = self._timed(steps, rate=rate)
         return second * self.spec.training.batch_size / self.strings
 
@@ -157,12 +159,12 @@ class _Steps:
         part = self.spec.training.micro_batch
         changes: dict[str, Any] = {f"training.{name}": value for name, value in training.items()}
         changes |= {"forcing": {"kind": "constant", "rate": rate, **mixing}, "data": "fresh"}
-        # So slow that the weights stay as they are drawn, whatever rate is tuned.
+        # The weights must stay as drawn, or a large tuned rate could make them diverge.
         changes |= {"optimizer.lr": 1e-9, "optimizer.schedule": "constant"}
         changes |= {"training.compile": False}
         if isinstance(part, int):
             changes["training.micro_batch"] = min(part, self.strings)
-        short = RunSpec.parse(assigned(self.spec.to_data(), changes))
+        short = RunSpec.parse(assign(self.spec.to_data(), changes))
         config = TrainConfig(
             training=short.training,
             optimizer=short.optimizer,
@@ -175,12 +177,12 @@ class _Steps:
         return measurement.tokens / measurement.metrics["tokens_per_second"] / steps
 
 
-def _evaluation_seconds(spec: RunSpec, *, task: Task, model: SequenceModel, size: Size) -> float:
+def _evaluation_seconds(spec: RunSpec, *, task: Task, model: SequenceModel, size: RunCost) -> float:
     settings = spec.evaluation
-    # A forward pass is a third of a step; strings are read, some of them once more token by token, and others
-    # are generated.
-    readings = settings.strings + settings.free + settings.generate
-    flops = size.flops_per_step / spec.training.batch_size / 3 * readings
+    # A forward pass takes a third of a step's FLOPs. Evaluation reads all strings, some of them a
+    # second time token by token, and generates others.
+    passes = settings.strings + settings.free + settings.generate
+    flops = size.flops_per_step / spec.training.batch_size / 3 * passes
     parts = _parts_of(flops, device=model.device)
     share = EvaluationSpec(
         strings=max(1, settings.strings // parts),
@@ -195,7 +197,7 @@ def _evaluation_seconds(spec: RunSpec, *, task: Task, model: SequenceModel, size
 
 
 def _free_bytes(device: torch.device) -> float:
-    """Memory that nobody holds, or that the system can take back."""
+    """Return the bytes of memory that are free or that the system can reclaim."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
     available = Path("/proc/meminfo")
@@ -207,8 +209,8 @@ def _free_bytes(device: torch.device) -> float:
 
 
 def _parts_of(flops: float, *, device: torch.device) -> int:
-    """Into how many parts work is cut, one of which is timed."""
-    return max(1, round(flops / MOST_FLOPS[device.type]))
+    """Return into how many parts the work is split, one of which is timed."""
+    return max(1, round(flops / MAX_FLOPS[device.type]))
 
 
 def _rates(spec: RunSpec) -> list[float]:
@@ -222,8 +224,8 @@ def _rates(spec: RunSpec) -> list[float]:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """So many threads of torch's, and then again as many as there were."""
+def _set_threads(count: int) -> Iterator[None]:
+    """Set torch's number of threads, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

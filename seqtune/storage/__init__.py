@@ -1,1 +1,1 @@
-"""Where results live: directories and URLs, mirroring, atomic writes, full disks."""
+"""Result locations: directories and URLs, local mirrors, atomic writes, full disks."""

@@ -1,4 +1,4 @@
-"""A full disk: told in one line that names where room is needed, and no run is at fault."""
+"""Full disks: one error line that names the location; no run counts as failed."""
 
 import errno
 import os
@@ -13,69 +13,75 @@ from pathlib import Path
 from seqtune.config.yaml_file import FileError
 from seqtune.storage.location import is_remote
 
-SAID = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), "database or disk is full")
-"""What a full disk is called where an error is handed on as its text, as Ray does."""
+FULL_DISK_TEXTS = (
+    os.strerror(errno.ENOSPC),
+    os.strerror(errno.EDQUOT),
+    "database or disk is full",
+)
+"""How a full disk reads where an exception arrives as text only, as from a Ray worker."""
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whether an error says that there is no room to write; what led to it counts too."""
-    return any(_says_full(each) for each in causes(error))
+    """Return whether an exception, or one of its causes, was raised because a disk is full."""
+    return any(_means_full(each) for each in causes(error))
 
 
-def _says_full(error: BaseException) -> bool:
+def _means_full(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, what led to it, and so on."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
+    """Yield an exception and its chain of causes and contexts."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
 
 
-def no_room(place: Path) -> FileError:
-    """What to say where a command cannot go on for a full disk: room is needed in `place`."""
+def disk_full_error(location: Path) -> FileError:
+    """Return the error for a command that stops because the disk of `location` is full."""
     return FileError(
-        f"{place}: there is no room left on its disk; the same command goes on once there is room"
+        f"{location}: the disk is full; free some space and run the same command again"
     )
 
 
-def full_disk(error: BaseException, *, root: Path) -> FileError | None:
-    """What to say of an exception, if a full disk is why it was raised; else None.
+def find_full_disk(error: BaseException, *, root: Path) -> FileError | None:
+    """Return the error to report if an exception was raised because a disk is full, else None.
 
     Args:
-        error: what was raised, here or in a worker.
+        error: the exception, raised in this process or in a worker.
         root: the sweep's directory.
     """
     if disk_is_full(error):
-        return no_room(_place(error, root=root))
+        return disk_full_error(_full_location(error, root=root))
     text = "".join(traceback.format_exception(error))
-    return no_room(_fullest(root)) if any(said in text for said in SAID) else None
+    if any(each in text for each in FULL_DISK_TEXTS):
+        return disk_full_error(_fullest(root))
+    return None
 
 
 @contextmanager
-def told_if_full(root: Path) -> Iterator[None]:
-    """Turns whatever a full disk raises into one line.
+def report_full_disk(root: Path) -> Iterator[None]:
+    """Turn any exception that a full disk causes into a `FileError`.
 
     Raises:
-        FileError: if a disk is full; all else is raised as it is.
+        FileError: if a disk is full. Other exceptions pass unchanged.
     """
     try:
         yield
     except FileError:
         raise
     except Exception as error:
-        told = full_disk(error, root=root)
-        if told is None:
+        found = find_full_disk(error, root=root)
+        if found is None:
             raise
-        raise told from None
+        raise found from None
 
 
-def _place(error: BaseException, *, root: Path) -> Path:
-    """The directory where room was wanted: the sweep's, if the file is anywhere in it."""
+def _full_location(error: BaseException, *, root: Path) -> Path:
+    """Return the directory that needs space: `root` if the file lies in it."""
     for each in causes(error):
         if isinstance(each, OSError) and isinstance(each.filename, str):
             parents = Path(each.filename).absolute().parents
@@ -84,7 +90,7 @@ def _place(error: BaseException, *, root: Path) -> Path:
 
 
 def _fullest(root: Path) -> Path:
-    """Of the disks that a driver writes to, the one with the least room."""
+    """Return the location with the least free space among those that the driver writes to."""
     temporary = Path(tempfile.gettempdir())
     disks = [temporary] if is_remote(root) else [root, temporary]
     return min(disks, key=lambda disk: shutil.disk_usage(disk).free)

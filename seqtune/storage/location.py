@@ -1,7 +1,7 @@
-"""Where results are: a directory of this machine or of all, or a URL of an object store.
+"""Locations of results: a local or shared directory, or a URL of an object store.
 
-Whatever fsspec can open is a place (`s3://`, `gs://`, `az://`, ...), through universal-pathlib. A store is
-taken to replace a file as a whole, as object stores do: a reader finds the old one or the new one.
+Every scheme that fsspec opens works (`s3://`, `gs://`, `az://`, ...), through universal-pathlib.
+A store must replace a file atomically, as object stores do.
 """
 
 import os
@@ -17,20 +17,20 @@ from upath import UPath
 
 from seqtune.config.yaml_file import FileError
 
-PACKAGES = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
-"""What of seqtune's extras opens which URLs."""
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+"""The extra of the seqtune package that installs the client of a URL scheme."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def parse_location(text: str) -> Path:
-    """The place that a person means: an absolute path, or a URL's.
+    """Parse a directory or URL that a user wrote into an absolute path.
 
-    A URL's is no `pathlib.Path`, but has the methods of one that we call; what is only there for files of
-    this machine (`replace`, locks, appending) is not called for it: see `is_remote`.
+    A URL gives a `UPath`: no `pathlib.Path`, but with the methods that we call. What only local
+    files can do (`replace`, locks, appending) must not be called on it; see `is_remote`.
 
     Raises:
-        FileError: if it is a URL that cannot be opened here, or one that holds a password.
+        FileError: if a URL cannot be opened, or contains a password.
     """
     found = _SCHEME.match(text)
     if found is None:
@@ -38,57 +38,60 @@ def parse_location(text: str) -> Path:
     scheme = found[1].lower()
     if scheme in ("file", "local"):
         return Path(text[found.end() :] or "/").absolute()
-    shown = without_user(text)
-    if shown != text:
+    safe = hide_credentials(text)
+    if safe != text:
         raise FileError(
-            f"{shown}: a place holds no user and no password; the store's own settings do "
+            f"{safe}: must not contain a user or password; use the store's own settings "
             "(for S3 the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws)"
         )
     try:
-        # Other processes write there too, so nothing that was listed before may be believed.
+        # Other processes write to the store too, so listings must not be cached.
         opened = UPath(text.rstrip("/"), use_listings_cache=False)
-        _ = opened.fs  # made when it is first asked for: whether its client is installed shows here
+        _ = opened.fs  # created on first access: raises ImportError if the client is missing
     except ImportError:
-        extra = PACKAGES.get(scheme)
+        extra = EXTRAS.get(scheme)
         how = (
             f"pip install 'seqtune[{extra}]'" if extra else f"install fsspec's package for {scheme}"
         )
-        raise FileError(f"{text}: what opens {scheme}:// is not installed: {how}") from None
+        raise FileError(f"{text}: the client for {scheme}:// is not installed: {how}") from None
     except ValueError as error:
-        raise FileError(f"{text}: is no place: {error}; write a directory or s3://...") from None
+        raise FileError(
+            f"{text}: is not a location: {error}; write a directory or s3://..."
+        ) from None
     if not urlsplit(text).netloc:
         raise FileError(f"{text}: names no bucket; write {scheme}://BUCKET/FOLDER")
     return cast("Path", opened)
 
 
-def is_remote(place: Path) -> bool:
-    """Whether a place is a URL's, where a file is replaced whole or not at all."""
-    return not isinstance(place, Path)
+def is_remote(location: Path) -> bool:
+    """Return whether a location is a URL rather than a directory."""
+    return not isinstance(location, Path)
 
 
 @contextmanager
-def reached(place: Path) -> Iterator[None]:
-    """Tells what a store's client raises in a line; everything else is raised as it is.
+def report_unreachable(location: Path) -> Iterator[None]:
+    """Turn exceptions of an object store's client into a `FileError` of one line.
 
     Raises:
-        FileError: if the store could not be reached, or refused.
+        FileError: if the store cannot be reached or denies access. Other exceptions pass unchanged.
     """
     try:
         yield
     except FileError:
         raise
     except Exception as error:
-        # Each store's client has errors of its own, and Ray may hand one on as its text: what tells them is
-        # that they come out of fsspec.
+        # Every client has its own exception classes, and Ray may pass one on as text. What they
+        # have in common is that fsspec appears in the traceback.
         text = "".join(traceback.format_exception(error))
-        if not is_remote(place) or f"{os.sep}fsspec{os.sep}" not in text:
+        if not is_remote(location) or f"{os.sep}fsspec{os.sep}" not in text:
             raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise FileError(
-            f"{place}: cannot be reached: {reason}; what is there is kept, and the same command goes on"
+            f"{location}: cannot be reached: {reason}; its files are kept, so run the same "
+            "command again"
         ) from None
 
 
-def without_user(text: str) -> str:
-    """A URL without user and password, to be shown and kept."""
+def hide_credentials(text: str) -> str:
+    """Return a URL without its user and password, safe to print and to store."""
     return re.sub(r"(?<=://)[^/@]*@", "", text)

@@ -1,1 +1,1 @@
-"""A trained run, used again: load, evaluate, generate, probe."""
+"""Use a trained run: load, evaluate, generate, probe."""

@@ -1,6 +1,6 @@
-"""Evaluations of a trained run: every score with its error, where the model errs, and what it generates.
+"""Evaluate a trained run: scores with errors, tables of where the model errs, generated samples.
 
-Each is kept in the run's evaluation.json, one for every set of changes that it was asked with.
+Results are stored in the run's evaluation.json, one entry per set of changes.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from seqtune import provenance, seeding
 from seqtune.config.errors import SpecError
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.config.yaml_file import FileError
 from seqtune.runs.directory import LOCK_SECONDS, RunDirectory
 from seqtune.runs.spec import RunSpec
@@ -32,22 +32,22 @@ from seqtune.training.measurement import DivergedError
 Field: TypeAlias = str | float | Score
 
 SHARES = ("accuracy", "exact", "valid", "valid_cut", "cells")
-"""Last part of the names of scores that are shares, which may be exactly 0 or 1."""
+"""Last part of the names of scores that are shares, so that 0 and 1 get bounds."""
 
 GENERATE = "evaluation.generate"
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationResult:
-    """What an evaluation found of a trained run.
+    """Result of an evaluation.
 
     Attributes:
-        trained: the run, with the changes that were asked for.
-        floor: of the validation strings, as run.json has it; None where there is none.
-        references: losses of named predictors on them.
-        scores: by the names of `METRICS`.
-        tables: rows by the name of the table; the exam's, and those of `breakdown.make_tables`.
-        samples: what was generated.
+        trained: the run, with the requested changes.
+        floor: floor of the validation strings, as in run.json; None if there is none.
+        references: losses of reference predictors on these strings, by name.
+        scores: scores by the names of `METRICS`.
+        tables: rows by name of the table: those of the generative evaluation and of `breakdown`.
+        samples: generated samples.
     """
 
     trained: TrainedRun
@@ -58,10 +58,10 @@ class EvaluationResult:
     samples: Sequence[Sample]
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data: the entry in evaluation.json.
+        """Return plain JSON data: the entry in evaluation.json.
 
-        Of a share that is exactly 0 or 1, `bound` is how much it is at most, or at least, at 95 % confidence,
-        and its standard error is null; of every other score `bound` is null.
+        A share of exactly 0 or 1 has a 95 % `bound`, and null as its standard error; for other
+        scores `bound` is null.
         """
         trained = self.trained
         device = trained.model.device
@@ -91,10 +91,10 @@ class EvaluationResult:
 
 
 def evaluate(trained: TrainedRun) -> EvaluationResult:
-    """Every score of a trained run on its task, which may be another than it was trained on.
+    """Evaluate a trained run on its task, which may differ from the one it was trained on.
 
     Raises:
-        FileError: if its loss is no finite number there.
+        FileError: if the loss is not finite.
     """
     evaluator = Evaluator(trained.spec.evaluation, task=trained.task)
     try:
@@ -112,15 +112,15 @@ def evaluate(trained: TrainedRun) -> EvaluationResult:
     )
 
 
-def crossed(changes: Mapping[str, Any], *, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every combination of changes of a run: of a path that takes one value, each of a list.
+def expand_changes(changes: Mapping[str, Any], *, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return every combination of changes, where a list stands for several values of its path.
 
     Args:
-        changes: new values by dotted path.
-        spec: the run's, as run.json has it. A list that can stand in it is one value.
+        changes: new values, or lists of them, by dotted path.
+        spec: the run's spec, as in run.json. A list that is valid there is one value.
 
     Raises:
-        FileError: if a list holds nothing.
+        FileError: if a list is empty.
     """
     choices = [
         value if _is_choice(path, value=value, spec=spec) else [value]
@@ -128,7 +128,7 @@ def crossed(changes: Mapping[str, Any], *, spec: Mapping[str, Any]) -> list[dict
     ]
     empty = [path for path, values in zip(changes, choices, strict=True) if not values]
     if empty:
-        raise FileError(f"--set {empty[0]}: must list one value at least, such as [3, 4]")
+        raise FileError(f"--set {empty[0]}: must list at least one value, such as [3, 4]")
     return [dict(zip(changes, values, strict=True)) for values in itertools.product(*choices)]
 
 
@@ -136,51 +136,51 @@ def _is_choice(path: str, *, value: object, spec: Mapping[str, Any]) -> bool:
     if not isinstance(value, list):
         return False
     try:
-        RunSpec.parse(assigned(spec, {path: value}))
+        RunSpec.parse(assign(spec, {path: value}))
     except SpecError:
         return True
     return False
 
 
-def check(trained: TrainedRun) -> None:
-    """Makes sure that an evaluation has what it needs and can be kept, before it takes its time.
+def check_saveable(trained: TrainedRun) -> None:
+    """Check that an evaluation makes sense and can be stored, before it takes time.
 
     Raises:
-        FileError: if a change has no effect, or evaluation.json holds something else.
-        OSError: if the directory cannot be written to.
+        FileError: if a change has no effect, or evaluation.json is invalid.
+        OSError: if the directory is not writable.
     """
     generator = seeding.generator(0, "generate")
     if GENERATE in trained.changes and trained.task.exam(1, generator=generator) is None:
         raise FileError(
-            f"--set {GENERATE}: has no effect here, since nothing is generated in this task's layout; "
-            "leave it out"
+            f"--set {GENERATE}: has no effect, since this task's layout generates nothing; leave "
+            "it out"
         )
-    with _locked(trained.directory):
+    with _lock(trained.directory):
         trained.directory.evaluations()
         check_writable(trained.directory.evaluation)
 
 
-def keep(directory: RunDirectory, entry: dict[str, Any]) -> None:
-    """Puts an entry into evaluation.json, in the place of one with the same changes if there is one."""
-    with _locked(directory):
+def save_entry(directory: RunDirectory, entry: dict[str, Any]) -> None:
+    """Store an entry in evaluation.json, replacing one with the same changes."""
+    with _lock(directory):
         entries = directory.evaluations()
-        old = [each["set"] for each in entries]
-        place = old.index(entry["set"]) if entry["set"] in old else len(old)
-        entries[place : place + 1] = [entry]
+        changes = [each["set"] for each in entries]
+        index = changes.index(entry["set"]) if entry["set"] in changes else len(changes)
+        entries[index : index + 1] = [entry]
         replace_text(
             directory.evaluation, json.dumps({"evaluations": entries}, allow_nan=False) + "\n"
         )
 
 
 @contextmanager
-def _locked(directory: RunDirectory) -> Iterator[None]:
-    """Keeps other evaluations of the run out; its training may go on."""
+def _lock(directory: RunDirectory) -> Iterator[None]:
+    """Lock the run against other evaluations; its training may continue."""
     lock = FileLock(directory.path / ".evaluation.lock")
     try:
         lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
         raise FileError(
-            f"{directory.evaluation}: another process is writing it; give the same command once that is done"
+            f"{directory.evaluation}: another process is writing it; try again once that is done"
         ) from None
     try:
         yield
@@ -189,18 +189,18 @@ def _locked(directory: RunDirectory) -> Iterator[None]:
 
 
 def _plain(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes as JSON reads them back, so that equal ones are found again."""
+    """Return changes as JSON reads them back, so that equal ones compare equal."""
     return json.loads(json.dumps(dict(changes)))
 
 
-def bounded(name: str, score: Score) -> bool:
-    """Whether a score is a share of exactly 0 or 1."""
+def has_bound(name: str, score: Score) -> bool:
+    """Return whether a score is a share of exactly 0 or 1, which has a bound."""
     return name.rpartition("/")[2] in SHARES and bound(score) is not None
 
 
 def _field(name: str, value: Field) -> Any:
     match value:
-        case Score() if bounded(name, value):
+        case Score() if has_bound(name, value):
             return value.to_data() | {"standard_error": None, "bound": bound(value)}
         case Score():
             return value.to_data() | {"bound": None}

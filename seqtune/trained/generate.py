@@ -1,4 +1,4 @@
-"""What a trained run generates when a person asks: in batches of bounded memory, judged and counted."""
+"""Generate strings with a trained run on request: in batches of bounded memory, judged, counted."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.text import Text
 
 from seqtune import seeding
-from seqtune.cli.tables.samples import print_legend, print_sample
 from seqtune.config.yaml_file import FileError
 from seqtune.tasks.generative_evaluation import CELLS, Prompt, Sample
 from seqtune.tasks.score import Score, finite
@@ -20,10 +17,10 @@ from seqtune.trained.load import TrainedRun
 from seqtune.training.generation import generate, rows_at_once
 
 COUNT = 20
-"""Strings that are generated unless all would be alike."""
+"""Default number of strings."""
 
 CHANGEABLE = ("task",)
-"""What of a run's spec may be changed here."""
+"""Paths of a run's spec that may be changed for generation."""
 
 UNUSED = {
     "evaluation": "write --count NUMBER, or --seed NUMBER",
@@ -31,30 +28,33 @@ UNUSED = {
     "evaluation.generate": "write --count NUMBER",
     "evaluation.free": "leave it out",
     "evaluation.seed": "write --seed NUMBER",
-    "task.cut": "write --prompt TEXT with the tokens to be gone on with",
-    "task.score_padding": "leave it out: it is of losses",
+    "task.cut": "write --prompt TEXT with the tokens to continue from",
+    "task.score_padding": "leave it out: it only affects losses",
     "task.patterns": "write --prompt PATTERN",
-    "task.rollout_steps": "leave it out: roll-outs are of seqtune evaluate",
+    "task.rollout_steps": "leave it out: seqtune evaluate does roll-outs",
 }
-"""What of it would change nothing, and what to write instead."""
+"""Paths whose change would have no effect, and what to write instead."""
 
-ONE_ANSWER = "at temperature 0 nothing is drawn, so that one prompt has one answer, given once"
+ONE_CONTINUATION = "at temperature 0 a prompt has only one continuation, so it is generated once"
 
 WRONG_CELL = CELLS.index("wrongly dead")
-"""Values of cells from this one on are wrong."""
+"""Cell values from this one on are wrong."""
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What a person asks for.
+    """What to generate.
 
     Attributes:
-        text: what is to be gone on with, as people write it; None for the task's own beginnings.
-        count: how many strings; None for `COUNT`, and for one where all would be alike.
-        temperature: None for the task's own.
-        longest: tokens of a completion that has no end of its own; None for the task's own, as far as the
-            model reads.
-        seed: what prompts and tokens are drawn by.
+        text: the prompt as the user wrote it; None for prompts that the task draws.
+        count: number of strings; None for `COUNT`.
+        temperature: sampling temperature; None for the task's default.
+        longest: maximum number of tokens of a completion without an end token; None for the task's
+            default, as far as the model can read.
+        seed: seed of the drawn prompts and tokens.
+
+    Raises:
+        FileError: if a value is out of range.
     """
 
     text: str | None = None
@@ -74,92 +74,109 @@ class GenerationRequest:
         heat = self.temperature
         if heat is not None and not (math.isfinite(heat) and heat >= 0):
             raise FileError(
-                f"--temperature: must be a number from 0 up, but got {heat:g}; "
-                "0 takes the most probable token, 1 samples as the model predicts"
+                f"--temperature: must be at least 0, but got {heat:g}; "
+                "0 takes the most probable token, 1 samples from the model's distribution"
             )
 
 
 class Generation:
-    """Samples to come.
+    """Samples to be generated.
 
     Attributes:
-        note: what is to be known of the prompt, or of their number; empty if nothing is.
-        count: how many samples there will be; one where all would be alike.
-        alike: whether they would be, since neither prompts nor tokens are drawn.
+        note: a note on the prompt or the number of samples; may be empty.
+        count: number of samples; 1 if all would be alike.
+        alike: whether all samples would be alike, since neither prompts nor tokens are drawn.
     """
 
     def __init__(self, trained: TrainedRun, *, request: GenerationRequest) -> None:
-        """Reads the prompt.
+        """Read the prompt.
 
         Raises:
-            FileError: if the task or the model cannot go on from it.
+            FileError: if the task or the model cannot continue it.
         """
         self._trained = trained
         self._request = request
-        asked = self._asked(1, generator=self._prompt_generator())
-        self._longest = _longest(asked, trained=trained, request=request)
-        self._rows = rows_at_once(replace(asked, longest=self._longest))
-        self.alike = self._temperature(asked) == 0 and self._one_prompt()
+        prompt = self._prompt(1, generator=self._prompt_generator())
+        self._longest = _longest(prompt, trained=trained, request=request)
+        self._rows = rows_at_once(replace(prompt, longest=self._longest))
+        self.alike = self._temperature(prompt) == 0 and self._has_one_prompt()
         self.count = 1 if self.alike else request.count or COUNT
-        notes = [asked.note, ONE_ANSWER if (request.count or 1) > self.count else ""]
+        notes = [prompt.note, ONE_CONTINUATION if (request.count or 1) > self.count else ""]
         self.note = "; ".join(note for note in notes if note)
 
     def samples(self) -> Iterator[Sample]:
-        """Generates them, in batches of bounded memory; the same at every call."""
+        """Generate the samples, in batches of bounded memory; the same ones at every call."""
         model, seed = self._trained.model, self._request.seed
         prompts = self._prompt_generator()
         draws = torch.Generator(model.device)
         draws.manual_seed(seeding.integer_seed(seed, "generate"))
         for done in range(0, self.count, self._rows):
-            asked = self._asked(min(self._rows, self.count - done), generator=prompts)
-            prompt = replace(asked, longest=self._longest, temperature=self._temperature(asked))
+            prompt = self._prompt(min(self._rows, self.count - done), generator=prompts)
+            temperature = self._temperature(prompt)
+            prompt = replace(prompt, longest=self._longest, temperature=temperature)
             completions = generate(model, prompt, generator=draws).cpu().numpy()
             yield from self._trained.task.judge(prompt, completions=completions)
 
-    def _asked(self, count: int, *, generator: np.random.Generator) -> Prompt:
+    def to_data(self) -> dict[str, Any]:
+        """Generate the samples and return them as plain JSON data, with a summary."""
+        counts = GenerationCounts(alike=self.alike)
+        samples: list[dict[str, Any]] = []
+        for sample in self.samples():
+            counts.add(sample)
+            # Titles only number the samples of a batch.
+            data = sample.to_data()
+            samples.append({name: value for name, value in data.items() if name != "title"})
+        return {"samples": samples, "summary": counts.to_data(), "note": self.note}
+
+    def _prompt(self, count: int, *, generator: np.random.Generator) -> Prompt:
         try:
             return self._trained.task.prompt(self._request.text, count=count, generator=generator)
         except ValueError as error:
             raise FileError(f"--prompt: {error}") from None
 
-    def _one_prompt(self) -> bool:
-        """Whether every string has the same beginning: the one that was given, or the task has only one."""
+    def _has_one_prompt(self) -> bool:
+        """Return whether all strings start alike: from the given prompt, or the task's only one."""
         if self._request.text is not None:
             return True
-        drawn = self._asked(COUNT, generator=self._prompt_generator()).tokens
+        drawn = self._prompt(COUNT, generator=self._prompt_generator()).tokens
         return bool((drawn == drawn[0]).all())
 
     def _prompt_generator(self) -> np.random.Generator:
         return seeding.generator(self._request.seed, "generate")
 
-    def _temperature(self, asked: Prompt) -> float:
-        own = self._request.temperature
-        return asked.temperature if own is None else own
+    def _temperature(self, prompt: Prompt) -> float:
+        requested = self._request.temperature
+        return prompt.temperature if requested is None else requested
 
 
-def _longest(asked: Prompt, *, trained: TrainedRun, request: GenerationRequest) -> int:
-    """Tokens that a completion may have; of them and the prompt's, the model reads all but the last."""
-    model, read = trained.model, asked.tokens.shape[1]
-    ends = asked.stop is not None
+def _longest(prompt: Prompt, *, trained: TrainedRun, request: GenerationRequest) -> int:
+    """Return the maximum length of a completion, in tokens.
+
+    Raises:
+        FileError: if the model cannot read the prompt and the completion except its last token.
+    """
+    model, read = trained.model, prompt.tokens.shape[1]
+    ends = prompt.stop is not None
     if ends and request.longest is not None:
         raise FileError(
-            "--longest: is for strings without an end of their own, such as texts; these have one, "
+            "--longest: is for texts and other strings without an end token; these have one, "
             "so leave it out"
         )
-    longest = request.longest or asked.longest
+    longest = request.longest or prompt.longest
     if not ends and request.longest is None:
-        longest = _within_reach(longest, read=read, trained=trained)
+        longest = _limit_to_positions(longest, read=read, trained=trained)
     if model.longest is not None and read + longest - 1 > model.longest:
         raise FileError(
-            f"{'--prompt' if request.longest is None else '--longest'}: the model learned a position for "
-            f"each of {model.longest} tokens only, but would have to read {read + longest - 1}: {read} of "
-            f"the prompt and {longest - 1} of its own; ask for less"
+            f"{'--prompt' if request.longest is None else '--longest'}: the model learned only "
+            f"{model.longest} positions, but would have to read {read + longest - 1} tokens: "
+            f"{read} "
+            f"of the prompt and {longest - 1} generated ones; ask for fewer"
         )
     return longest
 
 
-def _within_reach(longest: int, *, read: int, trained: TrainedRun) -> int:
-    """So many tokens, or fewer where a model that has positions would go beyond those that it was taught."""
+def _limit_to_positions(longest: int, *, read: int, trained: TrainedRun) -> int:
+    """Limit a default length to the positions that a model with positions was trained on."""
     model = trained.model
     if model.recurrent and model.longest is None:
         return longest
@@ -167,16 +184,16 @@ def _within_reach(longest: int, *, read: int, trained: TrainedRun) -> int:
     if room < 1 and model.longest is None:
         raise FileError(
             f"--prompt: has {read} tokens, but the model was trained on strings of at most "
-            f"{trained.task.max_length}; to go on all the same, say how far: --longest 100"
+            f"{trained.task.max_length}; to continue anyway, give a length: --longest 100"
         )
     return max(1, min(longest, room))
 
 
 class GenerationCounts:
-    """Judged samples, added up.
+    """Running counts of judged samples.
 
     Attributes:
-        alike: whether all would be the same, so that they tell of no others.
+        alike: whether all samples would be alike, so that scores get no bounds.
     """
 
     def __init__(self, *, alike: bool) -> None:
@@ -186,7 +203,7 @@ class GenerationCounts:
         self._cells: list[float] = []
 
     def add(self, sample: Sample) -> None:
-        """Counts a sample."""
+        """Count a sample."""
         self._count += 1
         if sample.right is not None:
             self._right.append(sample.right)
@@ -196,19 +213,19 @@ class GenerationCounts:
 
     @property
     def right(self) -> Score:
-        """Share of the judged samples that are right."""
+        """Share of correct samples among those judged."""
         return self._score(self._right)
 
     @property
     def cells(self) -> Score:
-        """Share of the cells that are right."""
+        """Share of correct cells."""
         return self._score(self._cells)
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data.
+        """Return plain JSON data.
 
-        Of a share that is exactly 0 or 1, `bound` is how much it is at most, or at least, at 95 % confidence,
-        and its standard error is null; of others the bound is. So is `cells_bound` for `cells`.
+        A share of exactly 0 or 1 has a 95 % `bound`, and null as its standard error; for other
+        shares `bound` is null. `cells_bound` is that of `cells`.
         """
         data: dict[str, Any] = {"count": self._count, "judged": len(self._right)}
         if self._right:
@@ -221,9 +238,9 @@ class GenerationCounts:
         return data
 
     def line(self) -> str:
-        """A sentence; with a standard error where the samples differ, with a bound where all are alike by chance."""
+        """Return a summary; a share of exactly 0 or 1 has a bound in place of a standard error."""
         if not self._right:
-            return f"{self._count} generated; nothing here is judged"
+            return f"{self._count} generated; this task judges no strings"
         text = f"{sum(self._right)} of {len(self._right)} right"
         if self.right.standard_error > 0:
             text += f": {_with_error(self.right)}"
@@ -233,7 +250,7 @@ class GenerationCounts:
         return text
 
     def _bound(self, share: Score) -> str:
-        """The end of a clause: how far a share of exactly 0 or 1 may be off."""
+        """Return the 95 % bound of a share of exactly 0 or 1, as the end of a clause."""
         shown = shown_bound(share)
         if shown is None or self.alike:
             return ""
@@ -246,28 +263,3 @@ class GenerationCounts:
 def _with_error(score: Score) -> str:
     error = f" ± {score.standard_error:.2g}" if score.standard_error > 0 else ""
     return f"{score.value:.4g}{error}"
-
-
-def to_data(generation: Generation) -> dict[str, Any]:
-    """Plain JSON data: the samples, and what they come to."""
-    tally = GenerationCounts(alike=generation.alike)
-    samples: list[dict[str, Any]] = []
-    for sample in generation.samples():
-        tally.add(sample)
-        # Titles number the samples of a batch.
-        samples.append({name: each for name, each in sample.to_data().items() if name != "title"})
-    return {"samples": samples, "summary": tally.to_data(), "note": generation.note}
-
-
-def show(generation: Generation, *, console: Console) -> None:
-    """Prints samples as they come, and what they come to."""
-    tally = GenerationCounts(alike=generation.alike)
-    with_boards = False
-    for sample in generation.samples():
-        tally.add(sample)
-        print_sample(sample, console=console)
-        with_boards = with_boards or sample.panels is not None
-    if with_boards:
-        print_legend(console)
-    console.print()
-    console.print(Text(tally.line()), soft_wrap=True)

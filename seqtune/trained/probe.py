@@ -1,8 +1,8 @@
-"""What the layers of a trained run know of the trees over its strings: linear probes, scored.
+"""Linear probes of a trained run's layers for the parse trees of its strings.
 
-Probes are fitted to some strings and scored on others, drawn alike. Of long strings a sample of positions
-is read: positions that end high nodes are rare, and are taken more often than their share; each stands for
-as many as it was drawn from, in the fit and in the scores.
+Probes are fitted on some strings and scored on others from the same distribution. Long strings are
+read at a sample of positions. Those that end high nodes are rare and therefore oversampled; weights
+in the fit and in the scores correct for this.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from seqtune.models.base import SequenceModel
 from seqtune.runs.directory import State
 from seqtune.tasks.base import Strings
 from seqtune.tasks.share import bound
-from seqtune.trained.load import TrainedRun, untrained
+from seqtune.trained.load import TrainedRun, build_untrained
 from seqtune.training.probe_fitting import (
     Predictions,
     fit,
@@ -35,39 +35,41 @@ from seqtune.training.probes import Examples, ProbeResult, Reader, make_examples
 log = logging.getLogger(__name__)
 
 STRINGS = 512
-"""Strings that probes are fitted to, and as many that they are scored on."""
+"""Default number of strings to fit probes on, and as many to score them on."""
 POSITIONS = 20_000
-"""Most positions that are read of either."""
+"""Maximum number of positions that are read of either."""
 LONGEST_NAME = 100
-"""Most letters of a file's name; file systems take 255 bytes, of which a letter may be four."""
+"""Maximum characters of a file name; file systems allow 255 bytes, and a character may take 4."""
 CHANGEABLE = ("task", "evaluation.seed")
-"""What of a run's spec may be changed here."""
-OWN_STRINGS = "it draws strings of its own: write --strings NUMBER, or --set evaluation.seed=NUMBER"
+"""Paths of a run's spec that may be changed for probing."""
+OWN_STRINGS = (
+    "probes draw their own strings: write --strings NUMBER, or --set evaluation.seed=NUMBER"
+)
 UNUSED = {
     "evaluation": OWN_STRINGS,
     "evaluation.strings": "write --strings NUMBER",
     "evaluation.free": "leave it out",
     "evaluation.generate": "leave it out",
-    "task.cut": "leave it out: it is of what is generated",
+    "task.cut": "leave it out: it only affects generation",
     "task.score_padding": "leave it out: padding is in no tree",
 }
-"""What of it would change nothing, and what to write instead."""
+"""Paths whose change would have no effect, and what to write instead."""
 
 
 @dataclass(frozen=True)
-class Probed:
-    """What was found.
+class ProbeReport:
+    """Probe results of a trained run.
 
     Attributes:
         run: name of the run's directory.
-        state: of the run.
-        epoch: after which it had the weights that were probed.
-        changes: what was changed of its spec, by dotted path.
-        task: whose strings were read, as plain data.
-        seed: what they were drawn by.
-        strings: number of strings fitted to, and of those scored on.
+        state: state of the run.
+        epoch: epoch after which the probed weights were saved.
+        changes: changes of the run's spec, by dotted path.
+        task: task of the strings, as plain data.
+        seed: seed of the strings.
+        strings: number of strings fitted on, and of those scored on.
         repeated: how many of the latter are among the former; a small language has few others.
-        readings: by target, level and layer; the lowest first, and from no layer last.
+        readings: results by target, level and layer, lowest first; those of no layer last.
     """
 
     run: str
@@ -82,22 +84,23 @@ class Probed:
 
     @property
     def title(self) -> str:
-        """What was probed."""
+        """Title: the run, the epoch and the changes."""
         return ", ".join([f"Linear probes of {self.run} after epoch {self.epoch}", *self._changed])
 
     @property
     def summary(self) -> str:
-        """How it was probed."""
-        repeated = f", {self.repeated:,} of which were fitted to as well" if self.repeated else ""
+        """How the probes were fitted and scored, in sentences."""
+        repeated = f", {self.repeated:,} of which were also fitted on" if self.repeated else ""
         return (
-            "The signed number is what training added: the difference to probes of the network before it "
-            f"learned. All were fitted to {self.strings:,} strings and scored on {self.strings:,} drawn "
-            f"alike{repeated}."
+            "The signed number is what training added: the difference to probes of the untrained "
+            f"network. Probes were fitted on {self.strings:,} strings and scored on "
+            f"{self.strings:,} "
+            f"others{repeated}."
         )
 
     @property
     def name(self) -> str:
-        """Stem of the files that it is kept in: another one for all that was asked otherwise than by default.
+        """Stem of the report's files: `probes`, with all that differs from the defaults.
 
         Example:
             `probes`, `probes-strings=50`, `probes-task.height=5`.
@@ -107,12 +110,12 @@ class Probed:
         name = re.sub(r"[^\w.=-]+", "_", plain)[:LONGEST_NAME]
         if name == plain:
             return name
-        # What was left out of the name may be all that tells it from another.
+        # What was cut off or replaced may be the only difference to another name.
         return f"{name}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"
 
     @property
     def _changed(self) -> list[str]:
-        """What was changed that makes a difference."""
+        """Changes that affect the results."""
         return [
             f"{path}={value}"
             for path, value in self.changes.items()
@@ -121,10 +124,9 @@ class Probed:
 
     @property
     def rows(self) -> list[dict[str, str | int | float | None]]:
-        """The readings as rows of plain values, each with how it was measured.
+        """Results as rows of plain values, each with the settings of the measurement.
 
-        Of a score that is exactly 0 or 1 the `_bound` is how much it is at most, or at least, at 95 %
-        confidence, and its standard error is missing; of others the bound is.
+        A score of exactly 0 or 1 has a 95 % `_bound` and no standard error; others have no bound.
         """
         measured = {
             "run": self.run,
@@ -136,7 +138,7 @@ class Probed:
         return [_row(reading) | measured for reading in self.readings]
 
     def to_data(self) -> dict[str, Any]:
-        """As plain values; what is missing is null."""
+        """Return plain JSON data; missing values are null."""
         return {
             "run": self.run,
             "state": self.state,
@@ -163,11 +165,11 @@ def _row(reading: ProbeResult) -> dict[str, str | int | float | None]:
     return row
 
 
-def probe(trained: TrainedRun, *, strings: int = STRINGS) -> Probed:
-    """Fits and scores probes of every layer, of the run and of its untrained copy.
+def probe(trained: TrainedRun, *, strings: int = STRINGS) -> ProbeReport:
+    """Fit and score probes on every layer of the run's model and of its untrained copy.
 
     Raises:
-        FileError: if the task has no trees, or there is nothing in them to tell.
+        FileError: if the task has no trees, or the trees do not vary.
     """
     if strings < 2:
         raise FileError(f"--strings: must be at least 2, but got {strings}")
@@ -176,22 +178,24 @@ def probe(trained: TrainedRun, *, strings: int = STRINGS) -> Probed:
     path = trained.directory.path
     if labelled is None:
         raise FileError(
-            f"{path}: has no trees to probe for: its task is {trained.spec.task.kind}, and only grammars "
-            "(task.kind cfg) have them"
+            f"{path}: has no trees to probe for: its task is {trained.spec.task.kind}; only "
+            "grammars "
+            "(task.kind cfg) have trees"
         )
     found = make_examples(labelled, most=POSITIONS, generator=generator)
     if not found.questions:
         raise FileError(
-            f"{path}: has nothing to probe for: over what is read of its strings, every level of the trees "
-            "is the same everywhere; take a higher task.height"
+            f"{path}: has nothing to probe for: at every level, all trees have the same node at "
+            "all "
+            "positions; choose a higher task.height"
         )
     readings = [
         *_readings(trained.model, found, name="trained"),
-        *_readings(untrained(trained), found, name="untrained"),
+        *_readings(build_untrained(trained), found, name="untrained"),
     ]
-    order = {(each.target, each.level): place for place, each in enumerate(found.questions)}
+    order = {(each.target, each.level): index for index, each in enumerate(found.questions)}
     readings.sort(key=lambda each: (order[each.target, each.level], each.layer or math.inf))
-    return Probed(
+    return ProbeReport(
         run=trained.directory.name,
         state=trained.info["state"],
         epoch=trained.epoch,
@@ -205,7 +209,7 @@ def probe(trained: TrainedRun, *, strings: int = STRINGS) -> Probed:
 
 
 def _readings(model: SequenceModel, found: Examples, *, name: Reader) -> Iterator[ProbeResult]:
-    """Of every layer; with the trained model's, that of the majority too."""
+    """Yield the results of every layer, and with the trained model those of the majority class."""
     fitted, held_out = (
         hidden_states(model, torch.from_numpy(half.tokens), chosen=torch.from_numpy(half.chosen))
         for half in (found.fitted, found.held_out)
@@ -239,7 +243,7 @@ def _named(
 
 
 def _repeated(strings: Strings) -> int:
-    """How many of the second half are in the first."""
+    """Return how many strings of the second half also occur in the first."""
     rows = [row.tobytes() for row in strings]
     half = len(rows) // 2
     known = set(rows[:half])

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from seqtune import provenance, seeding
-from seqtune.storage import cache
+from seqtune.storage.files import cache_folder, write_atomically
 from seqtune.tasks.base import Batch, Mask, Strings, Task
 from seqtune.training.spec import DataSpec, FixedData, TrainingSpec
 
@@ -172,14 +172,14 @@ class CachedDataset:
         """Return the strings; a large set is read from the cache, where the first run writes it."""
         if self.language is None or self.strings * task.max_length < CACHED_TOKENS:
             return self._draw(task)
-        folder = cache.folder() / "sets" / self._key(task)
+        folder = cache_folder() / "sets" / self._key(task)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             fresh = not (folder / _LAST_FILE).exists()
             if fresh:
                 strings = self._draw(task)
                 for name, array in zip(_FILES, (strings.tokens, strings.offsets), strict=True):
-                    with cache.replacing(folder / name) as file:
+                    with write_atomically(folder / name) as file:
                         np.save(file, array)
             (folder / _LAST_FILE).touch()
             tokens, offsets = (np.load(folder / name, mmap_mode="r") for name in _FILES)

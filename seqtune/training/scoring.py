@@ -93,7 +93,7 @@ class StringScores:
     def concatenate(cls, parts: Sequence["StringScores"]) -> "StringScores":
         """Return the scores of several batches, in order."""
 
-        def join(name: str) -> Numbers | None:
+        def join(name: str) -> Any:
             values = [getattr(part, name) for part in parts]
             known = [each for each in values if each is not None]
             return np.concatenate(known) if known else None

@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field
 
 from seqtune.config.errors import Problem, SpecError, dotted, nearest
-from seqtune.config.nested import assigned, merged
+from seqtune.config.nested import assign, merge
 from seqtune.config.spec import Spec, paths, read, replace
 from seqtune.config.unions import ByKind
 
@@ -109,26 +109,26 @@ def test_replacing_validates():
 
 
 def test_a_path_through_a_bare_string_keeps_its_kind():
-    assert assigned({"fruit": "pear"}, {"fruit.length": 1.0}) == {
+    assert assign({"fruit": "pear"}, {"fruit.length": 1.0}) == {
         "fruit": {"kind": "pear", "length": 1.0}
     }
 
 
 def test_keys_that_are_dotted_paths_themselves_are_set_as_a_whole():
-    data = assigned({"compare": {"a.b": [1]}}, {"compare.a.b": [2], "tune.c.d": 3})
+    data = assign({"compare": {"a.b": [1]}}, {"compare.a.b": [2], "tune.c.d": 3})
     assert data == {"compare": {"a.b": [2]}, "tune": {"c.d": 3}}
 
 
 def test_a_block_of_another_kind_replaces_and_of_the_same_kind_merges():
     below = {"fruit": {"kind": "apple", "seeds": 3}, "open": True}
-    assert merged(below, {"fruit": {"weight": 2.0}})["fruit"] == {
+    assert merge(below, {"fruit": {"weight": 2.0}})["fruit"] == {
         "kind": "apple",
         "seeds": 3,
         "weight": 2.0,
     }
-    assert merged(below, {"fruit": {"kind": "pear"}})["fruit"] == {"kind": "pear"}
-    assert merged(below, {"fruit": "pear"})["fruit"] == "pear"
-    assert merged({"fruit": "pear"}, {"fruit": {"kind": "pear", "length": 1.0}})["fruit"] == {
+    assert merge(below, {"fruit": {"kind": "pear"}})["fruit"] == {"kind": "pear"}
+    assert merge(below, {"fruit": "pear"})["fruit"] == "pear"
+    assert merge({"fruit": "pear"}, {"fruit": {"kind": "pear", "length": 1.0}})["fruit"] == {
         "kind": "pear",
         "length": 1.0,
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.runs.directory import RunDirectory, State
 from seqtune.sweep.planning.cell_names import text_of
 from seqtune.tasks.generative_evaluation import GenerationResult, Sample
@@ -83,7 +83,7 @@ def make_run(
     directory.create(
         {
             "hash": "0" * 10,
-            "spec": assigned(SPEC, settings),
+            "spec": assign(SPEC, settings),
             "sweep": sweep,
             **FACTS,
             **(info or {}),

@@ -13,7 +13,7 @@ from seqtune.runs.build import DeviceError, choose_device, cpu_trains_lstm_in_bf
 from tests.training.runs import tiny
 from tests.waiting import HANG_SECONDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRANSFORMER = {"kind": "transformer", "layers": 1, "width": 16, "heads": 2, "head_width": 8}
 WITHOUT_AVX512 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 """Makes every x86 CPU stand in for one without AVX-512."""

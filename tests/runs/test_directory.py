@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from seqtune.config.yaml_file import FileError
-from seqtune.runs.directory import COLUMNS, RunDirectory, RunInUseError, run_directories
+from seqtune.runs.directory import COLUMNS, RunDirectory, run_directories
 from seqtune.storage.files import check_writable, replace_text
+from seqtune.storage.mirror import RunInUseError
 from seqtune.training.measurement import Measurement
-from tests.disk import no_room
+from tests.storage.disk import no_room
 
 
 def measurement(epoch: int, **metrics: float) -> Measurement:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from seqtune.runs.directory import RunDirectory, cause
-from seqtune.runs.limits import Limits
 from seqtune.runs.record import record
-from seqtune.runs.spec import RunSpec
+from seqtune.runs.spec import Limits, RunSpec
 from tests.training.runs import tiny
 from tests.waiting import HANG_SECONDS
 
@@ -56,7 +55,7 @@ def test_a_loss_far_above_guessing_has_diverged(tmp_path: Path, limit: float | N
     assert run.info()["state"] == state
     if state == "diverged":
         # Five tokens: guessing costs log 5.
-        assert "after epoch 1, above 16.09: 10 times that of guessing" in run.info()["reason"]
+        assert "after epoch 1, above 16.09: 10 times the loss of guessing" in run.info()["reason"]
         assert [each.epoch for each in run.measurements()] == [1]
 
 

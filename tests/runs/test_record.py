@@ -22,7 +22,7 @@ from seqtune.runs.spec import RunSpec
 from seqtune.storage.full_disk import disk_is_full
 from seqtune.tasks.cfg.grammar import grammar
 from seqtune.tasks.picture import paint
-from tests.disk import fill, small_disk
+from tests.storage.disk import fill, small_disk
 from tests.sweep.sweeps import write
 from tests.training.runs import tiny
 from tests.waiting import HANG_SECONDS
@@ -39,7 +39,7 @@ def recorded(spec: RunSpec, path: Path, *, epochs: int | None = None) -> RunDire
 
 
 def last_weights(spec: RunSpec, path: Path) -> dict[str, torch.Tensor]:
-    """The weights after the last epoch: with a rising metric the best weights are always the last."""
+    """Weights after the last epoch: with a rising metric the best weights are the last."""
     recording = record(spec, directory=RunDirectory(path), metric="tokens_per_second")
     state: dict[str, torch.Tensor] = {}
     for _ in recording:
@@ -67,7 +67,7 @@ def test_a_finished_run_holds_all_that_is_known_of_it(tmp_path: Path):
 
 def test_tensorboard_reads_every_metric_of_every_epoch_once(tmp_path: Path):
     recorded(tiny(), tmp_path / "run", epochs=2)
-    # TensorBoard reads files in the order of their names, which hold the second that they were made in.
+    # TensorBoard reads files in the order of their names, which hold the second of creation.
     time.sleep(1)
     run = recorded(tiny(), tmp_path / "run")
     events = EventAccumulator(str(run.path))

@@ -5,8 +5,7 @@ from typing import cast
 import pytest
 from upath import UPath
 
-from seqtune.runs.directory import RunInUseError
-from seqtune.storage.mirror import LARGE, open_mirror
+from seqtune.storage.mirror import LARGE, RunInUseError, open_mirror
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def there(place: Path) -> dict[str, str]:
 
 def test_a_directory_of_this_machine_is_worked_on_where_it_is(tmp_path: Path):
     with open_mirror(tmp_path) as copy:
-        assert copy.local == copy.place == tmp_path
+        assert copy.local == copy.location == tmp_path
         (tmp_path / "a").write_text("1")
         copy.put_back()
     assert (tmp_path / "a").read_text() == "1"
@@ -107,4 +106,4 @@ def test_who_fetches_a_fenced_copy_takes_it_from_whoever_had_it(place: Path):
 
 def test_errors_name_the_place_and_not_the_copy(place: Path):
     with open_mirror(place) as copy:
-        assert copy.named(f"{copy.local}/run.json: is torn") == f"{place}/run.json: is torn"
+        assert copy.restore_paths(f"{copy.local}/run.json: is torn") == f"{place}/run.json: is torn"

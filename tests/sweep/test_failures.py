@@ -30,14 +30,14 @@ def test_the_first_failure_ends_the_sweep_if_asked_and_another_command_goes_on(
     _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert "stopped at the first run that failed (--fail-fast)" in err
-    assert f"to go on where it stopped: seqtune sweep {file} --out {root}" in err
+    assert f"interrupted; to resume: seqtune sweep {file} --out {root}" in err
     assert "Traceback" not in err
     assert "diverged" in [run.info()["state"] for run in ended(root).values()]
     assert len(ended(root)) < 4
     process = command("sweep", file, "--out", root, address=ray_address)
     _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
-    assert "2 of 8 runs failed; the report names them, and --retry does them again" in err
+    assert "2 of 8 runs failed; the report lists them, and --retry repeats them" in err
     assert len(ended(root)) == 8
 
 

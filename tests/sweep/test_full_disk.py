@@ -12,7 +12,7 @@ import pytest
 
 from seqtune.config.yaml_file import FileError, read_yaml
 from seqtune.report.render import replace_folder
-from seqtune.storage.full_disk import full_disk, no_room, told_if_full
+from seqtune.storage.full_disk import disk_full_error, find_full_disk, report_full_disk
 from seqtune.sweep.execution.capacity import Capacity
 from seqtune.sweep.execution.driver import read_plan
 from seqtune.sweep.execution.open_runs import Events, OpenRuns
@@ -20,7 +20,7 @@ from seqtune.sweep.planning.resource_checks import request_kinds
 from seqtune.sweep.search.directory import claim
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
-from tests.disk import fill, small_disk
+from tests.storage.disk import fill, small_disk
 from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, UNDISTURBED, plan_of, write
 from tests.sweep.test_kills import check_same
@@ -51,7 +51,7 @@ def test_a_driver_that_can_write_nothing_ends_its_sitting_and_the_next_one_goes_
         # The last page of a file has room until it is full itself.
         for epoch in range(1, 100):
             first.judge("0", measurement(epoch))
-        assert str(first.wrong) == str(no_room(disk))
+        assert str(first.wrong) == str(disk_full_error(disk))
         assert first.over
         assert first.judge("1", measurement(1))
         assert first.begin("9") is None
@@ -74,7 +74,7 @@ def test_a_worker_without_room_is_no_loss_of_its_run(tmp_path: Path):
     raised = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(directory.path))
     first.ended("0", error=True, raised=raised)
     assert str(first.wrong) == (
-        f"{tmp_path}: there is no room left on its disk; the same command goes on once there is room"
+        f"{tmp_path}: the disk is full; free some space and run the same command again"
     )
     assert first.interrupted
     assert directory.info()["state"] == "running"
@@ -102,31 +102,31 @@ def test_a_database_without_room_is_a_full_disk(tmp_path: Path):
             fill(disk, leave=8192)
             with pytest.raises(sqlite3.OperationalError) as caught:
                 base.executemany("insert into rows values (?)", [("x" * 1000,)] * 50)
-        assert str(full_disk(caught.value, root=disk)) == str(no_room(disk))
+        assert str(find_full_disk(caught.value, root=disk)) == str(disk_full_error(disk))
 
 
 def test_the_directory_is_named_where_room_is_needed(tmp_path: Path):
     def named(error: BaseException) -> str | None:
-        told = full_disk(error, root=tmp_path)
+        told = find_full_disk(error, root=tmp_path)
         return None if told is None else str(told)
 
     within = OSError(errno.ENOSPC, "", str(tmp_path / "runs" / "one" / "run.json"))
-    assert named(within) == str(no_room(tmp_path))
+    assert named(within) == str(disk_full_error(tmp_path))
     elsewhere = OSError(errno.ENOSPC, "", "/elsewhere/tune/error.pkl")
-    assert named(elsewhere) == str(no_room(Path("/elsewhere/tune")))
+    assert named(elsewhere) == str(disk_full_error(Path("/elsewhere/tune")))
     flattened = RuntimeError(f"ray::step() failed: OSError: [Errno 28] {os.strerror(errno.ENOSPC)}")
     temporary = Path(tempfile.gettempdir())
-    assert named(flattened) in (str(no_room(tmp_path)), str(no_room(temporary)))
+    assert named(flattened) in (str(disk_full_error(tmp_path)), str(disk_full_error(temporary)))
     assert named(OSError(errno.EACCES, "no", str(tmp_path))) is None
     assert named(ValueError("no")) is None
 
 
 def test_other_errors_are_raised_as_they_are(tmp_path: Path):
     for error in (ValueError("no"), FileError("no"), OSError(errno.EACCES, "no")):
-        with pytest.raises(type(error), match="no") as caught, told_if_full(tmp_path):
+        with pytest.raises(type(error), match="no") as caught, report_full_disk(tmp_path):
             raise error
         assert caught.value is error
-    with pytest.raises(FileError, match="once there is room"), told_if_full(tmp_path):
+    with pytest.raises(FileError, match="the disk is full"), report_full_disk(tmp_path):
         raise FULL
 
 
@@ -137,7 +137,7 @@ def test_without_room_for_a_new_report_the_old_one_stays(tmp_path: Path):
         filler = fill(disk, leave=8192)
         with pytest.raises(FileError) as caught, replace_folder.replaced(disk / "report") as new:
             (new / "report.md").write_text("new" * 10_000)
-        assert str(caught.value) == str(no_room(disk))
+        assert str(caught.value) == str(disk_full_error(disk))
         assert (disk / "report" / "report.md").read_text() == "old"
         filler.unlink()
         with replace_folder.replaced(disk / "report") as new:
@@ -171,7 +171,7 @@ def test_a_sweep_on_a_full_disk_ends_in_order_and_goes_on_once_there_is_room(
         filler = fill(disk, leave=0)
         _, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 2, err
-        assert err.endswith(f"{no_room(root)}\n")
+        assert err.endswith(f"{disk_full_error(root)}\n")
         assert "Traceback" not in err
         assert "its worker failed or died" not in err
         assert {run.info()["state"] for run in ended(root).values()} == {"finished"}
@@ -181,7 +181,7 @@ def test_a_sweep_on_a_full_disk_ends_in_order_and_goes_on_once_there_is_room(
             process = command(*words, address=ray_address)
             _, err = process.communicate(timeout=HANG_SECONDS)
             assert process.returncode == 2, err
-            assert err.endswith(f"{no_room(root)}\n")
+            assert err.endswith(f"{disk_full_error(root)}\n")
 
         filler.unlink()
         process = command(*words, address=ray_address)

@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
-from seqtune.cli.tables.scores import written
+from seqtune.cli.tables.scores import format_score
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.tasks.score import Score
-from seqtune.trained.evaluate import crossed
+from seqtune.trained.evaluate import expand_changes
 from seqtune.training.measurement import FREE, METRICS
-from tests.disk import no_room
+from tests.storage.disk import no_room
 from tests.training.runs import tiny
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -180,13 +180,13 @@ def spoilt(run: Path, *, how: str) -> None:
         (
             "padded",
             ["evaluation.generate=4"],
-            "--set evaluation.generate: has no effect here, since nothing is generated",
+            "--set evaluation.generate: has no effect, since this task's layout generates",
         ),
         ("cfg", ["task.height=2", "task.height=3"], "--set task.height: is given twice"),
-        ("text, other data", [], "text: its text has changed since: SHA-256 was 000"),
+        ("text, other data", [], "text: its text has changed since training: SHA-256 was 000"),
         ("cfg, foreign file", [], "evaluation.json: must hold a list of evaluations"),
         ("cfg, no file", [], "evaluation.json: Is a directory"),
-        ("cfg", ["model.layers=2"], "--set model.layers: is what was trained; only task and"),
+        ("cfg", ["model.layers=2"], "--set model.layers: was fixed by training; only task and"),
         (
             "cfg",
             ["taks.height=3"],
@@ -218,7 +218,7 @@ def spoilt(run: Path, *, how: str) -> None:
         (
             "absolute",
             ["task.height=2"],
-            "--set task: has up to 10 tokens to read, but the model learned a position for each of 4",
+            "--set task: has strings of up to 10 tokens, but the model learned only 4 positions",
         ),
         ("cfg", ["training.device=cuda"], "write --set training.device=cpu"),
         ("cfg", ["task.height"], "--set task.height: must be PATH=VALUE"),
@@ -324,7 +324,7 @@ def test_a_share_of_exactly_1_has_a_bound_in_place_of_an_error(tmp_path: Path):
     ],
 )
 def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text: str):
-    assert written(score) == text
+    assert format_score(score) == text
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_a_score_is_written_to_the_second_digit_of_its_error(score: Score, text:
     ],
 )
 def test_only_shares_are_bounded(name: str, value: float, text: str):
-    assert written(Score(value, 20, 0.0), name=name) == text
+    assert format_score(Score(value, 20, 0.0), name=name) == text
 
 
 def test_each_value_of_a_list_is_asked_in_turn(run: Path):
@@ -357,7 +357,7 @@ def test_each_value_of_a_list_is_asked_in_turn(run: Path):
 def test_a_list_that_can_stand_in_the_spec_is_one_value():
     spec = tiny(task={"kind": "life"}).to_data()
     changes = {"task.patterns": ["glider", "block"], "evaluation.strings": [20, 30]}
-    assert crossed(changes, spec=spec) == [
+    assert expand_changes(changes, spec=spec) == [
         {"task.patterns": ["glider", "block"], "evaluation.strings": strings}
         for strings in (20, 30)
     ]
@@ -365,7 +365,7 @@ def test_a_list_that_can_stand_in_the_spec_is_one_value():
 
 @pytest.fixture
 def sweep(runs: Path, tmp_path: Path) -> Path:
-    """Two cells of one run each, a confirm run and a search trial, and a trial that nobody chose."""
+    """Two cells of one run each, a confirm run and a search trial, and an unchosen trial."""
     root = tmp_path / "results"
     for name, cell, phase, trial in (
         ("one-search", "one", "search", 0),
@@ -426,7 +426,7 @@ def test_a_directory_of_neither_is_told_in_one_line(tmp_path: Path, made: bool):
     done = call(place)
     assert done.exit_code == 2
     assert done.stderr == (
-        f"{place}: is no run directory: it has no run.json; nor is it a sweep's: it holds no runs\n"
+        f"{place}: is neither a run directory (no run.json) nor a sweep's (no runs)\n"
     )
 
 
@@ -441,4 +441,4 @@ def test_a_sweep_in_which_nothing_has_finished_is_told_in_one_line(sweep: Path):
 def test_a_list_of_nothing_is_told(run: Path):
     done = call(run, "--set", "task.height=[]")
     assert done.exit_code == 2
-    assert done.stderr == "--set task.height: must list one value at least, such as [3, 4]\n"
+    assert done.stderr == "--set task.height: must list at least one value, such as [3, 4]\n"

@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
+from seqtune.cli.tables.samples import print_generation
 from seqtune.config.spec import paths
 from seqtune.config.yaml_file import FileError
 from seqtune.models.base import SequenceModel
@@ -23,16 +24,14 @@ from seqtune.tasks.cfg.judging import terminals
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.generative_evaluation import SEAM
 from seqtune.trained.generate import (
-    ONE_ANSWER,
+    ONE_CONTINUATION,
     UNUSED,
     Generation,
     GenerationRequest,
-    show,
-    to_data,
 )
 from seqtune.trained.load import TrainedRun
 from seqtune.training import generation
-from tests.oracle import Oracle
+from tests.models.oracle import Oracle
 from tests.training.runs import tiny
 
 LIFE = {"kind": "life", "rows": 4, "columns": 4, "vocabulary": "compact", "rollout_steps": 0}
@@ -80,7 +79,7 @@ def test_the_command_has_help():
 
 
 def with_model(spec: RunSpec, model: SequenceModel | None = None) -> TrainedRun:
-    """A run with a model of our choice; without one, the network as it is before it learns anything."""
+    """A run with a given model, by default an untrained one."""
     task = spec.task.build()
     own = model or build_model(spec, task=task, device=torch.device("cpu")).eval()
     directory = RunDirectory("none")
@@ -105,7 +104,7 @@ def test_who_knows_the_language_is_always_right(spec: CfgSpec, begun: int):
     (string,) = grammar.sample(1, 5)
     words = [grammar.terminals[token - 1] for token in string[:begun]]
     request = GenerationRequest(" ".join(words) if begun else None, count=30)
-    data = to_data(Generation(trained, request=request))
+    data = Generation(trained, request=request).to_data()
     assert data["summary"]["right"] == data["summary"]["count"] == 30
     assert data["note"] == ""
     for sample in data["samples"]:
@@ -159,7 +158,8 @@ def test_an_impossible_prompt_is_gone_on_with_and_said_once(runs: Mapping[str, P
     done = call(runs["cfg"], "--prompt", "3 1 1", "--count", "3")
     assert done.exit_code == 0
     assert done.stderr == (
-        "no string of the language begins like the prompt: its token 3 is 1, but only 2 or 3 can follow\n"
+        "no string of the language begins like the prompt: its token 3 is 1, but only 2 or 3 can "
+        "follow\n"
     )
     lines = done.stdout.splitlines()
     assert all(line.startswith("✗ 3 1 ⟨wrong: only 2 or 3 can follow⟩ 1 ⟫") for line in lines[:3])
@@ -175,9 +175,9 @@ def test_who_is_always_right_may_be_wrong_for_once():
     trained = with_model(run, Oracle(spec.language()))
     file = io.StringIO()
     generation = Generation(trained, request=GenerationRequest(count=20))
-    show(generation, console=Console(file=file))
+    print_generation(generation, console=Console(file=file))
     assert file.getvalue().splitlines()[-1] == "20 of 20 right, at least 86 %"
-    summary = to_data(generation)["summary"]
+    summary = generation.to_data()["summary"]
     assert summary["bound"] == pytest.approx(0.05 ** (1 / 20))
     assert summary["standard_error"] is None
 
@@ -209,7 +209,7 @@ def test_boards_are_predicted_at_temperature_0_and_a_prompt_once(runs: Mapping[s
     assert data["note"] == ""
     thrice = answered(runs["life"], "--prompt", "0000/1110/0000/0000", "--count", "3")
     assert thrice["samples"] == [sample]
-    assert thrice["note"] == ONE_ANSWER
+    assert thrice["note"] == ONE_CONTINUATION
     hot = answered(runs["life"], "--prompt", "0000/1110/0000/0000", "--temperature", "2")
     assert len({each["text"] for each in hot["samples"]}) > 1
     assert len(hot["samples"]) == 20
@@ -223,7 +223,7 @@ def test_at_temperature_0_without_a_prompt_there_is_one_string(runs: Mapping[str
         assert done.stderr == ""
     asked = call(runs["cfg"], "--temperature", "0", "--count", "30")
     assert asked.stdout == done.stdout
-    assert asked.stderr == f"{ONE_ANSWER}\n"
+    assert asked.stderr == f"{ONE_CONTINUATION}\n"
     # Prompts that are drawn have an answer each.
     texts = answered(runs["text"], "--temperature", "0", "--count", "5")["samples"]
     assert len({each["text"] for each in texts}) == 5
@@ -257,7 +257,7 @@ def test_a_text_is_gone_on_with_and_not_judged(runs: Mapping[str, Path]):
     *lines, _, summary = done.stdout.splitlines()
     assert all(line.startswith("  A new⏎class �⟫") for line in lines)
     assert len(lines) == 3
-    assert summary == "3 generated; nothing here is judged"
+    assert summary == "3 generated; this task judges no strings"
     data = answered(runs["text"], "--count", "2")
     assert all(len(sample["text"]) == 12 + len(SEAM) + 200 for sample in data["samples"])
     assert data["summary"] == {"count": 2, "judged": 0}
@@ -278,21 +278,45 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
         ("cfg", ["--count", "0"], "--count: must be at least 1, but got 0"),
         ("cfg", ["--seed", "-1"], "--seed: must be at least 0, but got -1"),
         ("text", ["--longest", "0"], "--longest: must be at least 1, but got 0"),
-        ("cfg", ["--temperature", "-1"], "--temperature: must be a number from 0 up, but got -1"),
-        ("cfg", ["--temperature", "nan"], "--temperature: must be a number from 0 up, but got nan"),
-        ("cfg", ["--longest", "5"], "--longest: is for strings without an end of their own"),
+        ("cfg", ["--temperature", "-1"], "--temperature: must be at least 0, but got -1"),
+        ("cfg", ["--temperature", "nan"], "--temperature: must be at least 0, but got nan"),
+        (
+            "cfg",
+            ["--longest", "5"],
+            "--longest: is for texts and other strings without an end token",
+        ),
         ("cfg", ["--prompt", "3 4"], "--prompt: token 2 must be a terminal of cfg3b, but got '4'"),
         ("padded", ["--prompt", " "], "--prompt: must have a terminal"),
         ("life", ["--prompt", "0101"], "--prompt: must have 4 rows of 4 cells"),
         ("life", ["--prompt", "glidr"], "--prompt: must be cells"),
         ("text", ["--prompt", ""], "--prompt: must have something to go on from"),
-        ("cfg", ["--set", "model.layers=2"], "--set model.layers: is what was trained"),
-        ("cfg", ["--set", "evaluation.strings=2"], "evaluation.strings: has no effect here; write"),
-        ("cfg", ["--set", "evaluation.seed=2"], "has no effect here; write --seed NUMBER"),
-        ("cfg", ["--set", "evaluation={seed: 2}"], "has no effect here; write --count NUMBER, or"),
-        ("cfg", ["--set", "task.cut=1"], "--set task.cut: has no effect here; write --prompt"),
+        ("cfg", ["--set", "model.layers=2"], "--set model.layers: was fixed by training"),
+        (
+            "cfg",
+            ["--set", "evaluation.strings=2"],
+            "evaluation.strings: has no effect on this command; write",
+        ),
+        (
+            "cfg",
+            ["--set", "evaluation.seed=2"],
+            "has no effect on this command; write --seed NUMBER",
+        ),
+        (
+            "cfg",
+            ["--set", "evaluation={seed: 2}"],
+            "has no effect on this command; write --count NUMBER, or",
+        ),
+        (
+            "cfg",
+            ["--set", "task.cut=1"],
+            "--set task.cut: has no effect on this command; write --prompt",
+        ),
         ("life", ["--set", "task.rollout_steps=1"], "--set task.rollout_steps: has no effect"),
-        ("life", ["--set", "task.patterns=[glider]"], "has no effect here; write --prompt PATTERN"),
+        (
+            "life",
+            ["--set", "task.patterns=[glider]"],
+            "has no effect on this command; write --prompt PATTERN",
+        ),
         (
             "cfg",
             ["--set", "task.height=2", "--set", "task.height=2"],

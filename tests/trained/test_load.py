@@ -89,9 +89,9 @@ def every(change: Callable[[Tensor], Tensor]) -> Spoil:
 
 
 WEIGHTS, INFO = "model.safetensors", "run.json"
-UNREADABLE = f"{WEIGHTS}: holds no weights that can be read: "
+UNREADABLE = f"{WEIGHTS}: cannot be read as weights: "
 OTHER = f"{WEIGHTS}: holds the weights of another run than run.json describes"
-EPOCH = f"{WEIGHTS}: must say after which epoch it was saved, but got "
+EPOCH = f"{WEIGHTS}: must name the epoch after which it was saved, but got "
 MISFIT = f"{WEIGHTS}: does not fit this version's network: "
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "torn": (written(WEIGHTS, lambda whole: whole[: len(whole) // 2]), UNREADABLE),
@@ -114,11 +114,11 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "endless epoch": (saved(epoch="9" * 5000), EPOCH + "'99999999999999999999'"),
     "not a number": (
         every(lambda each: torch.full_like(each, torch.nan)),
-        "embedding.weight must hold finite numbers, but some are not",
+        "embedding.weight must hold finite numbers only",
     ),
     "complex": (
         every(lambda each: each.to(torch.complex64)),
-        "embedding.weight must be of torch.float32, but is of torch.complex64",
+        "embedding.weight must be torch.float32, but is torch.complex64",
     ),
     "whole numbers": (every(lambda each: each.to(torch.int8)), "but is of torch.int8"),
     "fewer": (changed(lambda weights: dict([*weights.items()][1:])), MISFIT),
@@ -180,9 +180,11 @@ def test_weights_can_be_read_by_whom_the_umask_lets_read(original: Path):
 def test_what_may_be_changed_is_named_with_all_that_is_below_it(run: Path):
     changes = {"evaluation.seed": 3}
     assert load(run, changes=changes, changeable=("evaluation.seed",)).spec.evaluation.seed == 3
-    with pytest.raises(FileError, match=r"^--set evaluation.free: is what was trained; only "):
+    with pytest.raises(FileError, match=r"^--set evaluation.free: was fixed by training; only "):
         load(run, changes={"evaluation.free": 3}, changeable=("evaluation.seed",))
-    with pytest.raises(FileError, match=r"^--set task.cut: has no effect here; leave it out$"):
+    with pytest.raises(
+        FileError, match=r"^--set task.cut: has no effect on this command; leave it out$"
+    ):
         load(run, changes={"task.cut": 3}, unused={"task.cut": "leave it out"})
 
 

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from seqtune import cli
-from seqtune.cli.ask import probe as probe_command
-from seqtune.cli.tables.probes import errors
+from seqtune.cli.probe import probe as probe_command
+from seqtune.cli.tables.probes import describe_errors
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.tasks.score import Score
@@ -178,10 +178,13 @@ def test_a_probe_that_is_always_right_has_a_bound_in_place_of_an_error(runs: Map
     for row in rows:
         assert row["accuracy_standard_error"] is None
         assert row["accuracy_bound"] == pytest.approx(0.05 ** (1 / 20))
-    assert errors([sure]) == "A score of exactly 1 is at least 0.86, at 95 % confidence."
+    assert describe_errors([sure]) == "A score of exactly 1 is at least 0.86, at 95 % confidence."
     other = replace(sure, accuracy=Score(0.5, 20, 0.1), balanced_accuracy=Score(0.5, 20, 0.1))
-    assert errors([sure, other]) == f"Standard errors are at most 0.100. {errors([sure])}"
-    assert errors([other]) == "Standard errors are at most 0.100."
+    assert (
+        describe_errors([sure, other])
+        == f"Standard errors are at most 0.100. {describe_errors([sure])}"
+    )
+    assert describe_errors([other]) == "Standard errors are at most 0.100."
     for row in found.rows:
         assert (row["accuracy_bound"] is None) == (row["accuracy_standard_error"] is not None)
 
@@ -212,8 +215,8 @@ def test_a_table_and_the_paths_are_printed(runs: Mapping[str, Path]):
         "height 1",
         "layer 2",
         "majority class",
-        "fitted to 20 strings and scored on 20",
-        "fitted to as well",  # a language of 16 strings
+        "fitted on 20 strings and scored on 20",
+        "also fitted on",  # a language of 16 strings
     ):
         assert text in " ".join(done.stdout.split())
     for suffix in ("csv", "png", "svg"):
@@ -232,20 +235,28 @@ def test_a_grammar_of_height_one_has_only_its_end_to_tell(runs: Mapping[str, Pat
 @pytest.mark.parametrize(
     ("run", "words", "expected"),
     [
-        ("life", [], "has no trees to probe for: its task is life, and only grammars"),
+        ("life", [], "has no trees to probe for: its task is life; only grammars"),
         ("nothing", [], "has nothing to probe for"),
         ("none", [], "is no run directory"),
         ("grammar", ["--strings", "1"], "--strings: must be at least 2, but got 1"),
-        ("grammar", ["--set", "model.width=8"], "--set model.width: is what was trained"),
+        ("grammar", ["--set", "model.width=8"], "--set model.width: was fixed by training"),
         (
             "grammar",
             ["--set", "evaluation.strings=99"],
-            "--set evaluation.strings: has no effect here; write --strings NUMBER",
+            "--set evaluation.strings: has no effect on this command; write --strings NUMBER",
         ),
-        ("grammar", ["--set", "evaluation.free=9"], "--set evaluation.free: has no effect here"),
-        ("grammar", ["--set", "evaluation.generate=9"], "has no effect here; leave it out"),
+        (
+            "grammar",
+            ["--set", "evaluation.free=9"],
+            "--set evaluation.free: has no effect on this command",
+        ),
+        (
+            "grammar",
+            ["--set", "evaluation.generate=9"],
+            "has no effect on this command; leave it out",
+        ),
         ("grammar", ["--set", "evaluation={seed: 1}"], "or --set evaluation.seed=NUMBER"),
-        ("grammar", ["--set", "task.cut=1"], "--set task.cut: has no effect here"),
+        ("grammar", ["--set", "task.cut=1"], "--set task.cut: has no effect on this command"),
         ("grammar", ["--set", "task.height=2", "--set", "task.height=3"], "is given twice"),
         ("grammar", ["--set", "task.format=padded"], "--set task: the model predicts 5"),
     ],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.runs.spec import RunSpec
 
 TINY: dict[str, Any] = {
@@ -17,5 +17,5 @@ TINY: dict[str, Any] = {
 def tiny(**changes: Any) -> RunSpec:
     """A run of well under a second; `changes` by dotted path, written with double underscores."""
     return RunSpec.parse(
-        assigned(TINY, {path.replace("__", "."): value for path, value in changes.items()})
+        assign(TINY, {path.replace("__", "."): value for path, value in changes.items()})
     )

@@ -17,7 +17,7 @@ from seqtune.tasks.text.spec import TextSpec
 from seqtune.training.breakdown import Row, levels, make_tables
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.spec import EvaluationSpec
-from tests.oracle import Oracle
+from tests.models.oracle import Oracle
 
 SPECS: list[LanguageSpec] = [
     CfgSpec(grammar="cfg3b", height=4),

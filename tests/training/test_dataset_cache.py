@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqtune import seeding
-from seqtune.storage import cache
+from seqtune.storage.files import cache_folder
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.training import data
 from seqtune.training.data import CachedDataset
@@ -23,7 +23,7 @@ def kept_from_the_first_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def folders() -> list[Path]:
-    return sorted(path for path in (cache.folder() / "sets").iterdir() if path.is_dir())
+    return sorted(path for path in (cache_folder() / "sets").iterdir() if path.is_dir())
 
 
 def test_a_set_is_what_the_task_draws_and_is_drawn_once():

@@ -19,7 +19,7 @@ from seqtune.training.generation import generate
 from seqtune.training.measurement import FREE, GENERATED, METRICS, DivergedError
 from seqtune.training.scoring import divergences, token_scores
 from seqtune.training.spec import EvaluationSpec
-from tests.oracle import Oracle
+from tests.models.oracle import Oracle
 
 
 def floor_of(evaluator: Evaluator) -> Floor:

@@ -9,7 +9,7 @@ from seqtune.models.build import build_network
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.training.generation import TOKENS_AT_ONCE, generate, generate_in_parts, rows_at_once
-from tests.oracle import Oracle
+from tests.models.oracle import Oracle
 
 
 def drawn(temperature: float, *, seed: int = 0) -> list[list[int]]:

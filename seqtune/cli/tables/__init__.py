@@ -1,1 +1,1 @@
-"""Tables that commands print."""
+"""Tables that commands print; apart from the commands, since they import tasks and torch."""

@@ -1,4 +1,4 @@
-"""Samples printed: a string a line, boards side by side, and marked where they go wrong."""
+"""Printed samples: a string per line, boards side by side, with errors marked."""
 
 from collections.abc import Mapping
 from itertools import groupby, zip_longest
@@ -10,21 +10,36 @@ from rich.text import Text
 from seqtune.tasks.generative_evaluation import CELLS, SEAM, Cells, Sample
 from seqtune.tasks.picture import PALETTE
 from seqtune.tasks.signs import visible
+from seqtune.trained.generate import Generation, GenerationCounts
 
 SIGNS = (".", "O", "x", "X", "?")
-"""How a cell of each of `CELLS` is written."""
+"""Characters for the members of `CELLS`."""
 
 STYLES = ("dim", "bold", *(f"bold {colour}" for colour in PALETTE[2:]))
-"""And how it looks on a terminal."""
+"""Terminal styles for the members of `CELLS`."""
 
 MISSING = CELLS.index("missing")
 
 GAP = "   "
-"""Between boards."""
+"""Space between boards."""
+
+
+def print_generation(generation: Generation, *, console: Console) -> None:
+    """Print samples as they are generated, then a summary."""
+    counts = GenerationCounts(alike=generation.alike)
+    with_boards = False
+    for sample in generation.samples():
+        counts.add(sample)
+        print_sample(sample, console=console)
+        with_boards = with_boards or sample.panels is not None
+    if with_boards:
+        print_legend(console)
+    console.print()
+    console.print(Text(counts.line()), soft_wrap=True)
 
 
 def print_sample(sample: Sample, *, console: Console) -> None:
-    """Prints a string on a line of its own, or boards."""
+    """Print a string on one line, or boards."""
     if sample.panels is None:
         _print_text(sample, console=console)
     else:
@@ -32,13 +47,13 @@ def print_sample(sample: Sample, *, console: Console) -> None:
 
 
 def print_legend(console: Console) -> None:
-    """Prints what the signs on boards mean."""
+    """Print what the characters on boards mean."""
     signs = (f"{sign} {name}" for sign, name in zip(SIGNS, CELLS, strict=True))
     console.print(Text("  " + "   ".join(signs), style="dim"), soft_wrap=True)
 
 
 def _print_text(sample: Sample, *, console: Console) -> None:
-    """A line; on a terminal it is broken where that is full, and what is wrong is red."""
+    """Print a line; on a terminal it is wrapped, and errors are red."""
     before, mark, after = (visible(part) for part in sample.marked)
     prompt, seam, completion = before.rpartition(SEAM)
     text = Text.assemble(
@@ -53,25 +68,25 @@ def _print_text(sample: Sample, *, console: Console) -> None:
 
 
 def _print_boards(sample: Sample, *, panels: Mapping[str, Cells], console: Console) -> None:
-    """A line that says what is wrong, and the boards below it; the whole string if cells are missing."""
+    """Print a line with the error and the boards; the whole string if cells are missing."""
     if any((board == MISSING).any() for board in panels.values()):
         _print_text(sample, console=console)
     else:
         heading = Text(f" {sample.reason}", style="red") if sample.reason else ""
         console.print(Text.assemble(_verdict(sample), heading), soft_wrap=True)
     columns = sum(board.shape[1] for board in panels.values())
-    # Cells are as wide as they are high if there is a blank between them.
+    # With a blank between them, cells are about as wide as they are high.
     spaced = 2 * columns + len(GAP) * len(panels) < console.width
-    drawn = [_drawn(name, board, between=" " * spaced) for name, board in panels.items()]
-    for lines in zip_longest(*drawn, fillvalue=Text()):
+    drawings = [_draw(name, board, between=" " * spaced) for name, board in panels.items()]
+    for lines in zip_longest(*drawings, fillvalue=Text()):
         line = Text("  ") + Text(GAP).join(lines)
         line.rstrip()
         console.print(line, soft_wrap=True)
     console.print()
 
 
-def _drawn(name: str, board: Cells, *, between: str) -> list[Text]:
-    """A caption and the rows of a board, all of one width."""
+def _draw(name: str, board: Cells, *, between: str) -> list[Text]:
+    """Return a caption and the rows of a board, padded to the same width."""
     lines = [Text(name, style="dim"), *(_row(cells, between=between) for cells in board)]
     width = max(len(line) for line in lines)
     for line in lines:
@@ -80,8 +95,8 @@ def _drawn(name: str, board: Cells, *, between: str) -> list[Text]:
 
 
 def _row(cells: Cells, *, between: str) -> Text:
-    # Neighbours that look alike are styled together: a terminal is sent less.
-    groups = ((cell, len(list(alike))) for cell, alike in groupby(cells.tolist()))
+    # One style per run of equal cells, so that the terminal gets fewer escape codes.
+    groups = ((cell, len(list(equal))) for cell, equal in groupby(cells.tolist()))
     return Text(between).join(
         Text(between.join(SIGNS[cell] * length), style=STYLES[cell]) for cell, length in groups
     )

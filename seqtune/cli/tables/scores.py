@@ -1,4 +1,4 @@
-"""Evaluations printed: every score with its error and what it means, then the tables."""
+"""Printed evaluations: every score with its error and meaning, then tables of where errors lie."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,28 +9,31 @@ from rich.text import Text
 
 from seqtune.tasks.score import Score
 from seqtune.tasks.share import shown_bound
-from seqtune.trained.evaluate import EvaluationResult, Field, bounded
+from seqtune.trained.evaluate import EvaluationResult, Field, has_bound
 from seqtune.trained.load import TrainedRun
 from seqtune.training import breakdown
-from seqtune.training.measurement import FLOOR_FIELDS, METRICS, ZERO_FLOOR
+from seqtune.training.measurement import METRICS, ZERO_FLOOR
 
-BOUNDED = (
-    "(≤ ...) and (≥ ...) stand at shares of exactly 0 and 1, whose standard error says nothing: how far "
-    "they may be off, at 95 % confidence."
+FLOOR_FIELDS = {"valid/loss": "loss", "valid/accuracy": "accuracy"}
+"""Scores with a floor, and the floor's field. Scores relative to a floor have the best value 0."""
+
+BOUND_NOTE = (
+    "(≤ ...) and (≥ ...) are 95 % bounds of shares of exactly 0 and 1, whose standard error would "
+    "be meaningless."
 )
 
 WIDTH = 140
-"""Columns of what is printed where there is no terminal to fit it to."""
+"""Width of the output in columns if it does not go to a terminal."""
 
 ROUNDING = 1e-9
-"""A standard error below so small a share of its value is what rounding leaves of none."""
+"""A standard error below this fraction of its value is a rounding error of zero."""
 
-PLACES = 6
-"""Most decimals of a score; smaller ones are written as powers of ten."""
+MAX_DECIMALS = 6
+"""Scores with smaller errors are written in scientific notation."""
 
 
-def show(found: EvaluationResult, *, console: Console) -> None:
-    """Prints the scores with what they mean, then the tables."""
+def print_evaluation(found: EvaluationResult, *, console: Console) -> None:
+    """Print the scores with their meaning, then the tables."""
     trained = found.trained
     changes = _changes(trained)
     title = f"{trained.directory.name}, after epoch {trained.epoch}{changes and f', {changes}'}"
@@ -46,16 +49,16 @@ def show(found: EvaluationResult, *, console: Console) -> None:
             console.print(_rows(rows))
     rows = [found.scores, *(row for rows in found.tables.values() for row in rows)]
     fields = [field for row in rows for field in row.items()]
-    if any(isinstance(value, Score) and bounded(name, value) for name, value in fields):
-        console.print(Text(f"\n{BOUNDED}", style="dim"))
+    if any(isinstance(value, Score) and has_bound(name, value) for name, value in fields):
+        console.print(Text(f"\n{BOUND_NOTE}", style="dim"))
 
 
-def line(found: EvaluationResult) -> str:
-    """An evaluation in a line: what was changed, and the scores that tell most."""
+def summary_line(found: EvaluationResult) -> str:
+    """Return an evaluation in one line: its changes and its main scores."""
     first = "valid/excess" if "valid/excess" in found.scores else "valid/loss"
     names = (first, "valid/accuracy")
-    scores = ", ".join(f"{name} {written(found.scores[name], name=name)}" for name in names)
-    return f"{_changes(found.trained) or 'its own task'}: {scores}"
+    scores = ", ".join(f"{name} {format_score(found.scores[name], name=name)}" for name in names)
+    return f"{_changes(found.trained) or 'unchanged task'}: {scores}"
 
 
 def _changes(trained: TrainedRun) -> str:
@@ -69,12 +72,14 @@ def _scores(found: EvaluationResult) -> Table:
     table.add_column("meaning", overflow="fold")
     for name, score in found.scores.items():
         best, count = _best(name, floor=found.floor), f"{score.count:,}"
-        table.add_row(name, written(score, name=name), count, best, Text(METRICS[name].description))
+        table.add_row(
+            name, format_score(score, name=name), count, best, Text(METRICS[name].description)
+        )
     return table
 
 
 def _best(name: str, *, floor: Mapping[str, float] | None) -> str:
-    """The best possible value; nothing where it is not known of every scored token."""
+    """Return the best possible value, or "" if it is not known for every scored token."""
     if name in ZERO_FLOOR:
         return "0"
     if floor is None or name not in FLOOR_FIELDS or floor["share"] < 1:
@@ -96,7 +101,7 @@ def _rows(rows: Sequence[Mapping[str, Field]]) -> Table:
 def _cell(value: Field, *, name: str) -> str:
     match value:
         case Score():
-            return written(value, name=name)
+            return format_score(value, name=name)
         case int():
             return f"{value:,}"
         case float():
@@ -105,19 +110,19 @@ def _cell(value: Field, *, name: str) -> str:
             return value
 
 
-def written(score: Score, *, name: str = "") -> str:
-    """A score with its standard error, both to the second digit of the error: 0.4123 ± 0.0031.
+def format_score(score: Score, *, name: str = "") -> str:
+    """Format a score with its standard error, to the error's second digit: 0.4123 ± 0.0031.
 
-    A share of exactly 0 or 1, as its name tells that it is one, with its bound: 1 (≥ 0.86).
+    A share of exactly 0 or 1 comes with its bound: 1 (≥ 0.86).
     """
     value, error = score.value, score.standard_error
     if math.isnan(value):
         return "none"
-    if bounded(name, score):
+    if has_bound(name, score):
         return f"{value:g} ({'≤' if value == 0 else '≥'} {shown_bound(score):g})"
     if math.isnan(error) or error <= ROUNDING * abs(value):
         return f"{value:.4g}"
-    places = 1 - math.floor(math.log10(error))
-    if places > PLACES:
+    decimals = 1 - math.floor(math.log10(error))
+    if decimals > MAX_DECIMALS:
         return f"{value:.2g} ± {error:.1g}"
-    return f"{value:.{max(0, places)}f} ± {error:.{max(0, places)}f}"
+    return f"{value:.{max(0, decimals)}f} ± {error:.{max(0, decimals)}f}"

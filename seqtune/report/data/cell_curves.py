@@ -16,7 +16,7 @@ import pandas as pd
 from seqtune.report.data import floors
 from seqtune.report.data.results import Results
 from seqtune.report.render import replace_folder
-from seqtune.runs import event_files
+from seqtune.runs import tensorboard
 from seqtune.stats.estimates import mean_of
 from seqtune.training.measurement import ZERO_FLOOR
 
@@ -45,23 +45,25 @@ def write(results: Results, *, root: Path) -> None:
     with replace_folder.replaced(root / FOLDER) as new:
         for cell, curves in measured.groupby("cell", sort=False, observed=True):
             runs = confirm[confirm["cell"] == cell]
-            content = event_files.encoded(_events(curves, runs=runs, began=began), time=began)
+            content = tensorboard.encode_events(
+                _events(curves, runs=runs, began=began), seconds=began
+            )
             place = _made(new, name=results.naming.cells[str(cell)])
             # What differs has another name: TensorBoard would go on reading where the old file ended.
             digits = hashlib.sha256(content).hexdigest()[:10]
-            (place / f"cell.{digits}.{event_files.MARK}").write_bytes(content)
+            (place / f"cell.{digits}.{tensorboard.FILE_MARK}").write_bytes(content)
 
 
 def _events(
     curves: pd.DataFrame, *, runs: pd.DataFrame, began: float
-) -> Iterator[event_files.Event]:
+) -> Iterator[tensorboard.Event]:
     """Charts, then every curve's points."""
     bounds = {str(metric): _floor(runs, metric=str(metric)) for metric in curves["metric"].unique()}
     together = {
         f"{metric}: mean of the cell": [metric, *(f"{metric}{part}" for part in PARTS)]
         for metric in bounds
     }
-    yield event_files.charts({"cells": together}, time=began)
+    yield tensorboard.charts_event({"cells": together}, seconds=began)
     points: dict[tuple[str, int], list[tuple[float, float]]] = {}
     columns = (curves[name].tolist() for name in ("metric", "epoch", "value", "seconds"))
     for metric, epoch, value, seconds in zip(*columns, strict=True):
@@ -73,7 +75,7 @@ def _events(
         shown = (found.mean, found.low, found.high, bounds[metric])
         for part, value in zip(("", *PARTS), shown, strict=True):
             if not math.isnan(value):
-                yield event_files.scalar(f"{metric}{part}", value, step=epoch, time=time)
+                yield tensorboard.scalar_event(f"{metric}{part}", value, step=epoch, seconds=time)
 
 
 def _floor(runs: pd.DataFrame, *, metric: str) -> float:

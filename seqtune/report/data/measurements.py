@@ -15,7 +15,7 @@ import pyarrow
 from pyarrow import csv
 
 from seqtune.config.yaml_file import FileError
-from seqtune.runs.directory import AGAIN
+from seqtune.runs.directory import MOVE_AWAY
 
 INDEX = ("epoch", "step", "tokens", "seconds")
 TOGETHER = 500
@@ -127,12 +127,12 @@ def _parsed(source: _Source) -> Measured:
         (number for number, row in enumerate(rows, start=2) if len(row) != len(names)), None
     )
     if wrong is not None or tuple(names[: len(INDEX)]) != INDEX:
-        raise FileError(f"{source.path}:{wrong or 1}: is no line of measurements{AGAIN}")
+        raise FileError(f"{source.path}:{wrong or 1}: is no line of measurements{MOVE_AWAY}")
     shape = (len(rows), len(names))
     try:
         flat = [float(field) if field else np.nan for row in rows for field in row]
     except ValueError as error:
-        raise FileError(f"{source.path}: {error}{AGAIN}") from None
+        raise FileError(f"{source.path}: {error}{MOVE_AWAY}") from None
     given = np.array([field != "" for row in rows for field in row], dtype=np.bool_)
     table = np.array(flat, dtype=np.float64).reshape(shape)
     return _measured(names, table=table, given=given.reshape(shape))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqtune.config.yaml_file import FileError, instead
+from seqtune.config.yaml_file import FileError, path_hint
 from seqtune.report.data import measurements
 from seqtune.report.data.measurements import Measured
 from seqtune.report.data.values import order, plain
@@ -53,7 +53,7 @@ def read(root: Path) -> list[RecordedRun]:
         FileError: if there is no such directory, or no run in it.
     """
     if not root.is_dir():
-        raise FileError(f"{root}: no such directory{instead(root)}")
+        raise FileError(f"{root}: no such directory{path_hint(root)}")
     directories = run_directories(root / "runs") or run_directories(root)
     if not directories:
         raise FileError(

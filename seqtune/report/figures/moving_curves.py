@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.report import labels
 from seqtune.report.data.bands import Band
 from seqtune.report.data.costs import COSTS
@@ -53,7 +53,7 @@ def moving_curves(found: Sequence[Band], *, metric: str, naming: Naming) -> str:
         log=(False, log),
     )
     made.update_layout(_sizes(len(found), rows=len(shading.rows) if shading else 0))
-    made.update_layout(assigned({}, in_turn(shading, cost=known[0])))
+    made.update_layout(assign({}, in_turn(shading, cost=known[0])))
     made.update_layout(
         updatemenus=[
             moving.menu([_button(name, traces=traces, shading=shading) for name in known]),

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from seqtune.config.yaml_file import FileError
-from seqtune.storage.full_disk import disk_is_full, no_room
+from seqtune.storage.full_disk import disk_full_error, disk_is_full
 
 log = logging.getLogger(__name__)
 WRITTEN = ".written.json"
@@ -50,7 +50,7 @@ def replaced(folder: Path) -> Iterator[Path]:
             new.rename(folder)
         except Exception as error:
             if disk_is_full(error):
-                raise no_room(folder.parent) from None
+                raise disk_full_error(folder.parent) from None
             raise
         finally:
             shutil.rmtree(new, ignore_errors=True)

@@ -138,7 +138,7 @@ def nodes() -> Sequence[Mapping[str, float]]:
 def environment() -> dict[str, Any]:
     """What workers of a cluster that is not our own are given: this very package, and its settings."""
     package = Path(provenance.__file__).parent
-    return {"env_vars": {**QUIET, **provenance.told()}, "py_modules": [str(package)]}
+    return {"env_vars": {**QUIET, **provenance.source_environment()}, "py_modules": [str(package)]}
 
 
 @contextmanager

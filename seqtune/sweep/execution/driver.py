@@ -11,8 +11,8 @@ from rich.console import Console
 from seqtune.config.errors import Problem, SpecError
 from seqtune.config.yaml_file import FileError, Source
 from seqtune.runs.no_effect import settings_without_effect
-from seqtune.storage.full_disk import told_if_full
-from seqtune.storage.location import reached
+from seqtune.storage.full_disk import report_full_disk
+from seqtune.storage.location import report_unreachable
 from seqtune.sweep.execution.capacity import CapacityError
 from seqtune.sweep.planning.cell import Cell
 from seqtune.sweep.planning.plan import Plan, make_plan
@@ -180,7 +180,7 @@ def _drive_here(
     from seqtune.sweep.search.storage import check_server
     from seqtune.sweep.search.studies import Studies
 
-    with reached(root), told_if_full(root):
+    with report_unreachable(root), report_full_disk(root):
         check_owner(root, plan=plan)
         check_server(plan.sweep.storage)
         with held(root) as lease:

@@ -17,7 +17,7 @@ from typing import Any
 from seqtune.config.errors import Path
 from seqtune.config.yaml_file import FileError
 from seqtune.runs.directory import RunDirectory
-from seqtune.storage.full_disk import full_disk
+from seqtune.storage.full_disk import find_full_disk
 from seqtune.sweep.execution.capacity import Capacity, CapacityError
 from seqtune.sweep.execution.gpu_packing import GpuPacking
 from seqtune.sweep.planning.resource_request import ResourceRequest
@@ -171,7 +171,7 @@ class OpenRuns:
         if self.wrong is not None:
             return  # another sitting takes up what its directory says
         with self._in_order():
-            told = None if raised is None else full_disk(raised, root=self.studies.root)
+            told = None if raised is None else find_full_disk(raised, root=self.studies.root)
             if told is not None:
                 raise told
             self._settle(trial_id, proposal=proposal, error=error)
@@ -234,7 +234,7 @@ class OpenRuns:
         except FileError as error:
             self.wrong = error
         except Exception as error:
-            self.wrong = full_disk(error, root=self.studies.root)
+            self.wrong = find_full_disk(error, root=self.studies.root)
             if self.wrong is None:
                 raise
         self.interrupted = self.interrupted or self.wrong is not None

@@ -7,8 +7,7 @@ from ray import tune
 from ray.util import get_node_ip_address
 
 from seqtune.runs.directory import RunDirectory
-from seqtune.runs.limits import Limits
-from seqtune.runs.spec import RunSpec
+from seqtune.runs.spec import Limits, RunSpec
 from seqtune.storage.location import parse_location
 from seqtune.storage.mirror import Mirror, open_mirror
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqtune.config.errors import Path, Problem, SpecError, dotted, listed
-from seqtune.config.nested import assigned, has, merged
+from seqtune.config.nested import assign, has, merge
 from seqtune.runs.spec import RunSpec
 from seqtune.sweep.planning.cell import Cell
 from seqtune.sweep.planning.cell_names import key_of, text_of
@@ -38,7 +38,7 @@ class Candidate:
         """The run as plain data, but for tuned values and seed."""
         blocks = self.sweep.arms[self.arm].blocks if self.arm is not None else {}
         solved = {} if self.matched is None else {self.matched.by: self.matched.value}
-        return assigned(merged(self.sweep.base, blocks), {**self.compared, **solved})
+        return assign(merge(self.sweep.base, blocks), {**self.compared, **solved})
 
     @property
     def match(self) -> MatchSpec | None:
@@ -65,7 +65,7 @@ class Candidate:
         wrong: dict[Path, list[tuple[dict[str, Any], Problem]]] = {}
         for tuned in points:
             try:
-                spec = RunSpec.parse(assigned(self.data, tuned))
+                spec = RunSpec.parse(assign(self.data, tuned))
             except SpecError as error:
                 for problem in error.problems:
                     wrong.setdefault(problem.path, []).append((tuned, problem))

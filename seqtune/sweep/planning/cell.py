@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.runs.spec import RunSpec
 from seqtune.sweep.planning.distributions import Choice, Range
 from seqtune.sweep.planning.grid import Compared
@@ -38,7 +38,7 @@ class Cell:
 
     def run(self, *, tuned: Mapping[str, Any], seed: int) -> RunSpec:
         """The run with these tuned values and this seed."""
-        return RunSpec.parse(assigned(self.data, {**tuned, "seed": seed}))
+        return RunSpec.parse(assign(self.data, {**tuned, "seed": seed}))
 
     def fixed(self) -> dict[str, Any]:
         """The run's plain data, tuned values and seed left open: what all its runs share."""
@@ -49,4 +49,4 @@ def open_fields(spec: RunSpec, *, paths: Mapping[str, Any]) -> dict[str, Any]:
     """A run's plain data without its seed and with null at the given paths."""
     data = spec.to_data()
     del data["seed"]
-    return assigned(data, dict.fromkeys(paths))
+    return assign(data, dict.fromkeys(paths))

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from seqtune.config.errors import SpecError
-from seqtune.runs.cost import CostEstimator, Size
+from seqtune.runs.cost import CostEstimator, RunCost
 from seqtune.runs.spec import RunSpec
-from seqtune.runs.timing import Speed, Untimed
+from seqtune.runs.timing import NotMeasured, Speed
 from seqtune.sweep.planning.audit import is_audited
 from seqtune.sweep.planning.cell import Cell
 from seqtune.sweep.planning.match import Matched
@@ -28,7 +28,7 @@ MUCH = 1.1
 MOST_RANGED = 12
 """Runs of a cell that are looked at for a range; of more, some from the first to the last."""
 
-RANGED: dict[str, Callable[[Size], float]] = {
+RANGED: dict[str, Callable[[RunCost], float]] = {
     "parameters": lambda size: float(size.parameters),
     "flops": lambda size: size.flops,
     "memory_bytes": lambda size: float(size.memory.total),
@@ -38,7 +38,9 @@ RANGED: dict[str, Callable[[Size], float]] = {
 class Probe(Protocol):
     """Times a run, given its size and the threads that it has: as many as torch takes where that is None."""
 
-    def __call__(self, spec: RunSpec, /, *, size: Size, threads: int | None) -> Speed | Untimed: ...
+    def __call__(
+        self, spec: RunSpec, /, *, size: RunCost, threads: int | None
+    ) -> Speed | NotMeasured: ...
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Forecast:
 
     name: str
     spec: RunSpec
-    size: Size
+    size: RunCost
     ranges: Mapping[str, Range]
     trials: int
     confirm: int
@@ -80,7 +82,7 @@ class Forecast:
     matched: Matched | None
     request: ResourceRequest | None
     threads: int | None
-    speed: Speed | Untimed | None
+    speed: Speed | NotMeasured | None
     run_seconds: float | None
     at_once: int
 
@@ -102,7 +104,7 @@ class Forecast:
     @property
     def untimed(self) -> str | None:
         """Why nobody could tell how fast the run is, if so."""
-        return self.speed.reason if isinstance(self.speed, Untimed) else None
+        return self.speed.reason if isinstance(self.speed, NotMeasured) else None
 
     def to_data(self) -> dict[str, Any]:
         """Plain data."""
@@ -176,7 +178,7 @@ def forecast_sweep(plan: Plan, *, probe: Probe | None, gpus: int) -> list[Foreca
 
 def forecast_run(spec: RunSpec, *, name: str, probe: Probe | None) -> Forecast:
     """The costs of one run, as `seqtune train` does it: alone on this machine."""
-    size = CostEstimator().size(spec)
+    size = CostEstimator().estimate(spec)
     speed = None if probe is None else probe(spec, size=size, threads=None)
     return Forecast(
         name=name,
@@ -210,7 +212,7 @@ def _forecast_cell(
     sweep = plan.sweep
     spec = typical_run(cell)
     weights = sweep.keep != "none"
-    size = ruler.size(spec, weights=weights)
+    size = ruler.estimate(spec, weights=weights)
     request = sweep.resources.request(values_of(spec, arm=cell.arm))
     threads = max(1, int(request.cpu))
     speed = None if probe is None else probe(spec, size=size, threads=threads)
@@ -247,9 +249,9 @@ def at_once(request: ResourceRequest | None, *, cores: int, gpus: int) -> int:
     return min(room, int(gpus / request.gpu)) if request.gpu > 0 else room
 
 
-def _ranges(cell: Cell, *, size: Size, ruler: CostEstimator) -> dict[str, Range]:
+def _ranges(cell: Cell, *, size: RunCost, ruler: CostEstimator) -> dict[str, Range]:
     """What differs much between the cell's runs."""
-    sizes = [size, *(ruler.size(spec) for spec in _kinds(cell))]
+    sizes = [size, *(ruler.estimate(spec) for spec in _kinds(cell))]
     found = {}
     for name, figure in RANGED.items():
         values = [figure(each) for each in sizes]

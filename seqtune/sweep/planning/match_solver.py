@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from seqtune.config.errors import Path, Problem, SpecError, nearest
-from seqtune.config.nested import assigned, has
+from seqtune.config.nested import assign, has
 from seqtune.config.spec import Spec
 from seqtune.config.unions import members
 from seqtune.models import ModelSpec
@@ -115,7 +115,7 @@ def _matched(match: MatchSpec, found: Reached) -> Matched:
 def _size(
     draft: Candidate, *, match: MatchSpec, value: int, tuned: dict[str, Any], ruler: "CostEstimator"
 ) -> float:
-    spec = RunSpec.parse(assigned(draft.data, {**tuned, match.by: value}))
+    spec = RunSpec.parse(assign(draft.data, {**tuned, match.by: value}))
     if match.amount == "parameters":
         return float(ruler.parameters(spec))
     return ruler.flops_per_token(spec)
@@ -174,7 +174,7 @@ def _variants(draft: Candidate) -> list[dict[str, Any]]:
         {path: value for path, value in point.items() if path.split(".")[0] == "model"}
         for point in tried_points(draft.tune)
     )
-    found = (assigned(block, point) for point in points)
+    found = (assign(block, point) for point in points)
     return list({json.dumps(each, sort_keys=True): each for each in found}.values())
 
 
@@ -194,7 +194,7 @@ def _first_legal(draft: Candidate, *, match: MatchSpec) -> int | None:
 def _legal(variants: list[dict[str, Any]], *, by: str, value: int) -> bool:
     try:
         for each in variants:
-            _Model.parse(assigned(each, {by: value}))
+            _Model.parse(assign(each, {by: value}))
     except SpecError:
         return False
     return True

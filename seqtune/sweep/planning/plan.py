@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqtune.config.errors import Path, Problem, SpecError
-from seqtune.config.nested import assigned
+from seqtune.config.nested import assign
 from seqtune.runs.spec import RunSpec
 from seqtune.sweep.planning.candidate import Candidate
 from seqtune.sweep.planning.cell import Cell
@@ -130,7 +130,7 @@ def _solved(drafts: list[Candidate]) -> list[Candidate]:
 def _twins(drafts: list[Candidate]) -> Iterator[Problem]:
     seen: dict[str, Candidate] = {}
     for draft in drafts:
-        spec = RunSpec.parse(assigned(draft.data, first_point(draft.tune)))
+        spec = RunSpec.parse(assign(draft.data, first_point(draft.tune)))
         tune = {path: each.model_dump(mode="json") for path, each in draft.tune.items()}
         key = json.dumps([spec.to_data(), tune], sort_keys=True)
         if key in seen:

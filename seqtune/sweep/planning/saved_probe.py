@@ -19,7 +19,7 @@ from seqtune.config.errors import SpecError
 from seqtune.config.spec import Spec
 from seqtune.config.yaml_file import FileError
 from seqtune.runs.spec import RunSpec
-from seqtune.runs.timing import Speed, Untimed, machine
+from seqtune.runs.timing import NotMeasured, Speed, machine
 from seqtune.storage.files import read_json, replace_text
 from seqtune.sweep.planning.forecast import Forecast, Totals, at_once
 from seqtune.sweep.search.directory import differences
@@ -200,7 +200,7 @@ def there(rows: Sequence[Forecast], *, path: Path, file: Path) -> OnMachine:
 
 
 def _elsewhere(row: Forecast, *, cell: ProbedCell, probe: SavedProbe) -> Forecast:
-    speed: Speed | Untimed = Untimed(cell.untimed or "it was not")
+    speed: Speed | NotMeasured = NotMeasured(cell.untimed or "it was not")
     if cell.speed is not None:
         speed = Speed(**cell.speed.to_data())
     return replace(

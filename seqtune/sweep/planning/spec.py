@@ -13,8 +13,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from seqtune.config.errors import nearest, problem
 from seqtune.config.spec import Spec
 from seqtune.config.unions import ByKind
-from seqtune.runs.limits import Keep, Limits
-from seqtune.runs.spec import RunSpec
+from seqtune.runs.spec import Keep, Limits, RunSpec
 from seqtune.sweep.planning.distributions import Distribution
 from seqtune.sweep.planning.match import MatchSpec
 from seqtune.sweep.planning.resources import Resources

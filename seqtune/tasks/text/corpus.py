@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from seqtune.storage import cache
+from seqtune.storage.files import cache_folder, write_atomically
 from seqtune.tasks.text.encoding import Parts, Tokens, byte_parts, count, encode
 from seqtune.tasks.text.files import Measures, Text, measure
 from seqtune.tasks.text.units import ByteVocabulary, Unit, UnitVocabulary, Vocabulary
@@ -113,7 +113,7 @@ def _name(measures: Measures, *, encoding: Encoding) -> str:
 
 def _encoded(text: Text, *, name: str, encoding: Encoding) -> tuple[Tokens, Parts]:
     """The tokens from the cache, which they are written to if need be."""
-    at = cache.folder() / name
+    at = cache_folder() / name
     found = _read(at, mapped=True)
     if found is not None:
         return found
@@ -153,7 +153,7 @@ def _read(at: Path, *, mapped: bool) -> tuple[Tokens, Parts] | None:
 
 def _write(at: Path, text: Text, *, encoding: Encoding) -> None:
     array, index = _files(at)
-    with cache.replacing(array) as file:
+    with write_atomically(array) as file:
         parts = encode(file, text, unit=encoding.unit, share=encoding.share, limit=encoding.limit)
-    with cache.replacing(index) as file:
+    with write_atomically(index) as file:
         file.write(json.dumps(asdict(parts)).encode())

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seqtune.storage import cache
+from seqtune.storage.files import cache_folder, write_atomically
 from seqtune.tasks.base import Strings
 from seqtune.tasks.text import kneser_ney
 from seqtune.tasks.text.corpus import Corpus
@@ -45,7 +45,7 @@ def references(corpus: Corpus, strings: Strings) -> dict[str, float]:
     digest.update(strings.offsets.tobytes())
     settings = [VERSION, ORDERS, NGRAM_UNITS, LZMA_BYTES, LZMA_PRESET]
     digest.update(json.dumps(settings).encode())
-    path = cache.folder() / f"{corpus.name}-references-{digest.hexdigest()[:24]}.json"
+    path = cache_folder() / f"{corpus.name}-references-{digest.hexdigest()[:24]}.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if tuple(found) == NAMES and all(map(math.isfinite, found.values())):
@@ -54,7 +54,7 @@ def references(corpus: Corpus, strings: Strings) -> dict[str, float]:
         pass  # there is none yet, or it is damaged
     found = dict(zip(NAMES, [*ngram_losses(corpus, strings), lzma_loss(corpus)], strict=True))
     try:
-        with cache.replacing(path) as file:
+        with write_atomically(path) as file:
             file.write(json.dumps(found).encode())
     except OSError as error:
         logger.warning("%s cannot be written (%s)", path.parent, error.strerror)

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from seqtune.report.figures import probes
 from seqtune.tasks.score import Score
 from seqtune.training.probes import ProbeResult, ProbeTarget, Reader, greatest_error, signed
-from tests.disk import no_room
+from tests.storage.disk import no_room
 
 
 def reading(

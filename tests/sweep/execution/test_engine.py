@@ -279,7 +279,7 @@ def test_an_interrupted_sweep_ends_in_order_and_goes_on(ray_address: str, tmp_pa
         process.send_signal(number)
         _, err = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode == 130, err
-        assert f"to go on where it stopped: seqtune sweep {file} --out {root}" in err
+        assert f"interrupted; to resume: seqtune sweep {file} --out {root}" in err
         assert "Traceback" not in err
     process = command("sweep", file, "--out", root, address=ray_address)
     process.communicate(timeout=HANG_SECONDS)

@@ -395,7 +395,7 @@ def test_a_metric_of_another_language_is_refused(task: str, metric: str, why: st
 
 def test_what_has_no_effect_is_told_with_its_cells():
     residual = ("width: 8, embedding: 8}", "width: 8, embedding: 8, residual: true}")
-    why = "model.residual: is for layers above the first, and there is none"
+    why = "model.residual: applies to layers above the first, and there are none"
     assert no_effect_lines(plan_of(edited(residual))) == [f"{why} (layers=1)"]
     assert no_effect_lines(plan_of(edited(residual, ("[1, 2]", "[1]")))) == [why]
     assert no_effect_lines(plan_of(edited())) == []
@@ -430,7 +430,10 @@ def test_cells_that_compare_blocks_are_named_by_their_kinds_and_fields():
             "forcing=phased granularity=step phases=[epochs=1 rate=1.0; 3 [0.7, 0.3]]",
             "forcing=phased_granularity=step_phases=epochs=1_rate=1.0-3_0.7_0.3",
         ),
-        ("forcing=reversed schedule=linear update=step", "forcing=reversed_schedule=linear_update=step"),
+        (
+            "forcing=reversed schedule=linear update=step",
+            "forcing=reversed_schedule=linear_update=step",
+        ),
         (
             "forcing=reversed schedule=(linear minimum=0.5) update=step",
             "forcing=reversed_schedule=linear_minimum=0.5._update=step",

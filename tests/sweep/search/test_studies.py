@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from rich.console import Console
 
-from seqtune.cli.app import changes_of
+from seqtune.cli.app import parse_changes
 from seqtune.config.yaml_file import parse_yaml
 from seqtune.report import load
 from seqtune.runs.directory import run_directories
@@ -429,7 +429,7 @@ def test_a_search_in_which_no_run_began_may_be_changed(tmp_path: Path):
 
 def test_what_was_set_on_the_command_line_is_kept_with_the_plan(tmp_path: Path):
     settings = ["base.training.epochs=8", "base.optimizer={kind: sgd, lr: 0.5}", "question=Why?"]
-    source = parse_yaml(SMALL, name="s.yaml").override(changes_of(settings))
+    source = parse_yaml(SMALL, name="s.yaml").override(parse_changes(settings))
     (tmp_path / "runs").mkdir()
     claim(tmp_path, plan=read_plan(source), source=source)
     kept = json.loads((tmp_path / "plan.json").read_text())["set"]
@@ -439,7 +439,7 @@ def test_what_was_set_on_the_command_line_is_kept_with_the_plan(tmp_path: Path):
         'question="Why?"',
     ]
     # What is kept can be given again.
-    assert changes_of(kept) == changes_of(settings)
+    assert parse_changes(kept) == parse_changes(settings)
     assert "epochs: 4" in (tmp_path / "sweep.yaml").read_text()
     claim(tmp_path, plan=plan_of(SMALL), source=parse_yaml(SMALL, name="s.yaml"))
     assert json.loads((tmp_path / "plan.json").read_text())["set"] == []

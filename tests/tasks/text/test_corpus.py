@@ -182,12 +182,12 @@ def test_a_cache_that_cannot_be_written_is_told_and_done_without(
 
 
 def test_a_relative_cache_home_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from seqtune.storage import cache
+    from seqtune.storage.files import cache_folder
 
     monkeypatch.setenv("HOME", str(tmp_path))
     for home in ("somewhere", ""):
         monkeypatch.setenv("XDG_CACHE_HOME", home)
-        assert cache.folder() == tmp_path / ".cache" / "seqtune"
+        assert cache_folder() == tmp_path / ".cache" / "seqtune"
 
 
 def test_processes_that_encode_at_once_all_get_the_tokens(path: Path, cache: Path):

@@ -63,13 +63,13 @@ CASES = {
     "a run without weights": (("evaluate", "lost"), "write keep: best and give another --out"),
     "a torn run.json": (
         ("evaluate", "torn"),
-        "move that directory away to have the run done again",
+        "move that directory away to repeat the run",
     ),
     "a state that is none": (
         ("train", "run.yaml", "--out", "elsewhere"),
-        "to have the run done again",
+        "to repeat the run",
     ),
-    "a torn table": (("report", "results/broken"), "move that directory away to have the run done"),
+    "a torn table": (("report", "results/broken"), "move that directory away to repeat the run"),
     "a run for a sweep": (("sweep", "run.yaml"), "write: seqtune train {root}/run.yaml"),
     "a key given twice": (("sweep", "twice.yaml"), "write it once"),
     "a field of another name": (
@@ -96,7 +96,7 @@ CASES = {
     "somebody's directory": (("sweep", "sweep.yaml", "--out", "trained"), "give another --out"),
     "what was trained": (
         ("evaluate", "trained", "--set", "model.layers=2"),
-        "only task and evaluation can be changed here",
+        "only task and evaluation can be changed",
     ),
     "a text without an end": (("generate", "trained", "--longest", "9"), "so leave it out"),
     "no probes of boards": (("probe", "trained", "--strings", "1"), "must be at least 2"),

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from seqtune.cli import app
 from seqtune.runs.directory import RunDirectory
+from tests.cli.test_cli import COMMANDS, RUN
 from tests.report.made import make_cell
 from tests.sweep.sweeps import SMALL, write
-from tests.test_cli import COMMANDS, RUN
 
 
 def asked(*words: str | Path, status: int = 0) -> Any:

@@ -1,5 +1,7 @@
 """What TensorBoard is told of runs and of cells, read back from event files."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from seqtune.stats.estimates import t_interval
 from tests.report.made import make_cell, make_run
 from tests.training.runs import tiny
 
+ROOT = Path(__file__).parents[2]
 PHASED: dict[str, Any] = {
     "kind": "phased",
     "phases": [{"epochs": 1, "rate": 1.0}, {"epochs": 2, "rate": [0.75, 0.0]}],
@@ -144,6 +147,19 @@ def test_a_run_that_trains_shows_its_curves_in_its_row(tmp_path: Path):
     events = EventAccumulator(str(tmp_path / "run"))
     events.Reload()
     assert len(scalars(events, "valid/loss")) == epochs
+
+
+def test_rows_are_written_without_torch(tmp_path: Path):
+    """The driver ends runs too, and must not import torch for it."""
+    code = (
+        "import sys; from pathlib import Path; from seqtune.runs.directory import RunDirectory\n"
+        "sweep = {'name': 's', 'cell': 'all', 'phase': 'search', 'compared': {}, 'tuned': {}}\n"
+        "run = RunDirectory(Path(sys.argv[1]))\n"
+        "run.create({'hash': 'x', 'spec': {'seed': 0}, 'sweep': sweep})\n"
+        "run.end('finished'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "run"], cwd=ROOT, check=True)
+    assert session(tmp_path / "run")[1] == SUCCESS
 
 
 def test_a_run_of_no_sweep_is_compared_with_nothing(tmp_path: Path):

@@ -12,6 +12,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from seqtune.cli import app
+from seqtune.cli.app import PANELS
 from seqtune.config.yaml_file import read_yaml
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
@@ -21,7 +22,7 @@ from seqtune.tasks.cfg.grammar import grammar
 from tests.sweep.sweeps import SMALL, write
 from tests.waiting import HANG_SECONDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RUN = """
 task:       {kind: cfg, grammar: cfg3b, height: 1}
 model:      {kind: lstm, width: 8, embedding: 8}
@@ -46,6 +47,14 @@ def test_every_command_has_help(command: str):
     shown = call(command, "--help")
     assert shown.exit_code == 0
     assert "Usage: seqtune" in shown.stdout
+
+
+def test_help_lists_the_commands_in_the_order_of_use():
+    shown = call("--help").stdout
+    expected = [word for heading, names in PANELS.items() for word in (heading, *names)]
+    # A heading is followed by a line, a name by its description.
+    places = [shown.index(f"─ {each} ─" if each in PANELS else f"│ {each} ") for each in expected]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -283,7 +292,7 @@ def test_another_runs_directory_is_refused_and_what_differs_is_named(tmp_path: P
     before = json.loads((tmp_path / "run" / "run.json").read_text())
     done = call("train", file, "--out", tmp_path / "run", "--set", "model.width=16")
     assert done.exit_code == 2
-    assert "holds another run: model.width is 8 there and 16 here" in done.stderr
+    assert "holds another run: model.width is 8 in it and 16 now" in done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == before
 
 
@@ -353,12 +362,15 @@ def test_a_run_that_cannot_go_on_is_told_and_left_as_it_is(tmp_path: Path):
     whole = RunDirectory(out).checkpoint.read_bytes()
     other = tmp_path / "other"
     assert call("train", file, "--out", other, "--set", "seed=1").exit_code == 0
-    for bad, expected in ((b"torn", "is incomplete or not a checkpoint"), (whole[:-99], "is incomplete")):
+    for bad, expected in (
+        (b"torn", "is incomplete or not a checkpoint"),
+        (whole[:-99], "is incomplete"),
+    ):
         RunDirectory(out).checkpoint.write_bytes(bad)
         done = call("train", file, "--out", out)
         assert done.exit_code == 2
         assert expected in done.stderr
-        assert "move it away to begin the run anew" in done.stderr
+        assert "move it away to start the run over" in done.stderr
         assert RunDirectory(out).info()["state"] == "running"
         assert RunDirectory(out).checkpoint.read_bytes() == bad
     RunDirectory(out).checkpoint.write_bytes(whole)

@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def no_room(size: int) -> Iterator[None]:
-    """No file can grow beyond `size` bytes: it is refused by the system, to the superuser as well."""
+    """Refuse files to grow beyond `size` bytes, for the superuser too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

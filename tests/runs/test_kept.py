@@ -8,8 +8,8 @@ from safetensors import safe_open
 
 from seqtune.config.yaml_file import FileError
 from seqtune.runs.directory import RunDirectory
-from seqtune.runs.limits import Keep
 from seqtune.runs.record import record
+from seqtune.runs.spec import Keep
 from seqtune.trained.load import load
 from tests.training.runs import tiny
 
