@@ -36,7 +36,7 @@ def call(*words: str | Path) -> Result:
 
 COMMANDS = [
     *("sweep", "plan", "train", "describe", "report", "evaluate", "generate", "probe"),
-    *("tensorboard", "dashboard", "schema", "compare"),
+    *("tensorboard", "schema", "compare"),
 ]
 
 

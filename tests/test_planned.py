@@ -49,12 +49,12 @@ def edited(*changes: tuple[str, str]) -> str:
 
 
 def forecasts(text: str) -> list[Forecast]:
-    return forecast_sweep(plan_of(text), probe=None, gpus=0)
+    return forecast_sweep(plan_of(text), measure=None, gpus=0)
 
 
 def notes(*changes: tuple[str, str]) -> list[str]:
     plan = plan_of(edited(*changes))
-    return design_warnings(plan, forecasts=forecast_sweep(plan, probe=None, gpus=0))
+    return design_warnings(plan, forecasts=forecast_sweep(plan, measure=None, gpus=0))
 
 
 def lstm_flops(spec: LSTMSpec, *, outputs: int) -> int:
@@ -66,7 +66,7 @@ def lstm_flops(spec: LSTMSpec, *, outputs: int) -> int:
 
 def test_an_lstms_flops_are_their_closed_form_and_those_of_its_run(tmp_path: Path):
     file = write(tmp_path / "run.yaml", RUN)
-    data = json.loads(call(file, "--no-probe", "--json").stdout)
+    data = json.loads(call(file, "--no-measure", "--json").stdout)
     size = data["cells"][0]["run"]
     spec = RunSpec.parse(
         {
@@ -199,7 +199,7 @@ def test_memory_is_within_a_factor_of_two_of_what_a_step_takes():
 def test_a_cell_is_a_row_with_its_runs_and_what_they_add_up_to(tmp_path: Path):
     file = write(tmp_path / "s.yaml", SMALL)
     before = sorted(tmp_path.iterdir())
-    data = json.loads(call(file, "--no-probe", "--json").stdout)
+    data = json.loads(call(file, "--no-measure", "--json").stdout)
     assert [cell["cell"] for cell in data["cells"]] == ["layers=1", "layers=2"]
     for cell in data["cells"]:
         assert (cell["trials"], cell["confirm_runs"], cell["runs"]) == (4, 2, 6)
@@ -215,7 +215,7 @@ def test_a_cell_is_a_row_with_its_runs_and_what_they_add_up_to(tmp_path: Path):
 
 def test_the_table_says_the_same_and_notes_go_to_standard_error(tmp_path: Path):
     file = write(tmp_path / "s.yaml", SMALL + "match: {parameters: 20_000}\n")
-    done = call(file, "--no-probe")
+    done = call(file, "--no-measure")
     assert done.exit_code == 0, done.output
     first = next(line for line in done.stdout.splitlines() if "layers=1" in line)
     assert "19,870" in first
@@ -228,7 +228,7 @@ def test_the_table_says_the_same_and_notes_go_to_standard_error(tmp_path: Path):
 
 def test_a_run_is_planned_like_a_sweep_of_one(tmp_path: Path):
     file = write(tmp_path / "one.yaml", RUN)
-    done = call(file, "--no-probe", "--set", "model.layers=1", "--set", "model.residual=true")
+    done = call(file, "--no-measure", "--set", "model.layers=1", "--set", "model.residual=true")
     assert done.exit_code == 0, done.output
     assert "one" in done.stdout
     assert "1 run: " in done.stdout
@@ -282,7 +282,7 @@ def test_a_wrong_file_is_told_without_torch(tmp_path: Path):
 def test_what_is_tuned_is_taken_in_its_middle_and_given_as_a_range():
     width = (LR, f"{LR}\n  model.width: {{int: [8, 64]}}\n  model.embedding: {{int_log: [4, 36]}}")
     plan = plan_of(edited(width, (LAYERS, "  model.layers: [1]")))
-    [row] = forecast_sweep(plan, probe=None, gpus=0)
+    [row] = forecast_sweep(plan, measure=None, gpus=0)
     typical = typical_run(plan.cells[0])
     assert isinstance(typical.model, LSTMSpec)
     assert (typical.model.width, typical.model.embedding) == (36, 12)
@@ -377,7 +377,7 @@ def test_what_audits_add_is_told_or_that_there_are_none():
     enough = ("seeds: 2", "seeds: 9"), (LAYERS, "  model.dropout: [0.0, 0.1]")
     [line] = notes(*enough, ("{trials: 4,", "{trials: 10, audit: 0.5,"))
     plan = plan_of(edited(*enough, ("{trials: 4,", "{trials: 10, audit: 0.5,")))
-    rows = forecast_sweep(plan, probe=None, gpus=0)
+    rows = forecast_sweep(plan, measure=None, gpus=0)
     audits = sum(row.audits for row in rows)
     assert 0 < audits < 20
     assert [row.to_data()["audits"] for row in rows] == [row.audits for row in rows]
@@ -463,7 +463,7 @@ def test_what_is_too_large_for_a_short_probe_is_not_timed(
     task: dict[str, object], width: int, reason: str
 ):
     spec = RunSpec.parse({**LIFE, "task": task, "model": {"kind": "lstm", "width": width}})
-    row = forecast_run(spec, name="large", probe=measure_speed)
+    row = forecast_run(spec, name="large", measure=measure_speed)
     assert isinstance(row.speed, Untimed)
     assert reason in row.speed.reason
     assert row.run_seconds is row.seconds is None
@@ -490,7 +490,7 @@ def test_a_run_takes_about_as_long_as_was_planned(tmp_path: Path):
             "training": {"epochs": 4, "batches_per_epoch": 100},
         }
     )
-    planned = forecast_run(spec, name="run", probe=measure_speed).run_seconds
+    planned = forecast_run(spec, name="run", measure=measure_speed).run_seconds
     assert planned is not None
     *_, last = record(spec, directory=RunDirectory(tmp_path / "run"))
     assert 1 / 2.5 < planned / last.seconds < 2.5
@@ -501,7 +501,7 @@ def test_a_run_takes_about_as_long_as_was_planned(tmp_path: Path):
     "path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.name
 )
 def test_every_shipped_file_can_be_planned(path: Path):
-    done = call(path, "--no-probe", "--json")
+    done = call(path, "--no-measure", "--json")
     assert done.exit_code == 0, done.output
     assert all(
         cell["run"]["memory_bytes"]["total"] > 0 for cell in json.loads(done.stdout)["cells"]

@@ -1,15 +1,15 @@
-"""The command schema: what editors need to help with sweep files and run files."""
+"""The command schema: JSON schemas of sweep files and run files, for editors."""
 
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import command, print_json
+from seqtune.cli.app import command
 
 
 class File(StrEnum):
-    """A kind of file that people write."""
+    """A kind of file with a schema."""
 
     sweep = "sweep"
     run = "run"
@@ -21,13 +21,15 @@ def schema(
         File, typer.Argument(help="For `seqtune sweep`, or for `seqtune train`.")
     ] = File.sweep,
 ) -> None:
-    """Print the JSON schema of sweep files or of run files, with which editors complete and check them.
+    """Print the JSON schema of sweep files or of run files, for completion and checks in editors.
 
-    For most editors a file's first line says where it is: # yaml-language-server: $schema=sweep.schema.json
+    Most editors find it by the first line of a file: # yaml-language-server:
+    $schema=sweep.schema.json
 
-    It knows fields, types and bounds. What hangs together, seqtune itself checks before anything runs.
+    It knows fields, types and bounds. Rules about several fields are checked by seqtune itself
+    before anything runs.
     """
     from seqtune.sweep.planning import schema
 
     found = {File.sweep: schema.sweep_schema, File.run: schema.run_schema}[file]()
-    print_json(found)
+    typer.echo(schema.to_text(found))

@@ -1,20 +1,17 @@
-"""Commands that show a sweep in a browser: tensorboard, dashboard."""
+"""The command that shows a sweep in a browser: tensorboard."""
 
 import json
 import threading
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import JsonOption, SetOption, changes_of, command, opened
+from seqtune.cli.app import JsonOption, command, opened
 from seqtune.storage.location import is_remote
 
 FILES = ("*.csv", "*.json", "*.jsonl", "*.md", "*.parquet", "*.png", "*.svg", "*.html", "*.txt")
 UNSHOWN = ("checkpoint.pt", "model.safetensors", "studies.*", *FILES)
 """What of a sweep TensorBoard does not read."""
-UNSTUDIED = ("checkpoint.pt", "model.safetensors", "events.out.tfevents.*", "*.csv", "*.png")
-"""What of a sweep is no part of its studies."""
 
 
 @command
@@ -47,40 +44,7 @@ def tensorboard(
         if is_remote(copy.place):
             typer.echo(f"a copy of what is in {copy.place} now", err=True)
         typer.echo(json.dumps({"url": url}) if as_json else f"TensorBoard: {url}")
-        _until_interrupted(threading.Event().wait)
-
-
-@command
-def dashboard(
-    directory: Annotated[str, typer.Argument(help="The directory or URL of a sweep.")],
-    port: Annotated[
-        int,
-        typer.Option(min=0, max=65535, help="Where to listen; 0 for any port that is free."),
-    ] = 8080,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Start Optuna's dashboard on this machine, with the studies of a sweep; Ctrl-C ends it.
-
-    Nothing can be changed there. It takes pip install 'seqtune[dashboard]'.
-
-    Where the sweep's file held a password, --set search.storage='{env: NAME}' says where to find it now.
-    """
-    with opened(directory, without=UNSTUDIED) as copy:
-        from seqtune.sweep.search.dashboard import open_dashboard
-
-        with open_dashboard(copy.local, changes=changes_of(set_), port=port) as server:
-            if is_remote(copy.place):
-                typer.echo(f"a copy of what is in {copy.place} now", err=True)
-            said = (
-                json.dumps({"url": server.url}) if as_json else f"Optuna's dashboard: {server.url}"
-            )
-            typer.echo(said)
-            _until_interrupted(server.serve_forever)
-
-
-def _until_interrupted(serve: Callable[[], object]) -> None:
-    try:
-        serve()
-    except KeyboardInterrupt:
-        typer.echo("", err=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo("", err=True)

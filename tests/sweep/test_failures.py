@@ -8,7 +8,6 @@ import pytest
 
 from seqtune.runs.directory import run_directories
 from tests.sweep.commands import command, ended, wait_for
-from tests.sweep.search.test_decisions import check_runs
 from tests.sweep.sweeps import SMALL, write
 from tests.waiting import HANG_SECONDS
 
@@ -64,7 +63,7 @@ def test_runs_that_take_too_long_are_done_again_with_more_time(ray_address: str,
 def test_a_killed_driver_of_a_search_by_promotion_repeats_no_epoch(
     ray_address: str, tmp_path: Path
 ):
-    text = SMALL.replace("kind: asha, grace", "kind: asha, type: promotion, grace")
+    text = SMALL.replace("kind: asha, grace_period", "kind: asha, type: promotion, grace_period")
     file, root = write(tmp_path / "s.yaml", text), tmp_path / "results"
     process = command("sweep", file, "--out", root, address=ray_address)
     wait_for(root, runs=3, process=process)

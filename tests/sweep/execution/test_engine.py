@@ -23,7 +23,7 @@ from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, plan_of, write
 from tests.waiting import HANG_SECONDS, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def sweep(text: str, root: Path) -> SweepSummary:
@@ -74,7 +74,7 @@ def test_trials_that_ended_leave_nothing_in_the_driver(ray_address: str, tmp_pat
         kept.append(sum(type(each) is Trial for each in gc.get_objects()))
 
     studies = Studies(plan, root=tmp_path)
-    execute(studies, events=Events(ended=ended, tick=lambda: None))
+    execute(studies, events=Events(on_end=ended, on_tick=lambda: None))
     assert studies.done
     assert len(kept) == 2 * (8 + 2)
     # Two run, and two are between the end of their run and that of their trial.

@@ -3,8 +3,8 @@ import pytest
 from seqtune.config.yaml_file import FileError
 from seqtune.models import LSTMSpec
 from seqtune.sweep.execution.driver import no_effect_lines
-from seqtune.sweep.planning.cell_names import LONGEST_KEY
-from seqtune.sweep.planning.search_points import grid_points
+from seqtune.sweep.planning.cell import LONGEST_KEY
+from seqtune.sweep.planning.distributions import grid_points
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.spec import CfgSpec
 from tests.sweep.sweeps import SMALL, plan_of
@@ -76,7 +76,7 @@ compare:"""
 def test_nothing_tuned_means_nothing_searched():
     text = edited(("tune:\n  optimizer.lr: {log: [3.0e-3, 1.0e-1]}\n", ""))
     text = text.replace(
-        "search:  {trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}\n", ""
+        "search:  {trials: 4, pruner: {kind: asha, grace_period: 1, reduction_factor: 2}}\n", ""
     )
     plan = plan_of(text)
     assert plan.runs == 2 * 2
@@ -198,8 +198,8 @@ def test_a_grid_enumerates_its_choices():
             "s.yaml:14: search.pruner.reduction_factor: must be at least 2, but got 1",
         ),
         (
-            "kind: asha, grace",
-            "kind: ahsa, grace",
+            "kind: asha, grace_period",
+            "kind: ahsa, grace_period",
             "s.yaml:14: search.pruner.kind: no such kind: 'ahsa'; did you mean asha?",
         ),
         ("name: small", "name: ../small", "s.yaml:2: name: "),
@@ -240,9 +240,9 @@ def test_a_grid_enumerates_its_choices():
             "s.yaml:13: tune.optimizer.lr.when: optimizer never takes the value 'sgd'",
         ),
         (
-            "grace: 1",
-            "grace: 5",
-            "s.yaml:14: search.pruner.grace: grace <= training.epochs must hold, but got (grace=5, training.epochs=4)",
+            "grace_period: 1",
+            "grace_period: 5",
+            "s.yaml:14: search.pruner.grace_period: grace <= training.epochs must hold, but got (grace=5, training.epochs=4)",
         ),
         (
             "confirm: {seeds: 2}",
