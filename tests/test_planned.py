@@ -382,7 +382,7 @@ def test_what_audits_add_is_told_or_that_there_are_none():
     assert 0 < audits < 20
     assert [row.to_data()["audits"] for row in rows] == [row.audits for row in rows]
     # A trial is stopped after epoch 1 of 4 at the earliest.
-    told = f"search.audit: {audits} of 20 trials run on to their last epoch if they are stopped: up to {3 * audits} epochs"
+    told = f"search.audit: {audits} of 20 trials train to their last epoch if they are stopped: up to {3 * audits} epochs"
     assert line.startswith(told)
     [line] = notes(*enough, ("{trials: 4,", "{trials: 4, audit: 0.0001,"))
     assert line.startswith("search.audit: none of the 8 trials is drawn")

@@ -2,24 +2,24 @@
 
 A line is a JSON object: `time`, `event`, the cell, for some events the run, and the facts below.
 
-| event       | facts                               | meaning                                                   |
-|-------------|-------------------------------------|-----------------------------------------------------------|
-| planned     | trials seeds                        | a driver session starts; the cell is to have so many runs |
-| refused     | trial tuned reason                  | these values cannot be combined: a failed trial           |
-| proposed    | RUN trial tuned seed reason         | the run starts; the reason says who chose its values      |
-| resumed     | RUN epoch                           | it continues after this epoch                             |
-| paused      | RUN epoch value reason ...          | it waits at a rung (ASHA by promotion)                    |
-| promoted    | RUN epoch value reason ...          | it passes a rung, at once or after a pause                |
-| stopped     | RUN epoch value by reason ...       | the pruner stops it                                       |
-| audited     | RUN epoch value by reason ...       | stopped in its study, it trains on: see `search.audit`    |
-| ended       | RUN state reason value              | as in its run.json; the value is the metric's last        |
-| retried     | RUN state reason                    | having ended so, it is run again                          |
-| given up    | reason                              | no more runs of the cell are started                      |
-| unconfirmed | reason                              | the search has ended, and there is nothing to confirm     |
-| confirmed   | trial tuned value seeds reason      | the search has ended; these values get fresh seeds        |
+| event       | facts                          | meaning                                         |
+| ----------- | ------------------------------ | ----------------------------------------------- |
+| planned     | trials seeds                   | a session starts; runs that the cell is to have |
+| refused     | trial tuned reason             | values that cannot be combined: a failed trial  |
+| proposed    | RUN trial tuned seed reason    | the run starts; reason: who chose its values    |
+| resumed     | RUN epoch                      | it continues after this epoch                   |
+| paused      | RUN epoch value reason ...     | it waits at a rung (ASHA by promotion)          |
+| promoted    | RUN epoch value reason ...     | it passes a rung, at once or after a pause      |
+| stopped     | RUN epoch value by reason ...  | the pruner stops it                             |
+| audited     | RUN epoch value by reason ...  | stopped, but it trains on: `search.audit`       |
+| ended       | RUN state reason value         | as in its run.json; value: the metric's last    |
+| retried     | RUN state reason               | having ended so, it is run again                |
+| given up    | reason                         | no more runs of the cell are started            |
+| unconfirmed | reason                         | there is nothing to confirm                     |
+| confirmed   | trial tuned value seeds reason | these values get fresh seeds                    |
 
-RUN stands for run and phase; `...` for rank, measured and rung: the run's rank among all that were measured after
-that epoch (1 is the best), how many those are, and the number of the rung, from 0.
+RUN stands for run and phase; `...` for rank, measured and rung: the run's rank among all that were
+measured after that epoch (1 is the best), how many those are, and the number of the rung, from 0.
 """
 
 import json
@@ -69,7 +69,7 @@ class DecisionLog:
         cell = event["cell"]
         match event["event"]:
             case "planned" | "confirmed" as kind:
-                # Every session states anew what has no answer; a cell given up may be confirmed in part.
+                # Every session repeats what has no answer.
                 self.unconfirmed.pop(cell, None)
                 if kind == "planned":
                     self.given_up.pop(cell, None)

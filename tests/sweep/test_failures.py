@@ -47,8 +47,8 @@ def test_runs_that_take_too_long_are_done_again_with_more_time(ray_address: str,
     process = command("sweep", file, "--out", root, address=ray_address)
     _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
-    reason = "its first 3 runs ended alike (timeout)"
-    assert f"layers=1: no more runs are begun: {reason}" in err
+    reason = "its first 3 runs all failed in the same way (timeout)"
+    assert f"layers=1: no more runs are started: {reason}" in err
     assert f"layers=1: {reason}, so there is nothing to confirm" in err
     write(file, limited.replace("0.001", "100"))
     process = command("sweep", file, "--out", root, "--retry", "timeout", address=ray_address)

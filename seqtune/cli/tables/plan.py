@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqtune.sweep.display import live_table
-from seqtune.sweep.planning.forecast import Forecast, Range, Totals
+from seqtune.sweep.planning.forecast import Forecast, FigureRange, Totals
 from seqtune.sweep.planning.resources import format_bytes
 
 WIDTH = 160
@@ -107,7 +107,7 @@ def _cells(row: Forecast) -> list[str]:
     ]
 
 
-def _ranged(middle: str, ends: Range | None, *, text: Callable[[float], str]) -> str:
+def _ranged(middle: str, ends: FigureRange | None, *, text: Callable[[float], str]) -> str:
     if ends is None:
         return middle
     return f"{middle} ({text(ends.low)} to {text(ends.high)})"
@@ -126,7 +126,8 @@ def _sums(forecasts: Sequence[Forecast], *, machine: str) -> str:
     lines = [f"{runs}: {short(totals.flops)} FLOPs, {format_bytes(totals.disk_bytes)} on disk"]
     lines += _time(totals, machine=machine)
     lines.append(
-        "memory: tensors at the peak of a training step (weights, gradients, optimizer, activations)"
+        "memory: tensors at the peak of a training step (weights, gradients, optimizer, "
+        "activations)"
     )
     return "\n".join(lines)
 

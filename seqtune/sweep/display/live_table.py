@@ -31,7 +31,7 @@ STATES = ("finished", "stopped", "failed", "diverged")
 
 
 class LiveTable(AbstractContextManager["LiveTable"]):
-    """A row per cell, redrawn in place, with the newest runs below it; failures are printed above it."""
+    """A row per cell, redrawn in place; the newest runs below it, failures above it."""
 
     def __init__(self, studies: Studies, *, console: Console) -> None:
         self._studies = studies
@@ -170,8 +170,8 @@ def seconds_left(
 def progress_table(studies: Studies, *, width: int, height: int) -> RenderableType:
     """Return a table with a row per cell; cells that do not fit are counted in a last line."""
     cells, seeds = list(studies.progress.values()), studies.plan.sweep.confirm.seeds
-    room = max(3, height - 2)  # a head of one line, and the last line
-    shown = cells if len(cells) <= room + 1 else _most_active(cells, seeds=seeds, most=room)
+    most = max(3, height - 2)  # a head of one line, and the last line
+    shown = cells if len(cells) <= most + 1 else _most_active(cells, seeds=seeds, most=most)
     metric = studies.plan.sweep.metric
     best = "highest" if metric in HIGHER_IS_BETTER else "lowest"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -208,7 +208,7 @@ def _row(progress: CellProgress, *, seeds: int, wide: bool) -> list[str]:
 
 
 def _most_active(cells: Sequence[CellProgress], *, seeds: int, most: int) -> list[CellProgress]:
-    """Running cells first, then those with a failure, then waiting, then done; in the file's order."""
+    """Choose running cells first, then failed, waiting and done ones; keep the file's order."""
 
     def order(each: CellProgress) -> tuple[bool, bool, bool]:
         return not each.running, not each.failed, _is_done(each, seeds=seeds)

@@ -1,4 +1,4 @@
-"""Free capacity of a cluster: what its nodes have, less what the runs in flight request. Does not import Ray.
+"""Free capacity of a cluster: what its nodes have, less what the runs in flight request.
 
 Nodes come and go while a sweep runs, so the cluster is asked for them again and again.
 """
@@ -112,8 +112,8 @@ class Capacity:
         since = "" if waited is None else f" and none has come in {waited:g} s"
         return Problem(
             path,
-            f"no node can hold a run of {kind}{since}; the most that any of {len(nodes)} nodes has is {have}; "
-            "ask for less, or give the --address of a cluster that has it",
+            f"no node can hold a run of {kind}{since}; the most that any of {len(nodes)} nodes "
+            f"has is {have}; ask for less, or give the --address of a cluster that has it",
         )
 
 

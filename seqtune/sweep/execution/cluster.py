@@ -137,7 +137,7 @@ def nodes() -> Sequence[Mapping[str, float]]:
 
 
 def environment() -> dict[str, Any]:
-    """Return the runtime environment of workers on a shared cluster: this package and its settings."""
+    """Return the environment of workers on a shared cluster: this package and its settings."""
     package = Path(provenance.__file__).parent
     return {"env_vars": {**QUIET, **provenance.told()}, "py_modules": [str(package)]}
 
@@ -196,7 +196,8 @@ def _find() -> str:
         return str(services.get_ray_address_from_environment("auto", None))
     except ConnectionError:
         raise ClusterError(
-            "no Ray cluster at auto: none is running on this machine; write HOST:PORT, or first: ray start --head"
+            "no Ray cluster at auto: none is running on this machine; write HOST:PORT, or "
+            "first: ray start --head"
         ) from None
 
 
@@ -211,7 +212,8 @@ def check_reachable(address: str) -> None:
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         raise ClusterError(
-            f"no Ray cluster at {address}: write auto, HOST:PORT, or ray://HOST:PORT from outside of it"
+            f"no Ray cluster at {address}: write auto, HOST:PORT, or ray://HOST:PORT from "
+            "outside of it"
         )
     try:
         with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
@@ -225,7 +227,7 @@ def check_reachable(address: str) -> None:
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
-    """Return whether the server answers an HTTP/2 preface (RFC 9113, 3.4), as every gRPC server does.
+    """Return whether a server answers an HTTP/2 preface (RFC 9113, 3.4), as gRPC servers do.
 
     Raises:
         OSError: if it does not answer in time.

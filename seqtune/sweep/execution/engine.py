@@ -219,7 +219,7 @@ class _Watch(tune.Callback):
 
 
 class _Quiet(TrialProgressCallback):
-    """Replaces Tune's own reporter, which prints nothing here and yet keeps every trial in memory."""
+    """Replaces Tune's own reporter, which would keep every trial in memory."""
 
     def log_result(self, trial: Any, result: dict[str, Any], error: bool = False) -> None:
         """Do nothing: the live table reports."""

@@ -48,13 +48,13 @@ class Head:
             socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
         except OSError as error:
             raise HeadLostError(
-                f"the head of the Ray cluster at {self._address} is gone ({error}); once there is one again, "
-                "the same command resumes the sweep"
+                f"the head of the Ray cluster at {self._address} is gone ({error}); once there is "
+                "one again, the same command resumes the sweep"
             ) from None
 
     @contextmanager
     def watch(self, last_words: Callable[[str], None]) -> Iterator[None]:
-        """End this process if the head is gone and the block is not left: it then hangs in a call to Ray.
+        """End this process if the head is gone and the block hangs in a call to Ray.
 
         Everything that matters is on disk by then, as when the process is killed.
 

@@ -1,4 +1,4 @@
-"""Runs in flight in this driver session. Sits between the studies and Ray Tune; does not import Ray.
+"""Runs in flight in this driver session: between the studies and Ray Tune, without Ray.
 
 A run is open from its proposal until its directory says how it ended. If its worker or node dies, a
 run that is still `running` resumes from its checkpoint with another worker, as often as
@@ -44,7 +44,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Work:
-    """A run that a worker is to do now, what it requests, and where in the file each amount is written."""
+    """A run to start, its resources, and where in the file each amount is written."""
 
     proposal: Proposal
     request: ResourceRequest
@@ -114,14 +114,14 @@ class OpenRuns:
                 signal.signal(number, handler)
 
     def tick(self) -> None:
-        """Notify the live table of time, and of an interruption: a signal handler must not print."""
+        """Notify the live table, also of an interruption: a signal handler must not print."""
         if self._interrupt_unreported:
             self._interrupt_unreported = False
             self.events.on_interrupt()
         self.events.on_tick()
 
     def start(self, trial_id: str) -> Work | None:
-        """Start the next run as a Ray Tune trial; None if there is none now, or no capacity for it."""
+        """Start the next run as a Ray Tune trial; None if there is none, or no capacity."""
         self.check_capacity()
         held = [work.request for work in self._open.values()]
         if self.over or not self._capacity.has_room(held):

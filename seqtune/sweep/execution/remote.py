@@ -1,4 +1,4 @@
-"""Sweeps on a cluster at `ray://...`: the driver runs as an actor in the cluster, and this process waits.
+"""Sweeps on a cluster at `ray://...`: the driver runs in the cluster, this process waits.
 
 A Ray client is not part of the cluster, but the driver places runs and reads their directories. So
 the driver is sent there together with this package, and its output comes back as lines. The results
@@ -75,7 +75,8 @@ def _connect(address: str, *, notify: Callable[[str], None]) -> None:
             if attempt == TRIES:
                 raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
             notify(
-                f"note: {address} refused the connection ({reason}); attempt {attempt + 1} of {TRIES}"
+                f"note: {address} refused the connection ({reason}); attempt {attempt + 1} "
+                f"of {TRIES}"
             )
         except (ConnectionError, ValueError, RayError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
@@ -96,7 +97,7 @@ class _Driver:
 
 
 class _Signaller:
-    """An actor on the driver's node that signals it: the driver's actor is busy and takes no other call."""
+    """An actor on the driver's node that signals it: the driver's actor is busy."""
 
     def __init__(self, process: int) -> None:
         self._process = process

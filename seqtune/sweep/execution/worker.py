@@ -1,4 +1,4 @@
-"""A worker of the cluster: trains one run, from its checkpoint on, and records it in its directory."""
+"""A worker of the cluster: trains one run and records it in its directory."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from seqtune.storage.mirror import Mirror, open_mirror
 
 
 def placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """Return the resources of a run. In this module because Tune pickles it together with `train`."""
+    """Return the resources of a run; in this module since Tune pickles it with `train`."""
     return tune.PlacementGroupFactory([config["bundle"]])
 
 

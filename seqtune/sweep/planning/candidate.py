@@ -111,7 +111,8 @@ class Candidate:
             if isinstance(self._grid(), GridSpec) and isinstance(self.tune[path], Range):
                 yield Problem(
                     where,
-                    "the grid sampler needs {choice: [...]}, but this is a range; write one, or another sampler",
+                    "the grid sampler needs {choice: [...]}, but this is a range; write one, "
+                    "or another sampler",
                 )
             for other, value in self.tune[path].when.items():
                 if other not in self.tune:
@@ -194,7 +195,7 @@ class Candidate:
         return problem.message.replace(meant, f"{meant}{block}.", 1)
 
     def role_path(self, role: str, path: str) -> Path:
-        """Return the entry of a path: in the arm's own block if it is there, else in the sweep's."""
+        """Return where a path is written: in the arm's own block, or else in the sweep's."""
         if self.arm is not None and path in getattr(self.sweep.arms[self.arm], role):
             return ("arms", self.arm, role, path)
         block = getattr(self.sweep, role)

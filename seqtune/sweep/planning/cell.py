@@ -124,8 +124,8 @@ def text_of(value: Any) -> str:
     """Return a value as text for people.
 
     Example:
-        `{kind: phased, coin: step, phases: [{epochs: 3, truth: 1.0}, {epochs: 7, truth: [0.7,
-        0.4]}]}` is `phased coin=step phases=[epochs=3 truth=1.0; 7 [0.7, 0.4]]`.
+        `{kind: phased, phases: [{epochs: 3, rate: 1.0}, {epochs: 7, rate: [0.7, 0.4]}]}` is
+        `phased phases=[epochs=3 rate=1.0; 7 [0.7, 0.4]]`.
     """
     match value:
         case str():

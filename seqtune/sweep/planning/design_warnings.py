@@ -40,7 +40,10 @@ def _unequal_budgets(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]
         ratio, most, least = max(found)
         if ratio > MUCH:
             word = "FLOPs" if what == "flops" else what
-            yield f"budgets differ: a run of ({most}) has {ratio:.1f} times the {word} of one of ({least})"
+            yield (
+                f"budgets differ: a run of ({most}) has {ratio:.1f} times the {word} of one of "
+                f"({least})"
+            )
 
 
 def comparison_groups(plan: Plan) -> list[list[str]]:
@@ -70,8 +73,8 @@ def _short_grace_period(plan: Plan) -> Iterator[str]:
     for what, epochs in late.items():
         if grace_period < epochs:
             yield (
-                f"search.pruner.grace_period: trials may be stopped after epoch {grace_period}, before {what} ends "
-                f"(epoch {epochs:g})"
+                f"search.pruner.grace_period: trials may be stopped after epoch {grace_period}, "
+                f"before {what} ends (epoch {epochs:g})"
             )
 
 
@@ -112,8 +115,8 @@ def _audits(plan: Plan, forecasts: Sequence[Forecast]) -> Iterator[str]:
     epochs = {cell.name: typical_run(cell).training.epochs for cell in plan.cells}
     more = sum(row.audits * max(0, epochs[row.name] - grace_period) for row in forecasts)
     yield (
-        f"search.audit: {audits} of {trials} trials train to their last epoch if they are stopped: up to "
-        f"{more} epochs more; the figures include them, since they count every run in full"
+        f"search.audit: {audits} of {trials} trials train to their last epoch if they are stopped: "
+        f"up to {more} epochs more; the figures include them, since they count every run in full"
     )
 
 
@@ -132,8 +135,8 @@ def _paired_paths(plan: Plan) -> Iterator[str]:
         paths = block["zip"][0] if "zip" in block else []
         if len(paths) > 1:
             yield (
-                f"{place}.zip: {listed(paths)} change together, so a difference between cells may be "
-                "due to any of them"
+                f"{place}.zip: {listed(paths)} change together, so a difference between cells may "
+                "be due to any of them"
             )
 
 

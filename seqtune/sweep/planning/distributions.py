@@ -172,7 +172,7 @@ def middle_point(tune: Tune) -> dict[str, Any]:
 
 
 def tried_points(tune: Tune) -> list[dict[str, Any]]:
-    """Return points to check before a sweep starts: every combination of bounds, choices and integers.
+    """Return points to check before a sweep: combinations of bounds, choices and integers.
 
     Of more than `MOST_TRIED` combinations: every combination of the ends of ranges and lists, if
     these are few enough, and every value together with the first of all others.

@@ -7,7 +7,7 @@ some runs larger than others, the range is given too.
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from seqtune.config.errors import SpecError
@@ -39,7 +39,7 @@ class MeasureSpeed(Protocol):
 
 
 @dataclass(frozen=True)
-class Range:
+class FigureRange:
     """Lowest and highest value among a cell's runs."""
 
     low: float
@@ -54,32 +54,30 @@ class Forecast:
         name: of the cell.
         spec: the run whose figures they are.
         size: of one run.
-        ranges: by the names of `RANGED`, figures that differ much between its runs.
-        trials: search trials; `confirm` is the number of confirm runs. Both are 0 for a single run.
-        runs: all of them.
-        audits: trials that train on to their last epoch if they are stopped.
-        matched: what was solved for the cell.
-        request: resources of a run; None for a single run, which has the whole machine.
-        threads: of the measured run; None for torch's default.
         speed: of the run; None if it was not asked for.
-        run_seconds: to the last epoch; None if unknown.
+        runs: all of them: `trials` search trials and `confirm` confirm runs, or a single run.
+        audits: trials that train on to their last epoch if they are stopped.
         at_once: runs that fit on this machine at a time; 0 if none does.
+        ranges: by the names of `RANGED`, figures that differ much between its runs.
+        matched: what was solved for the cell.
     """
 
     name: str
     spec: RunSpec
     size: Size
-    ranges: Mapping[str, Range]
-    trials: int
-    confirm: int
-    runs: int
-    audits: int
-    matched: Matched | None
-    request: ResourceRequest | None
-    threads: int | None
     speed: Speed | Untimed | None
-    run_seconds: float | None
-    at_once: int
+    runs: int = 1
+    trials: int = 0
+    confirm: int = 0
+    audits: int = 0
+    at_once: int = 1
+    ranges: Mapping[str, FigureRange] = field(default_factory=dict)
+    matched: Matched | None = None
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Seconds of one run to its last epoch; None if unknown."""
+        return self.speed.run_seconds(self.spec) if isinstance(self.speed, Speed) else None
 
     @property
     def seconds(self) -> float | None:
@@ -176,22 +174,7 @@ def forecast_run(spec: RunSpec, *, name: str, measure: MeasureSpeed | None) -> F
     """Return the cost of one run alone on this machine, as with `seqtune train`."""
     size = CostEstimator().size(spec)
     speed = None if measure is None else measure(spec, size=size, threads=None)
-    return Forecast(
-        name=name,
-        spec=spec,
-        size=size,
-        ranges={},
-        trials=0,
-        confirm=0,
-        runs=1,
-        audits=0,
-        matched=None,
-        request=None,
-        threads=None,
-        speed=speed,
-        run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
-        at_once=1,
-    )
+    return Forecast(name=name, spec=spec, size=size, speed=speed)
 
 
 def typical_run(cell: Cell) -> RunSpec:
@@ -216,17 +199,14 @@ def _forecast_cell(
         name=cell.name,
         spec=spec,
         size=size,
-        ranges=_ranges(cell, size=size, estimator=estimator),
+        speed=speed,
+        runs=cell.trials + sweep.confirm.seeds,
         trials=cell.trials,
         confirm=sweep.confirm.seeds,
-        runs=cell.trials + sweep.confirm.seeds,
         audits=_audits(cell, plan=plan),
-        matched=cell.matched,
-        request=request,
-        threads=threads,
-        speed=speed,
-        run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
         at_once=_runs_at_once(request, cores=os.cpu_count() or 1, gpus=gpus),
+        ranges=_ranges(cell, size=size, estimator=estimator),
+        matched=cell.matched,
     )
 
 
@@ -237,22 +217,20 @@ def _audits(cell: Cell, *, plan: Plan) -> int:
     return sum(search.audits(cell=cell.name, trial=k) for k in range(cell.trials))
 
 
-def _runs_at_once(request: ResourceRequest | None, *, cores: int, gpus: int) -> int:
+def _runs_at_once(request: ResourceRequest, *, cores: int, gpus: int) -> int:
     """Runs that fit on a machine's cores and GPUs at a time."""
-    if request is None:
-        return 1
     fitting = int(cores / request.cpu)
     return min(fitting, int(gpus / request.gpu)) if request.gpu > 0 else fitting
 
 
-def _ranges(cell: Cell, *, size: Size, estimator: CostEstimator) -> dict[str, Range]:
+def _ranges(cell: Cell, *, size: Size, estimator: CostEstimator) -> dict[str, FigureRange]:
     """Figures that differ much between the cell's runs."""
     sizes = [size, *(estimator.size(spec) for spec in _kinds(cell))]
     found = {}
     for name, figure in RANGED.items():
         values = [figure(each) for each in sizes]
         if max(values) > MUCH * min(values):
-            found[name] = Range(min(values), max(values))
+            found[name] = FigureRange(min(values), max(values))
     return found
 
 

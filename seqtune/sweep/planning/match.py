@@ -1,4 +1,4 @@
-"""Solving `match`: the value of a model field that gives every cell the same parameters or FLOPs per token.
+"""Solving `match`: the same parameters or FLOPs per token in every cell.
 
 Of all values with which the model can be built, the nearest to the target is taken. It is then a
 fixed value of the cell's runs like any other.
@@ -69,7 +69,7 @@ def match_problems(candidate: Candidate) -> Iterator[Problem]:
 
 
 def start(candidate: Candidate) -> Candidate:
-    """Return the cell with a valid value of the field to solve for, so that its other values can be checked.
+    """Return the cell with some valid value of the solved field, to check its other values.
 
     The cell is unchanged if there is nothing to solve or no value is valid.
     """
@@ -150,7 +150,8 @@ def _too_far(
 ) -> Problem:
     name = match.by.rpartition(".")[2]
     reached = " and ".join(
-        f"{name}={each.value} has {each.reached:,.0f} ({100 * (each.reached / match.target - 1):+.1f} %)"
+        f"{name}={each.value} has {each.reached:,.0f} "
+        f"({100 * (each.reached / match.target - 1):+.1f} %)"
         for each in found
     )
     where = f" in the cell {candidate.label}" if candidate.compared or candidate.arm else ""
@@ -176,8 +177,8 @@ def _tuned_problems(
         values = ", ".join(f"{path}={text_of(tuned[path])}" for path in parts)
         yield Problem(
             candidate.role_path("tune", parts[0]) if parts else candidate.match_path,
-            f"changes what match holds constant: {size:,.0f} {UNITS[match.amount]} with {values}, but "
-            f"{best.reached:,.0f} with the first values; compare it, or remove it from tune",
+            f"changes what match holds constant: {size:,.0f} {UNITS[match.amount]} with {values}, "
+            f"but {best.reached:,.0f} with the first values; compare it, or remove it from tune",
         )
         return
 
@@ -288,7 +289,7 @@ def _between(
     legal: Callable[[int], bool],
     halve: bool,
 ) -> int | None:
-    """A legal value between two: by a power law, or the middle if `halve`; None if there is none."""
+    """A legal value between two, by a power law or in the middle; None if there is none."""
     if above.value - below.value == 1:
         return None
     share = math.log(target / below.reached) / math.log(above.reached / below.reached)

@@ -183,7 +183,7 @@ def unused_cases(resources: Resources, *, cells: Iterable[Cell]) -> Iterator[Pro
 def request_kinds(
     resources: Resources, *, cells: Iterable[Cell]
 ) -> dict[ResourceRequest, dict[str, Path]]:
-    """Return the requests of all runs that are checked, with the path in the file of each amount."""
+    """Return the requests of the runs that are checked, with the file path of each amount."""
     found: dict[ResourceRequest, dict[str, Path]] = {}
     for values in _values(resources, cells=cells):
         origins = {name: resources.origin(name, values) for name in AMOUNTS}

@@ -1,4 +1,4 @@
-"""Resources of a run while it trains: cores, GPUs and memory, possibly by arm or by the run's values.
+"""Resources of a run while it trains: cores, GPUs and memory.
 
 Resources are not part of a run's spec: the same run may be done with more of them. Each entry of
 `when` has conditions and the amounts of the runs that meet them; entries are merged in the order of
@@ -126,7 +126,7 @@ Memory: TypeAlias = Annotated[
 
 
 class Case(Spec):
-    """An entry of `when`: conditions (`arm`, or dotted paths), and amounts of runs that meet them."""
+    """An entry of `when`: conditions (`arm`, or dotted paths), and the amounts of such runs."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -47,7 +47,7 @@ def sweep_schema() -> Schema:
 
 
 def to_text(schema: Schema) -> str:
-    """Return a schema as JSON, compact but with a line per definition, so that differences can be read."""
+    """Return a schema as JSON with a line per definition: compact, with readable diffs."""
     top = {name: json.dumps(each) for name, each in schema.items() if name != "$defs"}
     definitions = {name: json.dumps(each) for name, each in schema["$defs"].items()}
     return _object({**top, "$defs": _object(definitions)})

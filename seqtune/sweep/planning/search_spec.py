@@ -104,7 +104,7 @@ SamplerSpec: TypeAlias = Annotated[
 
 
 class AshaSpec(Spec):
-    """Asynchronous successive halving: at each rung only the best continue. Source: Li et al. 2018."""
+    """Asynchronous successive halving: only the best pass a rung. Source: Li et al. 2018."""
 
     kind: Literal["asha"] = "asha"
     type: Literal["stopping", "promotion"] = "stopping"

@@ -24,7 +24,7 @@ Amount: TypeAlias = Literal["parameters", "flops"]
 
 
 class MatchSpec(Spec):
-    """The quantity that every cell has the same amount of, and the model field that is solved for."""
+    """The quantity that is the same in every cell, and the model field that is solved for it."""
 
     parameters: int | None = Field(default=None, ge=1)
     """Trainable parameters."""

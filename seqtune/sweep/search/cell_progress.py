@@ -54,7 +54,7 @@ class CellProgress:
         return sum(each.get(state, 0) for each in counts for state in ("failed", "diverged"))
 
     def runs(self, seeds: int) -> int:
-        """Return the cell's runs in all, with so many confirm runs; if given up, those that started."""
+        """Return the number of the cell's runs; if given up, of those that started."""
         return self.cell.trials + seeds if self.given_up is None else self.running + self.ended
 
     def epochs_left(self, seeds: int, *, epochs: int) -> float:

@@ -246,7 +246,7 @@ class CellSearch:
         return True
 
     def audit(self, trial: Trial, *, epoch: int) -> None:
-        """Stop a trial whose run trains on; may be repeated after a driver was killed in between."""
+        """Stop a trial whose run trains on; may be repeated after a driver was killed."""
         if self.audited(trial) is None:
             trial.set_user_attr(AUDITED, epoch)
         self.tell(trial, state="stopped", final=None, measured=True)

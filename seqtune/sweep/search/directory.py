@@ -55,7 +55,8 @@ def check_owner(root: Path, *, plan: Plan) -> None:
     )
     if foreign:
         raise FileError(
-            f"{root}: is not the directory of a sweep and is not empty (it holds {foreign[0]}); give another --out"
+            f"{root}: is not the directory of a sweep and is not empty (it holds "
+            f"{foreign[0]}); give another --out"
         )
 
 
@@ -96,13 +97,13 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
     Raises:
         FileError: if a run in it no longer fits the file; nothing is written then.
     """
-    begun = bool(run_directories(root / "runs"))
-    problems = list(_misfits(root, plan=plan)) if begun else []
+    started = bool(run_directories(root / "runs"))
+    problems = list(_misfits(root, plan=plan)) if started else []
     if problems:
         more = f"\n... and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
     text = public_text(source)
-    name = studies_name(root, plan=plan) if begun else _new_studies_name(root, plan=plan)
+    name = studies_name(root, plan=plan) if started else _new_studies_name(root, plan=plan)
     data = {
         **plan.to_data(),
         "storage": resolve_storage(plan.sweep.storage).public,
@@ -172,17 +173,23 @@ def _search_misfits(before: dict[str, Any], *, plan: Plan) -> Iterator[str]:
     now = plan.to_data()
     elsewhere = "put it back or give another --out"
     if before["metric"] != now["metric"]:
-        yield f"metric: is {now['metric']}, but the runs of this sweep were compared by {before['metric']}; {elsewhere}"
+        yield (
+            f"metric: is {now['metric']}, but the runs of this sweep were compared by "
+            f"{before['metric']}; {elsewhere}"
+        )
     if "grid" in (before["sampler"], now["sampler"]) and before["sampler"] != now["sampler"]:
         yield f"search.sampler: is {now['sampler']}, but was {before['sampler']}; {elsewhere}"
     if now["confirm_seeds"] < before["confirm_seeds"]:
         yield (
-            f"confirm.seeds: is {now['confirm_seeds']}, but {before['confirm_seeds']} were asked for "
-            f"before; {elsewhere}"
+            f"confirm.seeds: is {now['confirm_seeds']}, but {before['confirm_seeds']} were asked "
+            f"for before; {elsewhere}"
         )
     storage = resolve_storage(plan.sweep.storage).public
     if _storage_of(before) != storage:
-        yield f"search.storage: is {storage}, but the studies of its runs are in {_storage_of(before)}; {elsewhere}"
+        yield (
+            f"search.storage: is {storage}, but the studies of its runs are in "
+            f"{_storage_of(before)}; {elsewhere}"
+        )
     cells = {cell["cell"]: cell for cell in now["cells"]}
     for cell in before["cells"]:
         same = cells.get(cell["cell"], cell)
@@ -190,7 +197,10 @@ def _search_misfits(before: dict[str, Any], *, plan: Plan) -> Iterator[str]:
             yield f"tune: differs from what its runs were searched over; {elsewhere}"
             return
         if same["trials"] < cell["trials"]:
-            yield f"search.trials: is {same['trials']}, but {cell['trials']} were asked for before; {elsewhere}"
+            yield (
+                f"search.trials: is {same['trials']}, but {cell['trials']} were asked for "
+                f"before; {elsewhere}"
+            )
             return
 
 

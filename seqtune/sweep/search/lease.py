@@ -61,7 +61,8 @@ class Lease:
         if found is None or found["token"] != self._token:
             by = _name(found) if found is not None else "another process, which removed its file"
             raise FileError(
-                f"{self._root}: is now driven by {by}; wait for that driver, then run the same command again"
+                f"{self._root}: is now driven by {by}; wait for that driver, then run the "
+                "same command again"
             )
 
     def release(self) -> None:
@@ -87,7 +88,8 @@ class Lease:
                 # Retry, but not until another driver could take us for dead.
                 if time.monotonic() - last > SILENT_SECONDS / 2:
                     self._wrong = FileError(
-                        f"{self._root}: cannot be reached: {error}; the same command resumes the sweep"
+                        f"{self._root}: cannot be reached: {error}; the same command resumes "
+                        "the sweep"
                     )
                     return
 
@@ -103,7 +105,8 @@ class Lease:
                 return
             if now != found:
                 raise FileError(
-                    f"{self._root}: a sweep is still running in it ({_name(now)}); wait for it, or give another --out"
+                    f"{self._root}: a sweep is still running in it ({_name(now)}); wait for "
+                    "it, or give another --out"
                 )
 
     def _read(self) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Successive halving by promotion: a run pauses at its rung until it is among the best that reached it.
+"""Successive halving by promotion: a run pauses at a rung until it is among the best there.
 
 In the stopping variant the first runs to reach a rung pass it whatever their value. Here a run
 passes only once it is one of the best 1 / reduction_factor of all that reached the rung, and a
@@ -94,7 +94,7 @@ class Ladder:
         )
 
     def next_promoted(self, *, last_call: bool) -> int | None:
-        """Return the run to promote now, from the highest rung that has one; None if all have to wait.
+        """Return the run to promote now, of the highest rung with one; None if all have to wait.
 
         Args:
             last_call: whether no run is training and none will start. Then the best of the highest
@@ -121,7 +121,7 @@ class Ladder:
 
 
 class PausedRuns:
-    """Paused runs of all cells; counts them in the cells' progress and logs what becomes of them."""
+    """Paused runs of all cells; counts them in the cells' progress and logs changes."""
 
     def __init__(self, *, progress: Mapping[str, CellProgress], decisions: Decisions) -> None:
         self._progress = progress

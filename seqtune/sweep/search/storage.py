@@ -68,7 +68,7 @@ def check_server(storage: StorageSpec) -> None:
 
 
 def explain_lost_server(storage: StorageSpec, *, error: Exception) -> FileError | None:
-    """Return an error to raise instead of an exception that a lost database server caused; else None."""
+    """Return a clear error for an exception that a lost database server caused, or None."""
     location = resolve_storage(storage)
     if not location.shared:
         return None

@@ -1,4 +1,4 @@
-"""The cells' Optuna studies: what to run next, when to stop it, and what came of it. Does not import Ray.
+"""The cells' Optuna studies: what to run next, when to stop it, and what came of it.
 
 Each cell has a study, all in one storage. Studies and run directories together are the sweep's only
 state: a proposal is a pure function of its trial's number and parameters. A new driver session
@@ -160,7 +160,7 @@ class Studies:
         return "continue"
 
     def pause(self, run: str) -> None:
-        """Pause an open run after `on_measurement` said so; its checkpoint stays in its directory."""
+        """Pause an open run after `on_measurement` said so; its checkpoint stays."""
         proposal = self._open.pop(run)
         self._tracker.leave(proposal)
         ladder = self._searches[proposal.cell.name].ladder
@@ -198,7 +198,7 @@ class Studies:
         self._decisions.write_run("proposed", proposal, **facts, reason=reason)
 
     def _restore(self, search: CellSearch) -> None:
-        """Restore every trial of earlier sessions: tell those that ended, queue or pause the rest."""
+        """Restore the trials of earlier sessions: tell those that ended, queue or pause others."""
         for trial in search.trials():
             proposal = self._tracker.proposal(search, trial)
             if proposal is None:

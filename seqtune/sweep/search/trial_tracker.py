@@ -1,4 +1,4 @@
-"""Tracks what becomes of each run: reports it to its trial, counts it in its cell, writes it to the log.
+"""Tracks each run: reports it to its trial, counts it in its cell, writes it to the log.
 
 A run of a search has an open trial in its cell's study until it ends, or until it is stopped and
 trains on as an audit; what it measures from then on is not reported to the study.
@@ -113,7 +113,7 @@ class TrialTracker:
         self.progress[proposal.cell.name].reached.pop(proposal.name, None)
 
     def on_measurement(self, proposal: Proposal, measurement: Measurement) -> Trial | None:
-        """Report a measurement to the run's trial and return that; None if the run cannot be stopped by it."""
+        """Report a measurement to the run's trial; return the trial if it may stop the run."""
         epoch, value = measurement.epoch, measurement.metrics.get(self._metric)
         progress = self.progress[proposal.cell.name]
         progress.reached[proposal.name] = epoch
@@ -130,7 +130,7 @@ class TrialTracker:
         return proposal.name in self._audits
 
     def audit(self, proposal: Proposal, standing: Standing) -> bool:
-        """Stop a search run for its study and let it train on, if it is audited; return whether it is.
+        """Let a search run train on that is stopped, if it is audited; return whether it is.
 
         Args:
             proposal: an open run.
@@ -161,11 +161,11 @@ class TrialTracker:
         return True
 
     def close(self, proposal: Proposal) -> str:
-        """Count a run that has ended, and tell its trial if that is still open; return its state."""
+        """Count a run that has ended, and tell its trial if still open; return its state."""
         return self._close(proposal, news=True)
 
     def restore_ended(self, proposal: Proposal) -> None:
-        """Count a run that an earlier session has ended; an open trial is told now."""
+        """Count a run that an earlier session has ended; its trial is told now if still open."""
         trial = self._trials.get(proposal.name)
         self._close(proposal, news=trial is not None and CellSearch.is_open(trial))
 

@@ -143,7 +143,7 @@ def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, 
         (
             "1.0e-1]",
             "2.0e-1]",
-            "tune: differs from what the runs here were searched over",
+            "tune: differs from what its runs were searched over",
         ),
         ("metric: valid/excess", "metric: valid/loss", "metric: is valid/loss"),
         ("name: small", "name: other", "belongs to the sweep small, not to other"),
@@ -167,7 +167,7 @@ def test_a_file_that_no_longer_fits_is_refused_and_nothing_is_written(
 def test_a_directory_of_something_else_is_refused(ray_address: str, tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(
-        FileError, match=r"is no sweep's directory and is not empty \(it holds thesis\.tex\)"
+        FileError, match=r"is not the directory of a sweep and is not empty \(it holds thesis\.tex\)"
     ):
         sweep(SMALL, tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
@@ -265,7 +265,7 @@ def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_p
     second = command("sweep", file, "--out", root, address=ray_address)
     _, err = second.communicate(timeout=HANG_SECONDS)
     assert second.returncode == 2
-    assert f"a sweep is still running here (process {first.pid} on" in err
+    assert f"a sweep is still running in it (process {first.pid} on" in err
     first.send_signal(signal.SIGKILL)
     first.communicate()
 

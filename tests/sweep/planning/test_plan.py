@@ -119,7 +119,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "{log: [3.0e-3, 1.0e-1]}",
             "{log: [0, 1]}",
-            "s.yaml:13: tune.optimizer.lr: low > 0 must hold on a logarithmic scale, but got (low=0, high=1)",
+            "s.yaml:13: tune.optimizer.lr: low > 0 must hold on a log scale, but got (low=0, high=1)",
         ),
         (
             "optimizer.lr: {log: [3.0e-3, 1.0e-1]}",
@@ -129,7 +129,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "optimizer.lr: {log: [3.0e-3, 1.0e-1]}",
             "model.width: {int: [1.5, 4]}",
-            "s.yaml:13: tune.model.width: int needs whole numbers, but got (low=1.5, high=4)",
+            "s.yaml:13: tune.model.width: int needs integers, but got (low=1.5, high=4)",
         ),
         (
             "{log: [3.0e-3, 1.0e-1]}",
@@ -242,7 +242,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "grace_period: 1",
             "grace_period: 5",
-            "s.yaml:14: search.pruner.grace_period: grace <= training.epochs must hold, but got (grace=5, training.epochs=4)",
+            "s.yaml:14: search.pruner.grace_period: grace_period <= training.epochs must hold, but got (grace_period=5, training.epochs=4)",
         ),
         (
             "confirm: {seeds: 2}",
@@ -252,12 +252,12 @@ def test_a_grid_enumerates_its_choices():
         (
             "base:\n",
             "base:\n  seed: 3\n",
-            "s.yaml:6: base.seed: seeds are given out by search and confirm",
+            "s.yaml:6: base.seed: search and confirm set the seeds",
         ),
         (
             "  model.layers: [1, 2]",
             "  seed: [1, 2]",
-            "s.yaml:11: compare.seed: seeds are given out by search and confirm",
+            "s.yaml:11: compare.seed: search and confirm set the seeds",
         ),
         (
             "  model.layers: [1, 2]",
@@ -328,16 +328,16 @@ def test_a_metric_that_the_task_cannot_give_is_refused():
         ("metric: valid/excess", "metric: generate/valid"), ("generate: 16", "generate: 0")
     )
     assert found == [
-        "s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0; write how many"
+        "s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0; set the number of strings"
     ]
     found = errors(("metric: valid/excess", "metric: free/loss"), ("generate: 16", "free: 0"))
-    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0; write how many"]
+    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0; set the number of strings"]
     found = errors(
         ("metric: valid/excess", "metric: generate/valid"),
         ("height: 1", "height: 1, format: padded"),
     )
     assert found == [
-        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated there; write one of "
+        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated; write one of "
         "valid/loss, valid/accuracy, valid/excess, valid/excess_string, valid/kl, valid/exact, free/loss, "
         "free/accuracy"
     ]
@@ -365,15 +365,15 @@ def test_the_shape_of_generated_grammars_is_compared_like_anything_else():
 @pytest.mark.parametrize(
     ("task", "metric", "why"),
     [
-        ("{kind: text}", "valid/excess", "its floor is not known"),
-        ("{kind: text}", "generate/valid", "nothing is generated there"),
-        ("{kind: cfg, height: 1}", "generate/cells", "nothing is generated there"),
-        ("{kind: life, rollout_steps: 0}", "rollout/exact", "nothing is generated there"),
-        ("{kind: cfg, height: 1, cut: 0}", "generate/valid_cut", "no string is cut there"),
+        ("{kind: text}", "valid/excess", "its floor is unknown"),
+        ("{kind: text}", "generate/valid", "nothing is generated"),
+        ("{kind: cfg, height: 1}", "generate/cells", "nothing is generated"),
+        ("{kind: life, rollout_steps: 0}", "rollout/exact", "nothing is generated"),
+        ("{kind: cfg, height: 1, cut: 0}", "generate/valid_cut", "its strings are never cut"),
         (
             "{kind: life}",
             "valid/kl",
-            "the truth is not known, or it is certain, and valid/excess the same",
+            "the true distribution is unknown, or certain, and then valid/excess is the same",
         ),
     ],
 )

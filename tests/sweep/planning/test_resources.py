@@ -121,8 +121,8 @@ def test_resources_are_no_part_of_a_run():
             "{when: [{model.width: [8], cpu: 2}]}",
             "must be a value, or {at_least: n} or {at_most: n}",
         ),
-        ("{when: [{cpu: 2}]}", "resources.when[0]: says of no run that it is meant"),
-        ("{when: [{model.width: 8}]}", "resources.when[0]: gives such a run nothing"),
+        ("{when: [{cpu: 2}]}", "resources.when[0]: has no condition"),
+        ("{when: [{model.width: 8}]}", "resources.when[0]: has no amount"),
         ("{memory: 4 GIGS}", "resources.memory: must be bytes, or text such as 4 GiB (of B, kB"),
         ("{gpu: some}", "resources.gpu: must be a number, at least 0, or auto, but got 'some'"),
         ("{gpu: 1.5}", "resources.gpu: must be a whole number above 1, but got 1.5"),
@@ -142,7 +142,7 @@ def test_a_misspelt_arm_is_told_with_the_right_one():
 def test_an_entry_that_holds_of_no_run_is_named():
     text = SMALL + "resources: {when: [{model.layers: 3, gpu: 1}, {model.layers: 2, cpu: 2}]}\n"
     assert no_effect_lines(plan_of(text)) == [
-        "resources.when[0]: holds of no run, so it changes nothing"
+        "resources.when[0]: applies to no run, so it has no effect"
     ]
 
 

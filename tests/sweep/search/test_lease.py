@@ -90,7 +90,7 @@ def test_a_driver_that_was_taken_for_dead_learns_of_it_and_leaves_the_lease(root
     with leased(root) as ours:
         write(root, machine="elsewhere")
         wait_until(lambda: is_lost(ours))
-        with pytest.raises(FileError, match=r"is driven by process .* on elsewhere now"):
+        with pytest.raises(FileError, match=r"is now driven by process .* on elsewhere now"):
             ours.check()
     assert json.loads((root / ".owner").read_text())["machine"] == "elsewhere"
 

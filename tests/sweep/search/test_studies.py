@@ -323,7 +323,7 @@ def test_a_cell_whose_first_three_runs_fail_alike_is_given_up_and_the_others_go_
     done = work(studies)
     assert studies.done
     assert len(done) == studies.runs == 2 * 3
-    reason = "its first 3 runs ended alike (diverged)"
+    reason = "its first 3 runs all failed in the same way (diverged)"
     assert {each.given_up for each in studies.progress.values()} == {reason}
     assert set(studies.unconfirmed.values()) == {reason}
     again = started(plan, tmp_path)
