@@ -60,34 +60,34 @@ def _columns(forecasts: Sequence[Forecast]) -> list[_Column]:
     return [_Column(head, cells) for head, cells in columns if head not in left_out]
 
 
-def _tables(figures: Sequence[_Column], *, names: Sequence[str], width: int) -> Iterator[Table]:
+def _tables(columns: Sequence[_Column], *, names: Sequence[str], width: int) -> Iterator[Table]:
     """Tables of the columns, each with the cells' names; several in a narrow terminal."""
     longest = max(map(len, names)) + 2
-    flat = [replace(each, head=each.head.replace("\n", " ")) for each in figures]
+    flat = [replace(each, head=each.head.replace("\n", " ")) for each in columns]
     if longest + sum(each.width for each in flat) <= width:
-        figures, name_width = flat, longest
+        columns, name_width = flat, longest
     else:
         name_width = min(NAME_WIDTH + 2, longest)
     left: list[_Column] = []
-    for figure in figures:
-        if left and name_width + sum(each.width for each in (*left, figure)) > width:
+    for column in columns:
+        if left and name_width + sum(each.width for each in (*left, column)) > width:
             yield _table(left, names=names)
             left = []
-        left.append(figure)
+        left.append(column)
     yield _table(left, names=names)
 
 
-def _table(figures: Sequence[_Column], *, names: Sequence[str]) -> Table:
+def _table(columns: Sequence[_Column], *, names: Sequence[str]) -> Table:
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    lines = max(figure.head.count("\n") for figure in figures)
+    lines = max(column.head.count("\n") for column in columns)
     table.add_column("\n" * lines + "cell", overflow="fold")
-    for figure in figures:
-        head = "\n" * (lines - figure.head.count("\n")) + figure.head
+    for column in columns:
+        head = "\n" * (lines - column.head.count("\n")) + column.head
         # Only a range may wrap: a wrapped number would be misread.
-        ranged = any("(" in cell for cell in figure.cells)
+        ranged = any("(" in cell for cell in column.cells)
         table.add_column(Text(head), justify="right", no_wrap=not ranged)
     for number, name in enumerate(names):
-        table.add_row(Text(name), *(Text(figure.cells[number]) for figure in figures))
+        table.add_row(Text(name), *(Text(column.cells[number]) for column in columns))
     return table
 
 
