@@ -76,7 +76,7 @@ CASES = {
         setting("base.model.layer", "2"),
         "did you mean base.model.layers?",
     ),
-    "a seed": (setting("compare.seed", "[1, 2]"), "given out by search and confirm; leave it out"),
+    "a seed": (setting("compare.seed", "[1, 2]"), "search and confirm set the seeds; leave it out"),
     "two roles": (setting("tune.model.layers", "{int: [1, 2]}"), "remove one of them"),
     "the same cell twice": (setting("compare.model.layers", "[1, 1]"), "leave one out"),
     "a metric that is not measured": (setting("base.evaluation.generate", "0"), "set the number of strings"),

@@ -145,9 +145,9 @@ def test_memory_grows_with_what_is_worked_on_at_once():
 MEASURE = """
 import sys, torch
 torch.set_num_threads(1)
-from seqtune.run import RunSpec
-from seqtune.building import build_model
-from seqtune.sized import Ruler
+from seqtune.runs.spec import RunSpec
+from seqtune.runs.build import build_model
+from seqtune.runs.cost import CostEstimator
 from seqtune.training import memory
 from seqtune.training.scoring import token_scores
 import json
@@ -166,7 +166,7 @@ for data in json.loads(sys.argv[1]):
     before = memory.peak_bytes(cpu)
     step(spec.training.batch_size, task.max_length)
     measured = memory.peak_bytes(cpu) - before
-    size = Ruler().size(spec).memory
+    size = CostEstimator().size(spec).memory
     print(size.activations + size.gradients, measured)
 """
 
@@ -385,7 +385,7 @@ def test_what_audits_add_is_told_or_that_there_are_none():
     told = f"search.audit: {audits} of 20 trials train to their last epoch if they are stopped: up to {3 * audits} epochs"
     assert line.startswith(told)
     [line] = notes(*enough, ("{trials: 4,", "{trials: 4, audit: 0.0001,"))
-    assert line.startswith("search.audit: none of the 8 trials is drawn")
+    assert line.startswith("search.audit: none of the 8 trials would be audited")
 
 
 @pytest.mark.parametrize(
@@ -394,8 +394,8 @@ def test_what_audits_add_is_told_or_that_there_are_none():
         (
             LAYERS,
             "  zip: [[model.dropout, training.clip_norm], [0.0, 1.0], [0.1, 2.0]]",
-            "compare.zip: model.dropout, training.clip_norm change together, so that what cells differ by "
-            "may be due to any of them",
+            "compare.zip: model.dropout, training.clip_norm change together, so a difference "
+            "between cells may be due to any of them",
         ),
         (
             "compare:\n  model.layers: [1, 2]\n",

@@ -138,7 +138,7 @@ def test_models_that_are_compared_as_blocks_are_brought_to_one_size():
         (
             "{parameters: 20_000}",
             [(LAYERS, "  model: [{kind: lstm, width: 4}, {kind: transformer}]")],
-            "match.by: a path has one role, but model.width is compared; leave it out of model",
+            "match.by: a path has one role, but model.width is compared; remove it from model",
         ),
         (
             "{parameters: 500}",
