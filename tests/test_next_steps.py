@@ -79,7 +79,10 @@ CASES = {
     "a seed": (setting("compare.seed", "[1, 2]"), "search and confirm set the seeds; leave it out"),
     "two roles": (setting("tune.model.layers", "{int: [1, 2]}"), "remove one of them"),
     "the same cell twice": (setting("compare.model.layers", "[1, 1]"), "leave one out"),
-    "a metric that is not measured": (setting("base.evaluation.generate", "0"), "set the number of strings"),
+    "a metric that is not measured": (
+        setting("base.evaluation.generate", "0"),
+        "set the number of strings",
+    ),
     "a metric without a floor": (
         setting("base.task", "{kind: text}"),
         "; write one of valid/loss, ",

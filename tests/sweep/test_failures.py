@@ -73,7 +73,6 @@ def test_a_killed_driver_of_a_search_by_promotion_repeats_no_epoch(
     _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, err
     assert len(ended(root)) == len(run_directories(root / "runs")) == 12
-    check_runs(root)
     for run in ended(root).values():
         epochs = [each.epoch for each in run.measurements()]
         assert epochs == list(range(1, len(epochs) + 1))

@@ -167,7 +167,8 @@ def test_a_file_that_no_longer_fits_is_refused_and_nothing_is_written(
 def test_a_directory_of_something_else_is_refused(ray_address: str, tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(
-        FileError, match=r"is not the directory of a sweep and is not empty \(it holds thesis\.tex\)"
+        FileError,
+        match=r"is not the directory of a sweep and is not empty \(it holds thesis\.tex\)",
     ):
         sweep(SMALL, tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "precious"

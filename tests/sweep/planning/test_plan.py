@@ -331,7 +331,9 @@ def test_a_metric_that_the_task_cannot_give_is_refused():
         "s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0; set the number of strings"
     ]
     found = errors(("metric: valid/excess", "metric: free/loss"), ("generate: 16", "free: 0"))
-    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0; set the number of strings"]
+    assert found == [
+        "s.yaml:4: metric: no run has free/loss: evaluation.free is 0; set the number of strings"
+    ]
     found = errors(
         ("metric: valid/excess", "metric: generate/valid"),
         ("height: 1", "height: 1, format: padded"),
