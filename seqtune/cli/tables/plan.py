@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqtune.sweep.display import live_table
-from seqtune.sweep.planning.forecast import Forecast, FigureRange, Totals
+from seqtune.sweep.planning.forecast import FigureRange, Forecast, Totals
 from seqtune.sweep.planning.resources import format_bytes
 
 WIDTH = 160
