@@ -24,7 +24,7 @@ REFRESH_SECONDS = 0.5
 NEWEST = 5
 """Runs that ended last, listed below the table."""
 
-WIDE = 96
+WIDE = 120
 """Columns from which the table has every column; a narrower one leaves out counts by state."""
 
 STATES = ("finished", "stopped", "failed", "diverged")
