@@ -14,7 +14,7 @@ from seqtune.runs.cost import CostEstimator, running_means, strings_per_step
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.runs.spec import RunSpec
-from seqtune.runs.timing import NotMeasured, Speed, measure_speed
+from seqtune.runs.timing import Speed, measure_speed
 from seqtune.stats.power import seeds_needed, underpowered
 from seqtune.sweep.planning.design_warnings import design_warnings
 from seqtune.sweep.planning.forecast import Forecast, forecast_run, forecast_sweep, typical_run
@@ -50,12 +50,12 @@ def edited(*changes: tuple[str, str]) -> str:
 
 
 def forecasts(text: str) -> list[Forecast]:
-    return forecast_sweep(plan_of(text), probe=None, gpus=0)
+    return forecast_sweep(plan_of(text), measure=None, gpus=0)
 
 
 def notes(*changes: tuple[str, str]) -> list[str]:
     plan = plan_of(edited(*changes))
-    return design_warnings(plan, forecasts=forecast_sweep(plan, probe=None, gpus=0))
+    return design_warnings(plan, forecasts=forecast_sweep(plan, measure=None, gpus=0))
 
 
 def lstm_flops(spec: LSTMSpec, *, outputs: int) -> int:
@@ -67,7 +67,7 @@ def lstm_flops(spec: LSTMSpec, *, outputs: int) -> int:
 
 def test_an_lstms_flops_are_their_closed_form_and_those_of_its_run(tmp_path: Path):
     file = write(tmp_path / "run.yaml", RUN)
-    data = json.loads(call(file, "--no-probe", "--json").stdout)
+    data = json.loads(call(file, "--no-measure", "--json").stdout)
     size = data["cells"][0]["run"]
     spec = RunSpec.parse(
         {
@@ -151,7 +151,7 @@ torch.set_num_threads(1)
 from seqtune.runs.spec import RunSpec
 from seqtune.runs.build import build_model
 from seqtune.runs.cost import CostEstimator
-from seqtune.training.device import peak_memory_bytes, reset_peak_memory
+from seqtune.training import memory
 from seqtune.training.scoring import token_scores
 import json
 cpu = torch.device("cpu")
@@ -169,7 +169,7 @@ for data in json.loads(sys.argv[1]):
     before = peak_memory_bytes(cpu)
     step(spec.training.batch_size, task.max_length)
     measured = memory.peak_bytes(cpu) - before
-    size = Ruler().estimate(spec).memory
+    size = CostEstimator().size(spec).memory
     print(size.activations + size.gradients, measured)
 """
 
@@ -202,7 +202,7 @@ def test_memory_is_within_a_factor_of_two_of_what_a_step_takes():
 def test_a_cell_is_a_row_with_its_runs_and_what_they_add_up_to(tmp_path: Path):
     file = write(tmp_path / "s.yaml", SMALL)
     before = sorted(tmp_path.iterdir())
-    data = json.loads(call(file, "--no-probe", "--json").stdout)
+    data = json.loads(call(file, "--no-measure", "--json").stdout)
     assert [cell["cell"] for cell in data["cells"]] == ["layers=1", "layers=2"]
     for cell in data["cells"]:
         assert (cell["trials"], cell["confirm_runs"], cell["runs"]) == (4, 2, 6)
@@ -218,7 +218,7 @@ def test_a_cell_is_a_row_with_its_runs_and_what_they_add_up_to(tmp_path: Path):
 
 def test_the_table_says_the_same_and_notes_go_to_standard_error(tmp_path: Path):
     file = write(tmp_path / "s.yaml", SMALL + "match: {parameters: 20_000}\n")
-    done = call(file, "--no-probe")
+    done = call(file, "--no-measure")
     assert done.exit_code == 0, done.output
     first = next(line for line in done.stdout.splitlines() if "layers=1" in line)
     assert "19,870" in first
@@ -231,7 +231,7 @@ def test_the_table_says_the_same_and_notes_go_to_standard_error(tmp_path: Path):
 
 def test_a_run_is_planned_like_a_sweep_of_one(tmp_path: Path):
     file = write(tmp_path / "one.yaml", RUN)
-    done = call(file, "--no-probe", "--set", "model.layers=1", "--set", "model.residual=true")
+    done = call(file, "--no-measure", "--set", "model.layers=1", "--set", "model.residual=true")
     assert done.exit_code == 0, done.output
     assert "one" in done.stdout
     assert "1 run: " in done.stdout
@@ -285,7 +285,7 @@ def test_a_wrong_file_is_told_without_torch(tmp_path: Path):
 def test_what_is_tuned_is_taken_in_its_middle_and_given_as_a_range():
     width = (LR, f"{LR}\n  model.width: {{int: [8, 64]}}\n  model.embedding: {{int_log: [4, 36]}}")
     plan = plan_of(edited(width, (LAYERS, "  model.layers: [1]")))
-    [row] = forecast_sweep(plan, probe=None, gpus=0)
+    [row] = forecast_sweep(plan, measure=None, gpus=0)
     typical = typical_run(plan.cells[0])
     assert isinstance(typical.model, LSTMSpec)
     assert (typical.model.width, typical.model.embedding) == (36, 12)
@@ -380,15 +380,15 @@ def test_what_audits_add_is_told_or_that_there_are_none():
     enough = ("seeds: 2", "seeds: 9"), (LAYERS, "  model.dropout: [0.0, 0.1]")
     [line] = notes(*enough, ("{trials: 4,", "{trials: 10, audit: 0.5,"))
     plan = plan_of(edited(*enough, ("{trials: 4,", "{trials: 10, audit: 0.5,")))
-    rows = forecast_sweep(plan, probe=None, gpus=0)
+    rows = forecast_sweep(plan, measure=None, gpus=0)
     audits = sum(row.audits for row in rows)
     assert 0 < audits < 20
     assert [row.to_data()["audits"] for row in rows] == [row.audits for row in rows]
     # A trial is stopped after epoch 1 of 4 at the earliest.
-    told = f"search.audit: {audits} of 20 trials run on to their last epoch if they are stopped: up to {3 * audits} epochs"
+    told = f"search.audit: {audits} of 20 trials train to their last epoch if they are stopped: up to {3 * audits} epochs"
     assert line.startswith(told)
     [line] = notes(*enough, ("{trials: 4,", "{trials: 4, audit: 0.0001,"))
-    assert line.startswith("search.audit: none of the 8 trials is drawn")
+    assert line.startswith("search.audit: none of the 8 trials would be audited")
 
 
 @pytest.mark.parametrize(
@@ -397,8 +397,8 @@ def test_what_audits_add_is_told_or_that_there_are_none():
         (
             LAYERS,
             "  zip: [[model.dropout, training.clip_norm], [0.0, 1.0], [0.1, 2.0]]",
-            "compare.zip: model.dropout, training.clip_norm change together, so that what cells differ by "
-            "may be due to any of them",
+            "compare.zip: model.dropout, training.clip_norm change together, so a difference "
+            "between cells may be due to any of them",
         ),
         (
             "compare:\n  model.layers: [1, 2]\n",
@@ -466,7 +466,7 @@ def test_what_is_too_large_for_a_short_probe_is_not_timed(
     task: dict[str, object], width: int, reason: str
 ):
     spec = RunSpec.parse({**LIFE, "task": task, "model": {"kind": "lstm", "width": width}})
-    row = forecast_run(spec, name="large", probe=measure_speed)
+    row = forecast_run(spec, name="large", measure=measure_speed)
     assert isinstance(row.speed, NotMeasured)
     assert reason in row.speed.reason
     assert row.run_seconds is row.seconds is None
@@ -493,7 +493,7 @@ def test_a_run_takes_about_as_long_as_was_planned(tmp_path: Path):
             "training": {"epochs": 4, "batches_per_epoch": 100},
         }
     )
-    planned = forecast_run(spec, name="run", probe=measure_speed).run_seconds
+    planned = forecast_run(spec, name="run", measure=measure_speed).run_seconds
     assert planned is not None
     *_, last = record(spec, directory=RunDirectory(tmp_path / "run"))
     assert 1 / 2.5 < planned / last.seconds < 2.5
@@ -504,7 +504,7 @@ def test_a_run_takes_about_as_long_as_was_planned(tmp_path: Path):
     "path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda path: path.name
 )
 def test_every_shipped_file_can_be_planned(path: Path):
-    done = call(path, "--no-probe", "--json")
+    done = call(path, "--no-measure", "--json")
     assert done.exit_code == 0, done.output
     assert all(
         cell["run"]["memory_bytes"]["total"] > 0 for cell in json.loads(done.stdout)["cells"]

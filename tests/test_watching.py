@@ -1,4 +1,4 @@
-"""The servers that show a sweep in a browser, started as a person starts them and asked over the network."""
+"""TensorBoard, started as a user starts it and queried over the network."""
 
 import json
 import signal
@@ -12,19 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from typer.testing import CliRunner
 
 from seqtune.cli import app
-from seqtune.config.yaml_file import parse_yaml
 from seqtune.report import load
 from seqtune.report.data import cell_curves
-from seqtune.sweep.execution.driver import read_plan
-from seqtune.sweep.search.directory import claim
-from seqtune.sweep.search.storage import open_storage
 from tests.report.made import make_cell, make_run
-from tests.sweep.sweeps import SMALL
 from tests.waiting import HANG_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -92,73 +86,29 @@ def test_tensorboard_shows_runs_cells_and_a_row_for_every_run(tmp_path: Path):
     assert found["runs/early"]["sessions"][0]["status"] == "STATUS_FAILURE"
 
 
-@pytest.mark.parametrize("storage", ["journal", "sqlite"])
-def test_the_dashboard_lists_the_studies_of_a_sweep_and_changes_none(tmp_path: Path, storage: str):
-    make_studies(tmp_path, storage=storage)
-    with served("dashboard", tmp_path, "--json") as url:
-        assert url.startswith("http://127.0.0.1:")
-        studies = asked(f"{url}api/studies")["study_summaries"]
-        assert [study["study_name"] for study in studies] == ["small/layers=1", "small/layers=2"]
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            asked(f"{url}api/studies/{studies[0]['study_id']}", method="DELETE")
-        assert len(asked(f"{url}api/studies")["study_summaries"]) == 2
-
-
-def make_studies(root: Path, *, storage: str) -> None:
-    """A sweep of two cells whose searches have begun; where its studies are was given by --set."""
-    source = parse_yaml(SMALL, name="small.yaml").override({"search.storage": storage})
-    plan = read_plan(source)
-    root.mkdir(exist_ok=True)
-    claim(root, plan=plan, source=source)
-    kept = open_storage(storage, root=root)
-    for cell in plan.cells:
-        optuna.create_study(storage=kept, study_name=f"{plan.sweep.name}/{cell.name}")
-
-
 @pytest.mark.parametrize(
     ("words", "line"),
     [
         (["tensorboard", "missing"], "missing: no such directory"),
         (["tensorboard", "."], ": holds no curves; give the directory of a sweep, of runs or of"),
-        (["dashboard", "."], ": is no sweep's directory; give one that `seqtune sweep` has made"),
-        (["dashboard", "begun"], "studies.journal: no such file: nothing was searched here yet"),
-        (
-            ["dashboard", "begun", "--set", "search.storage={env: NOT_THERE}"],
-            "the environment variable NOT_THERE is not set",
-        ),
     ],
 )
 def test_what_cannot_be_shown_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], line: str
 ):
     monkeypatch.chdir(tmp_path)
-    make_studies(tmp_path / "begun", storage="journal")
-    (tmp_path / "begun" / "studies.journal").unlink()
     done = CliRunner().invoke(app, [*words, "--port", "0"], prog_name="seqtune")
     assert done.exit_code == 2, done.output
     assert line in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_dashboard_that_is_not_installed_is_told_with_what_installs_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    make_studies(tmp_path, storage="journal")
-    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
-    done = CliRunner().invoke(app, ["dashboard", str(tmp_path)], prog_name="seqtune")
-    assert done.exit_code == 2
-    line = "optuna-dashboard is not installed; write: pip install 'seqtune[dashboard]'\n"
-    assert done.stderr == line
-
-
-@pytest.mark.parametrize("command", ["tensorboard", "dashboard"])
-def test_a_port_that_is_taken_is_told(tmp_path: Path, command: str):
-    make_studies(tmp_path, storage="journal")
+def test_a_port_that_is_taken_is_reported(tmp_path: Path):
     make_run(tmp_path, "a", compared={"model.layers": 1})
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         # In a process of its own, where TensorBoard's own imports may warn.
-        words = [sys.executable, "-m", "seqtune", command, str(tmp_path), "--port", port]
+        words = [sys.executable, "-m", "seqtune", "tensorboard", str(tmp_path), "--port", port]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

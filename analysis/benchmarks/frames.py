@@ -18,8 +18,8 @@ from statistics import median
 import numpy as np
 
 from seqtune.provenance import cpu_name
+from seqtune.runs.decision_log import DECISIONS
 from seqtune.runs.directory import COLUMNS
-from seqtune.runs.replay import DECISIONS
 from seqtune.training.measurement import METRICS
 
 REPETITIONS = 3

@@ -4,8 +4,8 @@ A trial is what the driver of a sweep does with one: it asks for it, reads its v
 with a look at the pruner after each, and tells how it ended. For every storage it prints the median and the
 quartiles over trials, whose order is interleaved, in studies that had none at first.
 
-The journal and SQLite lie in a temporary folder; `grpc` is Optuna's proxy server before another SQLite
-file, in a process of its own. With a URL as its argument a PostgreSQL database is measured too:
+The journal and SQLite are in a temporary folder. With a URL as its argument a PostgreSQL database is
+measured too:
 
     python analysis/benchmarks/storage.py postgresql://USER@HOST/DATABASE
 
@@ -13,14 +13,10 @@ It leaves a study of its own there, called `benchmark-...`, and deletes it at th
 """
 
 import secrets
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -32,31 +28,6 @@ from seqtune.sweep.search.storage import open_storage
 
 TRIALS = 60
 EPOCHS = 4
-SERVER = (
-    "import sys; from optuna.storages import get_storage, run_grpc_proxy_server as run; "
-    "run(get_storage(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]))"
-)
-
-
-@contextmanager
-def proxy(folder: Path) -> Iterator[str]:
-    """The URL of a proxy server before a SQLite file in the folder."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = [sys.executable, "-W", "ignore", "-c", SERVER, f"sqlite:///{folder}/behind.sqlite"]
-    process = subprocess.Popen([*words, str(port)], stderr=subprocess.DEVNULL)
-    try:
-        while process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def study_in(storage: str, *, folder: Path, name: str) -> optuna.Study:
@@ -86,10 +57,10 @@ def main(urls: list[str]) -> None:
     """Measures every storage."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = f"benchmark-{secrets.token_hex(4)}"
-    with tempfile.TemporaryDirectory() as scratch, proxy(Path(scratch)) as grpc:
+    with tempfile.TemporaryDirectory() as scratch:
         studies = {
             storage.partition(":")[0]: study_in(storage, folder=Path(scratch), name=name)
-            for storage in ("journal", "sqlite", grpc, *urls)
+            for storage in ("journal", "sqlite", *urls)
         }
         seconds: dict[str, list[float]] = {kind: [] for kind in studies}
         for _ in range(TRIALS):

@@ -1,4 +1,4 @@
-"""The command that says what a file would do, before anything runs: plan."""
+"""The command that says what a file would cost, before anything runs: plan."""
 
 import sys
 from pathlib import Path
@@ -16,13 +16,12 @@ from seqtune.cli.app import (
     print_json,
 )
 from seqtune.config.errors import SpecError
-from seqtune.config.yaml_file import FileError, Source, read_yaml
+from seqtune.config.yaml_file import Source, read_yaml
 
 if TYPE_CHECKING:
     from seqtune.runs.spec import RunSpec
     from seqtune.sweep.planning.forecast import Forecast
     from seqtune.sweep.planning.plan import Plan
-    from seqtune.sweep.planning.saved_probe import OnMachine
 
 
 @command
@@ -30,59 +29,34 @@ def plan(
     file: Annotated[Path, typer.Argument(help="A sweep or one run, as YAML.")],
     *,
     set_: SetOption = None,
-    probe: Annotated[
+    measure: Annotated[
         bool,
         typer.Option(
-            "--probe/--no-probe", help="Time a few steps of every cell on this machine, once."
+            "--measure/--no-measure", help="Time a few steps of every cell on this machine, once."
         ),
     ] = True,
-    save_probe: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Keep what was found here, to be carried elsewhere."),
-    ] = None,
-    add_probe: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Show the times of the machine on which --save-probe wrote this; may be repeated.",
-        ),
-    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a file would cost: parameters, FLOPs, memory, runs, time and disk of every cell.
 
-    Nothing is trained and nothing is written but how fast a run is here, which is kept in the cache folder.
-    Of what is tuned the middle is taken; what differs much between its bounds is given as a range. Times are
-    those of runs that go on to their last epoch: pruning saves some of it.
+    Nothing is trained and nothing is written but how fast a run is here, which is kept in the cache
+    folder. Of what is tuned the middle is taken; what differs much between its bounds is given as a
+    range. Times are those of runs that go on to their last epoch: pruning saves some of it.
 
-    How long it takes on a machine that is not at hand: plan the same file there with --save-probe, bring what it
-    writes, and name it with --add-probe, here with --no-probe if this machine is of no interest.
-
-    A note says what to think about first: unequal budgets, a grace shorter than the warm-up or the first phase
-    of forcing, too few seeds to decide anything, cells that differ in two things at once.
+    A note says what to consider first: unequal budgets, a grace period shorter than the warm-up or
+    the first phase of forcing, too few seeds to decide anything, cells that differ in two things at
+    once.
     """
     with exit_on_error():
-        if save_probe is not None and not probe:
-            raise FileError("--save-probe: there is nothing to save with --no-probe; leave one out")
         source = read_yaml(file).override(parse_changes(set_))
-        # A wrong file is told before torch is imported.
+        # A wrong file is reported before torch is imported.
         if _is_sweep(source):
             from seqtune.sweep.execution.driver import read_plan
 
-            rows, notes = _of_sweep(read_plan(source), source=source, time=probe)
+            rows, notes = _of_sweep(read_plan(source), source=source, measure=measure)
         else:
-            rows, notes = _of_run(_run_of(source), name=file.stem, time=probe)
-        machines = _machines(rows, saved=add_probe or [], file=file)
-        if save_probe is not None:
-            from seqtune.sweep.planning.saved_probe import save
-
-            save(save_probe, found=machines[0])
-    _print(rows, machines=machines, notes=notes, as_json=as_json)
-    if save_probe is not None:
-        typer.echo(
-            f"written: {save_probe}; elsewhere: seqtune plan {file} --add-probe {save_probe.name}",
-            err=True,
-        )
+            rows, notes = _of_run(_run_of(source), name=file.stem, measure=measure)
+    _print(rows, notes=notes, as_json=as_json)
 
 
 def _is_sweep(source: Source) -> bool:
@@ -101,7 +75,9 @@ def _run_of(source: Source) -> "RunSpec":
         raise source.error(error) from None
 
 
-def _of_sweep(planned: "Plan", *, source: Source, time: bool) -> tuple[list["Forecast"], list[str]]:
+def _of_sweep(
+    planned: "Plan", *, source: Source, measure: bool
+) -> tuple[list["Forecast"], list[str]]:
     import torch
 
     from seqtune.runs.timing import measure_speed
@@ -110,49 +86,43 @@ def _of_sweep(planned: "Plan", *, source: Source, time: bool) -> tuple[list["For
     from seqtune.sweep.planning.forecast import forecast_sweep
 
     rows = forecast_sweep(
-        planned, probe=measure_speed if time else None, gpus=torch.cuda.device_count()
+        planned, measure=measure_speed if measure else None, gpus=torch.cuda.device_count()
     )
     idle = no_effect_lines(planned, changed=source.overridden)
     return rows, [*idle, *design_warnings(planned, forecasts=rows)]
 
 
-def _of_run(spec: "RunSpec", *, name: str, time: bool) -> tuple[list["Forecast"], list[str]]:
+def _of_run(spec: "RunSpec", *, name: str, measure: bool) -> tuple[list["Forecast"], list[str]]:
     from seqtune.runs.no_effect import settings_without_effect
     from seqtune.runs.timing import measure_speed
     from seqtune.sweep.planning.forecast import forecast_run
 
-    row = forecast_run(spec, name=name, probe=measure_speed if time else None)
+    row = forecast_run(spec, name=name, measure=measure_speed if measure else None)
     return [row], [str(each) for each in settings_without_effect(spec)]
 
 
-def _machines(rows: list["Forecast"], *, saved: list[Path], file: Path) -> list["OnMachine"]:
-    """Those of which times are known: this one first, if it was asked."""
-    from seqtune.sweep.planning.saved_probe import here, there
+def _print(rows: list["Forecast"], *, notes: list[str], as_json: bool) -> None:
+    import torch
 
-    mine = here(rows)
-    others = [there(rows, path=path, file=file) for path in saved]
-    return [*([mine] if mine.timed else []), *others]
-
-
-def _print(
-    rows: list["Forecast"], *, machines: list["OnMachine"], notes: list[str], as_json: bool
-) -> None:
+    from seqtune import provenance
     from seqtune.cli.tables import plan
+    from seqtune.runs.timing import machine
     from seqtune.sweep.planning.forecast import Totals
-    from seqtune.sweep.planning.saved_probe import here
 
+    found = machine(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     if as_json:
         data = {
             "cells": [row.to_data() for row in rows],
             "totals": Totals.of(rows).to_data(),
-            "machine": here(rows).machine,
-            "machines": [each.to_data() for each in machines],
+            "machine": found,
+            "versions": provenance.versions(),
             "notes": notes,
         }
         print_json(data)
         return
     width = None if sys.stdout.isatty() else plan.WIDTH
     console = Console(highlight=False, width=width)
-    plan.show(rows, machines=machines, console=console)
+    version = provenance.versions().get("torch", "?")
+    plan.show(rows, machine=f"{found}, torch {version}", console=console)
     for line in notes:
         typer.echo(f"note: {line}", err=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import command, print_json
+from seqtune.cli.app import command
 
 
 class File(StrEnum):
@@ -32,4 +32,4 @@ def schema(
     from seqtune.sweep.planning import schema
 
     found = {File.sweep: schema.sweep_schema, File.run: schema.run_schema}[file]()
-    print_json(found)
+    typer.echo(schema.to_text(found))

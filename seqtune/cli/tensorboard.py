@@ -1,4 +1,4 @@
-"""Commands that show a sweep in a browser: tensorboard, dashboard."""
+"""The command that shows a sweep in a browser: tensorboard."""
 
 import json
 import threading
@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-from seqtune.cli.app import JsonOption, SetOption, command, open_location, parse_changes
+from seqtune.cli.app import JsonOption, command, open_location
 from seqtune.config.yaml_file import FileError, path_hint
 from seqtune.storage.location import is_remote
 
 FILES = ("*.csv", "*.json", "*.jsonl", "*.md", "*.parquet", "*.png", "*.svg", "*.html", "*.txt")
 UNSHOWN = ("checkpoint.pt", "model.safetensors", "studies.*", *FILES)
 """Files of a sweep that TensorBoard does not read."""
-UNSTUDIED = ("checkpoint.pt", "model.safetensors", "events.out.tfevents.*", "*.csv", "*.png")
-"""What of a sweep is no part of its studies."""
 HOST = "127.0.0.1"
 """TensorBoard has no access control, so it listens on loopback only."""
 
@@ -50,36 +48,6 @@ def tensorboard(
             typer.echo(f"showing a copy of {mirror.location} as it is now", err=True)
         typer.echo(json.dumps({"url": url}) if as_json else f"TensorBoard: {url}")
         _until_interrupted(threading.Event().wait)
-
-
-@command
-def dashboard(
-    directory: Annotated[str, typer.Argument(help="The directory or URL of a sweep.")],
-    port: Annotated[
-        int,
-        typer.Option(min=0, max=65535, help="Where to listen; 0 for any port that is free."),
-    ] = 8080,
-    set_: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Start Optuna's dashboard on this machine, with the studies of a sweep; Ctrl-C ends it.
-
-    Nothing can be changed there. It takes pip install 'seqtune[dashboard]'.
-
-    Where the sweep's file held a password, --set search.storage='{env: NAME}' says where to find it
-    now.
-    """
-    with open_location(directory, without=UNSTUDIED) as copy:
-        from seqtune.sweep.search.dashboard import open_dashboard
-
-        with open_dashboard(copy.local, changes=parse_changes(set_), port=port) as server:
-            if is_remote(copy.location):
-                typer.echo(f"a copy of what is in {copy.location} now", err=True)
-            said = (
-                json.dumps({"url": server.url}) if as_json else f"Optuna's dashboard: {server.url}"
-            )
-            typer.echo(said)
-            _until_interrupted(server.serve_forever)
 
 
 def _launch(root: Path, *, port: int | None) -> str:

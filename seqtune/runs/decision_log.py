@@ -1,50 +1,37 @@
-"""What the log of a sweep comes to, as records: its runs, its cells, the trials that were refused."""
+"""decisions.jsonl: what a sweep decided, a line per event, for people and tools.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+A line is a JSON object: `time`, `event`, the cell, for some events the run, and the facts below.
+
+| event       | facts                          | meaning                                         |
+| ----------- | ------------------------------ | ----------------------------------------------- |
+| planned     | trials seeds                   | a session starts; runs that the cell is to have |
+| refused     | trial tuned reason             | values that cannot be combined: a failed trial  |
+| proposed    | RUN trial tuned seed reason    | the run starts; reason: who chose its values    |
+| resumed     | RUN epoch                      | it continues after this epoch                   |
+| paused      | RUN epoch value reason ...     | it waits at a rung (ASHA by promotion)          |
+| promoted    | RUN epoch value reason ...     | it passes a rung, at once or after a pause      |
+| stopped     | RUN epoch value by reason ...  | the pruner stops it                             |
+| audited     | RUN epoch value by reason ...  | stopped, but it trains on: `search.audit`       |
+| ended       | RUN state reason value         | as in its run.json; value: the metric's last    |
+| retried     | RUN state reason               | having ended so, it is run again                |
+| given up    | reason                         | no more runs of the cell are started            |
+| unconfirmed | reason                         | there is nothing to confirm                     |
+| confirmed   | trial tuned value seeds reason | these values get fresh seeds                    |
+
+RUN stands for run and phase; `...` for rank, measured and rung: the run's rank among all that were
+measured after that epoch (1 is the best), how many those are, and the number of the rung, from 0.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from seqtune.config.yaml_file import FileError
 
-@dataclass(frozen=True)
-class RunEnd:
-    """How a run ended before it was done again."""
-
-    state: str
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class LoggedRun:
-    """A run, as far as the log has come.
-
-    Attributes:
-        phase: `search` or `confirm`.
-        trial: its number in the cell's phase.
-        tuned: values by path.
-        state: as in run.json, or `resting` (laid aside at a rung) or `dropped` (it never began).
-        reason: why it ended so, or was dropped.
-        value: the sweep's metric after its last epoch; None if it was not measured, or not finite.
-        rung: epoch of the last rung that it came to, where runs are promoted.
-        stop: why it was told to stop, if it was.
-        audited: the epoch after which it was stopped, if it goes on all the same, as an audit.
-        resumed: how many sittings took it up again.
-        retried: its earlier ends.
-    """
-
-    name: str
-    cell: str
-    phase: str
-    trial: int
-    tuned: Mapping[str, Any]
-    seed: int
-    state: str = "running"
-    reason: str | None = None
-    value: float | None = None
-    rung: int | None = None
-    stop: str | None = None
-    audited: int | None = None
-    resumed: int = 0
-    retried: tuple[RunEnd, ...] = ()
+DECISIONS = "decisions.jsonl"
+"""The log's name in a sweep's directory."""
 
 
 @dataclass(frozen=True)
@@ -57,37 +44,70 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True)
-class ChosenTrial:
-    """What a cell confirms.
+@dataclass
+class DecisionLog:
+    """What the run directories do not say.
 
     Attributes:
-        trial: whose values they are; None where nothing is tuned.
-        value: the sweep's metric at the end of that trial.
-        seeds: how many fresh ones they get.
-        reason: why these.
+        refused: by cell and number, the trials that could not be run.
+        retried: by run, how it ended each time before it was run again: state and reason.
+        given_up: by cell, why no more of its runs are started.
+        unconfirmed: by cell, why there is nothing to confirm.
     """
 
-    trial: int | None
-    tuned: Mapping[str, Any]
-    value: float | None
-    seeds: int
-    reason: str
+    refused: dict[tuple[str, int], Refusal] = field(default_factory=dict)
+    retried: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+    unconfirmed: dict[str, str] = field(default_factory=dict)
+
+    def add(self, event: Mapping[str, Any]) -> None:
+        """Take the next event of the log.
+
+        Raises:
+            KeyError: if it lacks a fact.
+        """
+        cell = event["cell"]
+        match event["event"]:
+            case "planned" | "confirmed" as kind:
+                # Every session repeats what has no answer.
+                self.unconfirmed.pop(cell, None)
+                if kind == "planned":
+                    self.given_up.pop(cell, None)
+            case "refused":
+                found = Refusal(cell, event["trial"], event["tuned"], event["reason"])
+                self.refused[cell, found.trial] = found
+            case "retried":
+                end = event["state"], event["reason"]
+                self.retried.setdefault(event["run"], []).append(end)
+            case "given up":
+                self.given_up[cell] = event["reason"]
+            case "unconfirmed":
+                self.unconfirmed[cell] = event["reason"]
 
 
-@dataclass(frozen=True)
-class LoggedCell:
-    """A cell, as far as the log has come.
+def read_decisions(path: Path) -> DecisionLog | None:
+    """Read a log; None if there is none. A last line that is still being written is left out.
 
-    Attributes:
-        trials: search trials that it is to have; `seeds` confirm runs likewise. None before `planned`.
-        given_up: why no more of its runs are begun, if so.
-        unconfirmed: why there is nothing to confirm, if so.
-        confirmed: what is confirmed, once its search is over.
+    Raises:
+        FileError: if a line of it is not an event.
     """
+    if not path.exists():
+        return None
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    return parse_decisions(whole.splitlines(), path=path)
 
-    trials: int | None = None
-    seeds: int | None = None
-    given_up: str | None = None
-    unconfirmed: str | None = None
-    confirmed: ChosenTrial | None = None
+
+def parse_decisions(lines: Iterable[str | bytes], *, path: Path) -> DecisionLog:
+    """Read the lines of a log.
+
+    Raises:
+        FileError: if a line is not an event; `path` is the file it names.
+    """
+    found = DecisionLog()
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.add(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            what = f"has no {error}" if isinstance(error, KeyError) else str(error)
+            raise FileError(f"{path}: line {number}: {what}; move the file away") from None
+    return found

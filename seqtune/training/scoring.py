@@ -6,6 +6,7 @@ another. Standard errors are therefore those of sums over strings.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt

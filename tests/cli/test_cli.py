@@ -37,7 +37,7 @@ def call(*words: str | Path) -> Result:
 
 COMMANDS = [
     *("sweep", "plan", "train", "describe", "report", "evaluate", "generate", "probe"),
-    *("tensorboard", "dashboard", "schema", "compare"),
+    *("tensorboard", "schema", "compare"),
 ]
 
 
@@ -199,7 +199,7 @@ def test_a_run_that_fails_exits_with_one_and_its_reason(tmp_path: Path):
         ),
         (
             ["sweep", "sweep.yaml", "--out", "taken"],
-            "taken: is no sweep's directory and is not empty",
+            "taken: is not the directory of a sweep and is not empty",
         ),
         (["report", "missing"], "missing: no such directory"),
         (["report", "taken"], "taken"),

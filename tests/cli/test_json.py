@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("words", "names"),
     [
         (["describe", "dyck"], {"title"}),
-        (["plan", "{run}.yaml", "--no-probe"], {"cells", "totals", "machines", "notes"}),
+        (["plan", "{run}.yaml", "--no-measure"], {"cells", "totals", "machine", "notes"}),
         (["evaluate", "{run}"], {"set", "task", "evaluation"}),
         (["generate", "{run}", "--count", "2"], {"samples", "summary"}),
         (["probe", "{run}", "--strings", "16", "--set", "task.height=2"], {"readings"}),

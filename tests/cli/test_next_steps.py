@@ -76,17 +76,20 @@ CASES = {
         setting("base.model.layer", "2"),
         "did you mean base.model.layers?",
     ),
-    "a seed": (setting("compare.seed", "[1, 2]"), "given out by search and confirm; leave it out"),
-    "two roles": (setting("tune.model.layers", "{int: [1, 2]}"), "leave one of them out"),
+    "a seed": (setting("compare.seed", "[1, 2]"), "search and confirm set the seeds; leave it out"),
+    "two roles": (setting("tune.model.layers", "{int: [1, 2]}"), "remove one of them"),
     "the same cell twice": (setting("compare.model.layers", "[1, 1]"), "leave one out"),
-    "a metric that is not measured": (setting("base.evaluation.generate", "0"), "write how many"),
+    "a metric that is not measured": (
+        setting("base.evaluation.generate", "0"),
+        "set the number of strings",
+    ),
     "a metric without a floor": (
         setting("base.task", "{kind: text}"),
         "; write one of valid/loss, ",
     ),
     "a grid over a range": (setting("search", "{sampler: grid}"), "write one, or another sampler"),
     "a server that is not there": (
-        setting("search.storage", "grpc://127.0.0.1:1"),
+        setting("search.storage", "postgresql://127.0.0.1:1/studies"),
         "start it, or leave search.storage out",
     ),
     "another run's directory": (
@@ -100,11 +103,6 @@ CASES = {
     ),
     "a text without an end": (("generate", "trained", "--longest", "9"), "so leave it out"),
     "no probes of boards": (("probe", "trained", "--strings", "1"), "must be at least 2"),
-    "studies of none": (("dashboard", "trained"), "give one that `seqtune sweep` has made"),
-    "a probe without one": (
-        ("plan", "run.yaml", "--no-probe", "--save-probe", "p.json"),
-        "leave one out",
-    ),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqtune.config.nested import assign
 from seqtune.runs.directory import RunDirectory, State
-from seqtune.sweep.planning.cell_names import text_of
+from seqtune.sweep.planning.cell import text_of
 from seqtune.tasks.generative_evaluation import GenerationResult, Sample
 from seqtune.tasks.score import Score
 from seqtune.training.measurement import Measurement

@@ -1,18 +1,15 @@
-"""Real servers that keep studies, started by tests: PostgreSQL from Debian's packages, Optuna's gRPC proxy."""
+"""Real servers that keep studies, started by tests: PostgreSQL from Debian's packages."""
 
 import os
 import pwd
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
-
-from tests.waiting import listens, wait_until
 
 PASSWORD = "ge{h}eim%:/7Q"
 """With signs that a URL, a format string and a configuration file read otherwise."""
@@ -113,27 +110,3 @@ def postgresql(programs: Path) -> Iterator[PostgreSQL]:
             yield server
         finally:
             server.stop()
-
-
-@contextmanager
-def grpc_proxy(url: str) -> Iterator[str]:
-    """The URL of Optuna's proxy server before the storage at `url`, in a process of its own."""
-    port = free_port()
-    code = (
-        "import sys; from optuna.storages import get_storage, run_grpc_proxy_server as run; "
-        "run(get_storage(sys.argv[1]), host='127.0.0.1', port=int(sys.argv[2]))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", code, url, str(port)], stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(port, process=process)
-        yield f"grpc://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(port: int, *, process: subprocess.Popen[bytes]) -> None:
-    wait_until(lambda: listens(("127.0.0.1", port)) or process.poll() is not None)
-    assert process.poll() is None

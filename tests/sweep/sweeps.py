@@ -19,13 +19,13 @@ compare:
   model.layers: [1, 2]
 tune:
   optimizer.lr: {log: [3.0e-3, 1.0e-1]}
-search:  {trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}
+search:  {trials: 4, pruner: {kind: asha, grace_period: 1, reduction_factor: 2}}
 confirm: {seeds: 2}
 """
 
 UNDISTURBED = (
     SMALL.replace("trials: 4, ", "trials: 6, sampler: random, ")
-    .replace("pruner: {kind: asha, grace: 1, reduction_factor: 2}", "pruner: none")
+    .replace("pruner: {kind: asha, grace_period: 1, reduction_factor: 2}", "pruner: none")
     .replace("batches_per_epoch: 5", "batches_per_epoch: 60")
 )
 """Nothing in it depends on what is faster: without a pruner, and with proposals that look at no results."""

@@ -16,7 +16,7 @@ from seqtune.storage.full_disk import disk_full_error, find_full_disk, report_fu
 from seqtune.sweep.execution.capacity import Capacity
 from seqtune.sweep.execution.driver import read_plan
 from seqtune.sweep.execution.open_runs import Events, OpenRuns
-from seqtune.sweep.planning.resource_checks import request_kinds
+from seqtune.sweep.planning.plan import request_kinds
 from seqtune.sweep.search.directory import claim
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
@@ -31,10 +31,10 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def sitting(root: Path) -> OpenRuns:
-    events = Events(ended=lambda proposal, state: None, tick=lambda: None)
+    events = Events(on_end=lambda proposal, state: None, on_tick=lambda: None)
     asked = request_kinds(PLAN.sweep.resources, cells=PLAN.cells)
     room = Capacity(lambda: [{"CPU": 8.0}], kinds=asked, wait_seconds=None)
-    return OpenRuns(Studies(PLAN, root=root), events=events, room=room, fail_fast=False)
+    return OpenRuns(Studies(PLAN, root=root), events=events, capacity=room, fail_fast=False)
 
 
 def measurement(epoch: int) -> Measurement:
@@ -46,35 +46,35 @@ def test_a_driver_that_can_write_nothing_ends_its_sitting_and_the_next_one_goes_
     with small_disk(tmp_path / "disk", size=1_000_000) as disk:
         (disk / "runs").mkdir()
         first = sitting(disk)
-        begun = [work.proposal.name for work in map(first.begin, "012") if work is not None]
+        begun = [work.proposal.name for work in map(first.start, "012") if work is not None]
         filler = fill(disk, leave=0)
         # The last page of a file has room until it is full itself.
         for epoch in range(1, 100):
-            first.judge("0", measurement(epoch))
-        assert str(first.wrong) == str(disk_full_error(disk))
+            first.on_measurement("0", measurement(epoch))
+        assert str(first.write_error) == str(disk_full_error(disk))
         assert first.over
-        assert first.judge("1", measurement(1))
-        assert first.begin("9") is None
+        assert first.on_measurement("1", measurement(1))
+        assert first.start("9") is None
         for trial in ("0", "1", "2"):
-            first.ended(trial, error=True)
+            first.on_end(trial, error=True)
         assert first.open == ()
         filler.unlink()
         again = sitting(disk)
-        names = [work.proposal.name for work in map(again.begin, "012") if work is not None]
+        names = [work.proposal.name for work in map(again.start, "012") if work is not None]
         assert sorted(names) == sorted(begun)
 
 
 def test_a_worker_without_room_is_no_loss_of_its_run(tmp_path: Path):
     (tmp_path / "runs").mkdir()
     first = sitting(tmp_path)
-    work = first.begin("0")
+    work = first.start("0")
     assert work is not None
     directory = first.studies.directory(work.proposal)
     directory.create({"hash": work.proposal.spec.hash(), "spec": work.proposal.spec.to_data()})
     raised = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(directory.path))
-    first.ended("0", error=True, raised=raised)
-    assert str(first.wrong) == (
-        f"{tmp_path}: the disk is full; free some space and run the same command again"
+    first.on_end("0", error=True, raised=raised)
+    assert str(first.write_error) == (
+        f"{tmp_path}: there is no room left on its disk; the same command goes on once there is room"
     )
     assert first.interrupted
     assert directory.info()["state"] == "running"
@@ -85,11 +85,11 @@ def test_what_a_worker_raised_for_another_reason_is_a_loss(
 ):
     (tmp_path / "runs").mkdir()
     first = sitting(tmp_path)
-    work = first.begin("0")
-    first.ended("0", error=True, raised=ValueError("no"))
-    assert first.wrong is None
-    assert "its worker failed or died; it goes on with another" in caplog.text
-    again = first.begin("1")
+    work = first.start("0")
+    first.on_end("0", error=True, raised=ValueError("no"))
+    assert first.write_error is None
+    assert "its worker failed or died; another resumes the run" in caplog.text
+    again = first.start("1")
     assert work is not None
     assert again is not None
     assert again.proposal is work.proposal

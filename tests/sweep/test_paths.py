@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seqtune.config.yaml_file import FileError
-from seqtune.sweep.planning.cell_names import LONGEST_KEY, key_of, text_of
+from seqtune.sweep.planning.cell import LONGEST_KEY, key_of, text_of
 from seqtune.sweep.search.proposal import Proposal
 from tests.sweep.sweeps import SMALL, plan_of
 

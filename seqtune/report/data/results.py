@@ -21,8 +21,8 @@ from seqtune.report.data.representative_runs import Standing, best_runs, standin
 from seqtune.report.data.runs import RecordedRun, compared_paths, read, tuned_paths
 from seqtune.report.data.values import plain
 from seqtune.report.naming import Naming, naming
+from seqtune.runs.decision_log import DECISIONS, DecisionLog, read_decisions
 from seqtune.runs.directory import RunDirectory
-from seqtune.runs.replay import DECISIONS, Replay, read_replay
 from seqtune.storage.files import read_json
 
 
@@ -62,7 +62,7 @@ class Results:
         tasks: what these were trained on, each different task once.
         evaluations: what `seqtune evaluate` found of them.
         audits: by name of the run, how the stopped search trials ended that ran on all the same.
-        decisions: what the sweep's log comes to; None for a folder that has none.
+        decisions: from the sweep's log; None for a folder that has none.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Results:
     tasks: Sequence[Mapping[str, Any]]
     evaluations: tuple[RecordedEvaluation, ...]
     audits: Mapping[str, Audit]
-    decisions: Replay | None
+    decisions: DecisionLog | None
     provenance: Provenance
 
     @cached_property
@@ -143,7 +143,7 @@ def load(root: Path) -> Results:
         tasks=_tasks(recorded, names={run.run for run in stand}),
         evaluations=evaluations.read(stand, root=root),
         audits=audits.read(recorded),
-        decisions=read_replay(root / DECISIONS),
+        decisions=read_decisions(root / DECISIONS),
         provenance=_provenance(recorded, root=root),
     )
 

@@ -1,10 +1,10 @@
 """What went wrong: runs that failed or diverged, and what the sweep did about it.
 
-Runs are told by their directories. What has none, or was done again, is told by decisions.jsonl: a folder
-without that file has only the first.
+Runs are read from their directories; retries, refused trials and cells without an answer from decisions.jsonl.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Any
 
 import pandas as pd
@@ -14,8 +14,7 @@ from seqtune.report.data.results import Results
 from seqtune.report.data.values import plain
 from seqtune.report.naming import Naming
 from seqtune.report.sections.section import Section, Table
-from seqtune.runs.decision_log import RunEnd
-from seqtune.runs.replay import Replay
+from seqtune.runs.decision_log import DecisionLog
 
 
 def section(results: Results) -> Section:
@@ -38,22 +37,18 @@ def _ill(runs: pd.DataFrame, *, naming: Naming) -> Iterator[Table]:
         yield Table("Failed and diverged.", _named(data, naming=naming), name="failed", data=data)
 
 
-def _retried(log: Replay, *, results: Results) -> Iterator[Table]:
+def _retried(log: DecisionLog, *, results: Results) -> Iterator[Table]:
     """Runs that were done again, whatever came of it."""
-    where = dict(zip(results.runs["run"], results.runs["directory"], strict=True))
     found = [
         {
-            "cell": run.cell,
-            "phase": run.phase,
-            "trial": run.trial,
-            "seed": run.seed,
-            "times": len(run.retried),
-            "before": "; ".join(map(_end, run.retried)),
-            "now": run.state,
-            "directory": where.get(run.name),
+            **{name: row[name] for name in ("cell", "phase", "trial", "seed")},
+            "times": len(log.retried[row["run"]]),
+            "before": "; ".join(starmap(_end, log.retried[row["run"]])),
+            "now": row["state"],
+            "directory": row["directory"],
         }
-        for run in log.runs.values()
-        if run.retried
+        for _, row in results.runs.iterrows()
+        if row["run"] in log.retried
     ]
     if found:
         data = pd.DataFrame(found)
@@ -61,7 +56,7 @@ def _retried(log: Replay, *, results: Results) -> Iterator[Table]:
         yield Table(caption, _named(data, naming=results.naming), name="retried", data=data)
 
 
-def _refused(log: Replay, *, naming: Naming) -> Iterator[Table]:
+def _refused(log: DecisionLog, *, naming: Naming) -> Iterator[Table]:
     """Trials that never became runs."""
     found = [*log.refused.values()]
     if not found:
@@ -83,16 +78,19 @@ def _refused(log: Replay, *, naming: Naming) -> Iterator[Table]:
     yield Table(caption, _named(shown, naming=naming), name="refused", data=data)
 
 
-def _cells(log: Replay, *, naming: Naming) -> Iterator[Table]:
+def _cells(log: DecisionLog, *, naming: Naming) -> Iterator[Table]:
     """Cells that have no answer, or not all of it."""
+    reasons = {
+        **{name: ("not confirmed", reason) for name, reason in log.unconfirmed.items()},
+        **{name: ("given up", reason) for name, reason in log.given_up.items()},
+    }
     found = [
-        {"cell": name, "what": "given up" if each.given_up else "not confirmed", "why": reason}
-        for name, each in log.cells.items()
-        if (reason := each.given_up or each.unconfirmed)
+        {"cell": name, "what": what, "why": reason}
+        for name, (what, reason) in sorted(reasons.items())
     ]
     if found:
         data = pd.DataFrame(found)
-        caption = "Cells that were given up (no more runs of them are begun), or that have nothing to confirm."
+        caption = "Cells that were given up (no more of their runs are started), or that have nothing to confirm."
         yield Table(caption, _named(data, naming=naming), name="without_answer", data=data)
 
 
@@ -108,5 +106,5 @@ def _values(tuned: Mapping[str, Any]) -> str:
     return ", ".join(f"{names[path]} {labels.value(plain(v))}" for path, v in tuned.items())
 
 
-def _end(end: RunEnd) -> str:
-    return f"{end.state} ({end.reason})" if end.reason else end.state
+def _end(state: str, reason: str | None) -> str:
+    return f"{state} ({reason})" if reason else state

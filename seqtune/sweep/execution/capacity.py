@@ -1,6 +1,6 @@
-"""How much room a cluster has, from what its nodes have and what the open runs ask for. Knows no Ray.
+"""Free capacity of a cluster: what its nodes have, less what the runs in flight request.
 
-Nodes come and go while a sweep runs, so they are asked for again and again.
+Nodes come and go while a sweep runs, so the cluster is asked for them again and again.
 """
 
 import time
@@ -8,20 +8,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from seqtune.config.errors import Path, Problem
-from seqtune.sweep.planning.resource_request import ResourceRequest
+from seqtune.sweep.planning.resources import ResourceRequest
 
 Node: TypeAlias = Mapping[str, float]
-"""What a node has, by Ray's names."""
+"""Resources of a node, by Ray's names."""
 
 NODES_SECONDS = 2.0
-"""How old what is known of the nodes may be."""
+"""Age at which the list of nodes is refreshed."""
 PATIENCE_SECONDS = 300.0
-"""How long runs wait for a node that can hold them, where it was there and is gone: a restart takes minutes."""
+"""How long runs wait for a node that was lost: a restart takes minutes."""
 _EPSILON = 1e-6
 
 
 class CapacityError(ValueError):
-    """No node can hold a run that the sweep has; `problem` says so at its place in the file."""
+    """No node can hold a run of the sweep; `problem` locates the request in the file."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -29,7 +29,7 @@ class CapacityError(ValueError):
 
 
 class Capacity:
-    """Whether another run can begin."""
+    """Decides whether another run can start."""
 
     def __init__(
         self,
@@ -38,16 +38,16 @@ class Capacity:
         kinds: Mapping[ResourceRequest, Mapping[str, Path]],
         wait_seconds: float | None,
     ) -> None:
-        """Asks for the nodes.
+        """Query the nodes.
 
         Args:
-            nodes: asks the cluster for what each of its nodes has.
-            kinds: what runs ask for, with the place in the file of each amount.
-            wait_seconds: how long a run may wait for a node that can hold it; None where nodes do not
-                come by being asked for.
+            nodes: returns the resources of each node of the cluster.
+            kinds: requests of runs, with the path in the file of each amount.
+            wait_seconds: how long a run may wait for a node that can hold it; None if the cluster
+                does not add nodes on request.
 
         Raises:
-            NoRoomError: if no node can hold a run of some kind, and none is waited for.
+            CapacityError: if no node can hold a run of some kind, and the cluster does not grow.
         """
         self._ask_nodes = nodes
         self._kinds = dict(kinds)
@@ -57,29 +57,29 @@ class Capacity:
         self._missing_since: float | None = None
         if wait_seconds is None:
             for kind in kinds:
-                if not _held(kind, self._known()):
+                if not _any_fits(kind, self._known()):
                     raise CapacityError(self._problem(kind))
 
-    def left(self, held: Collection[ResourceRequest]) -> bool:
-        """Whether there is room for one more run beside those that hold something already.
+    def has_room(self, held: Collection[ResourceRequest]) -> bool:
+        """Return whether one more run can start beside those that hold resources already.
 
-        A run that has no place yet waits for one, and no other overtakes it. One is begun in any case:
-        a cluster that grows does so for runs that wait, and is asked for as much again as it holds.
+        No run overtakes one that still waits for its node. On a cluster that grows on request, as
+        many runs may wait as are placed: it adds nodes only for runs that wait.
         """
         if not held:
             return True
-        spare, unplaced = _packed(held, self._known())
+        spare, unplaced = _pack(held, self._known())
         if self._wait_seconds is not None:
             return unplaced < max(1, len(held) - unplaced)
-        return unplaced == 0 and any(_held(kind, spare) for kind in self._kinds)
+        return unplaced == 0 and any(_any_fits(kind, spare) for kind in self._kinds)
 
     def check(self, held: Iterable[ResourceRequest]) -> None:
-        """Looks whether open runs can still be held.
+        """Check that the nodes can still hold the runs in flight.
 
         Raises:
-            NoRoomError: if there has been no node for one of them for too long.
+            CapacityError: if there has been no node for one of them for too long.
         """
-        lost = next((each for each in set(held) if not _held(each, self._known())), None)
+        lost = next((each for each in set(held) if not _any_fits(each, self._known())), None)
         now = time.monotonic()
         if lost is None:
             self._missing_since = None
@@ -91,7 +91,7 @@ class Capacity:
             raise CapacityError(self._problem(lost, waited=patience))
 
     def add(self, kind: ResourceRequest, *, origins: Mapping[str, Path]) -> None:
-        """Makes another kind of run known."""
+        """Add another kind of request."""
         self._kinds.setdefault(kind, origins)
 
     def _known(self) -> Sequence[Node]:
@@ -112,15 +112,15 @@ class Capacity:
         since = "" if waited is None else f" and none has come in {waited:g} s"
         return Problem(
             path,
-            f"no node can hold a run of {kind}{since}; the most that any of {len(nodes)} nodes has is {have}; "
-            "ask for less, or give the --address of a cluster that has it",
+            f"no node can hold a run of {kind}{since}; the most that any of {len(nodes)} nodes "
+            f"has is {have}; ask for less, or give the --address of a cluster that has it",
         )
 
 
 _FIELDS = {"CPU": "cpu", "GPU": "gpu", "memory": "memory", "accelerator_type": "accelerator"}
 
 
-def _held(kind: ResourceRequest, nodes: Iterable[Node]) -> bool:
+def _any_fits(kind: ResourceRequest, nodes: Iterable[Node]) -> bool:
     return any(_fits(kind, node) for node in nodes)
 
 
@@ -128,20 +128,20 @@ def _fits(kind: ResourceRequest, node: Node) -> bool:
     return all(node.get(name, 0) + _EPSILON >= amount for name, amount in kind.bundle().items())
 
 
-def _packed(
+def _pack(
     held: Iterable[ResourceRequest], nodes: Iterable[Node]
 ) -> tuple[list[dict[str, float]], int]:
-    """What is left of the nodes once every run has its place, and how many found none.
+    """Return what is left of the nodes once every run is placed, and how many could not be.
 
-    The largest first, each on the first node that has room; Ray may place them otherwise.
+    Largest first, each on the first node where it fits; Ray may place them otherwise.
     """
     spare = [dict(node) for node in nodes]
     unplaced = 0
     for each in sorted(held, key=lambda request: sorted(request.bundle().items()), reverse=True):
-        place = next((node for node in spare if _fits(each, node)), None)
-        if place is None:
+        chosen = next((node for node in spare if _fits(each, node)), None)
+        if chosen is None:
             unplaced += 1
             continue
         for name, amount in each.bundle().items():
-            place[name] -= amount
+            chosen[name] -= amount
     return spare, unplaced

@@ -1,7 +1,7 @@
-"""The Ray cluster: how to reach it, how to keep it quiet and to ourselves, and what its nodes have.
+"""The Ray cluster: connects to it or starts a private one, and lists its nodes.
 
-Ray reads its settings from the environment when it is imported, so it is imported here, after they are
-set, and `engine` takes it from here.
+Ray reads its settings from the environment when it is imported, so it is imported here, after they
+are set; `engine` imports this module first.
 """
 
 import logging
@@ -32,32 +32,33 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # A run that fails at once reports nothing; that must not end the sweep.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    # Slow clean-up of a stopped run must not hang the worker that is used again.
+    # A stopped run that is slow to clean up must not hang the worker, which is reused.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
-    # As many runs may wait for their workers as we begin: we count the places ourselves.
+    # We limit the number of waiting trials ourselves: see `capacity`.
     "TUNE_MAX_PENDING_TRIALS_PG": "100000",
-    # A worker that Ray's memory monitor ends takes the whole Tune experiment with it; one that the system
-    # ends does not. Elsewhere the cluster decides, and the engine begins another experiment.
+    # A worker that Ray's memory monitor kills takes the whole Tune experiment with it; one that the
+    # system kills does not. On other clusters the monitor may be on; `engine` then starts another
+    # experiment.
     "RAY_memory_monitor_refresh_ms": "0",
-    # Tune asks the head every 10 s what the cluster has, for advice that is never given. Where the head is gone,
-    # it would wait there for a minute.
+    # Tune asks the head every 10 s for the cluster's resources, which we do not use. If the head is
+    # gone, that call would hang for a minute.
     "TUNE_STATE_REFRESH_PERIOD": "1e9",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 os.environ.update(QUIET)
-# Ray's own default, 15, leaves a run next to nothing of a core that something else uses as well.
+# Ray's default, 15, leaves a run almost nothing of a core that another process uses too.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def _has_token() -> bool:
-    """Whether there is a token to send."""
+    """Return whether there is a token to send."""
     return (
         bool(os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}) or TOKEN_FILE.exists()
     )
 
 
 if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules and _has_token():
-    # Ray itself sends a token that is there to some clusters and not to others; none minds one too many.
+    # Ray sends an existing token to some clusters and not to others; an unneeded one does no harm.
     os.environ["RAY_AUTH_MODE"] = "token"
 
 import ray  # noqa: E402
@@ -69,11 +70,11 @@ ELSEWHERE = (
     "write another --address (or RAY_ADDRESS), or none for a cluster of its own on this machine"
 )
 _OWN_TOKEN = secrets.token_hex(32)
-"""That of this process's own clusters, where the person has none: Ray reads a token once a process."""
+"""Token of this process's own clusters if the user has none: Ray reads a token once per process."""
 
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
-"""What Ray takes for this machine's address in the network."""
+"""Hosts that Ray replaces by this machine's network address."""
 
 
 class ClusterError(ValueError):
@@ -82,30 +83,30 @@ class ClusterError(ValueError):
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
-    """A connection to a Ray cluster, left as it was found.
+    """Connect to a Ray cluster for the length of a block.
 
     Args:
-        address: of a running cluster; None for `RAY_ADDRESS`, or else a local one of our own.
+        address: of a running cluster; None for `RAY_ADDRESS`, or else a private local one.
 
     Raises:
-        ClusterError: if there is no cluster at the address, or it does not let us in.
+        ClusterError: if there is no cluster at the address, or it refuses the connection.
     """
     if ray.is_initialized():
         yield
         return
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
-    place = _found() if chosen == "auto" else chosen
+    place = _find() if chosen == "auto" else chosen
     check_reachable(place)
     with ExitStack() as stack:
         if chosen == "local":
-            stack.enter_context(_to_ourselves())
+            stack.enter_context(_private())
         elif _is_on_loopback(place):
             stack.enter_context(on_loopback())
         try:
             ray.init(
                 address=chosen,
                 include_dashboard=False if chosen == "local" else None,
-                # The workers of a local cluster inherit our environment; those of another do not.
+                # Workers of a local cluster inherit our environment; those of another do not.
                 runtime_env=None if chosen == "local" else environment(),
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -121,12 +122,12 @@ def cluster(address: str | None) -> Iterator[None]:
 
 
 def head() -> Head:
-    """That of the cluster that this process is connected to."""
+    """Return the head node of the connected cluster."""
     return Head(ray.get_runtime_context().gcs_address)
 
 
 def nodes() -> Sequence[Mapping[str, float]]:
-    """What each node of the cluster has, by Ray's names.
+    """Return the resources of each node of the cluster, by Ray's names.
 
     Raises:
         HeadLostError: if the head node does not answer.
@@ -136,17 +137,17 @@ def nodes() -> Sequence[Mapping[str, float]]:
 
 
 def environment() -> dict[str, Any]:
-    """What workers of a cluster that is not our own are given: this very package, and its settings."""
+    """Return the environment of workers on a shared cluster: this package and its settings."""
     package = Path(provenance.__file__).parent
     return {"env_vars": {**QUIET, **provenance.source_environment()}, "py_modules": [str(package)]}
 
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Settings under which Ray takes loopback for this machine's address: to begin a cluster, or to find it.
+    """Let Ray use loopback as this machine's address, to start a cluster or to find it.
 
-    They are what makes Ray use loopback on systems where a cluster has one machine. Ray reads them when it
-    is imported, and the processes that it starts read the environment.
+    Ray has this switch for systems where a cluster has one machine. It reads it when it is
+    imported, and the processes that it starts read the environment.
     """
     name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
     several = ray_constants.ENABLE_RAY_CLUSTER
@@ -159,11 +160,11 @@ def on_loopback() -> Iterator[None]:
 
 
 @contextmanager
-def _to_ourselves() -> Iterator[None]:
-    """Settings under which a local cluster listens on loopback alone, and to those alone who have its token.
+def _private() -> Iterator[None]:
+    """Let a local cluster listen on loopback only, and require its token.
 
-    Where there is no token yet, it is this process's own: Ray would write one into the home directory,
-    and from then on every `ray start` of this person would ask for it.
+    Without a token in the environment this process has its own: Ray would write one into the home
+    directory, and from then on every `ray start` of this user would require it.
     """
     needs_token = os.environ.get("RAY_AUTH_MODE") != "disabled" and not _has_token()
     own = {"RAY_AUTH_TOKEN": _OWN_TOKEN} if needs_token else {}
@@ -173,7 +174,7 @@ def _to_ourselves() -> Iterator[None]:
 
 @contextmanager
 def _set(variables: Mapping[str, str], *, kept: Sequence[str] = ()) -> Iterator[None]:
-    """Environment variables for a while; they and those in `kept` are afterwards as they were."""
+    """Set environment variables for a block; restore them and those in `kept` afterwards."""
     before = {name: os.environ.get(name) for name in (*variables, *kept)}
     os.environ.update(variables)
     try:
@@ -185,8 +186,8 @@ def _set(variables: Mapping[str, str], *, kept: Sequence[str] = ()) -> Iterator[
                 os.environ[name] = value
 
 
-def _found() -> str:
-    """The address that Ray finds for `auto`.
+def _find() -> str:
+    """Return the address that Ray finds for `auto`.
 
     Raises:
         ClusterError: if there is none.
@@ -195,22 +196,24 @@ def _found() -> str:
         return str(services.get_ray_address_from_environment("auto", None))
     except ConnectionError:
         raise ClusterError(
-            "no Ray cluster at auto: none is running on this machine; write HOST:PORT, or first: ray start --head"
+            "no Ray cluster at auto: none is running on this machine; write HOST:PORT, or "
+            "first: ray start --head"
         ) from None
 
 
 def check_reachable(address: str) -> None:
-    """Ray itself tries for minutes, and says nothing that helps.
+    """Check that a Ray cluster listens at an address: Ray itself would retry for minutes.
 
     Raises:
-        ClusterError: if the address is none, nobody listens there, or what listens is no Ray.
+        ClusterError: if the address is malformed, nothing listens there, or not Ray.
     """
     if address == "local":
         return
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
         raise ClusterError(
-            f"no Ray cluster at {address}: write auto, HOST:PORT, or ray://HOST:PORT from outside of it"
+            f"no Ray cluster at {address}: write auto, HOST:PORT, or ray://HOST:PORT from "
+            "outside of it"
         )
     try:
         with socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS) as connection:
@@ -224,7 +227,7 @@ def check_reachable(address: str) -> None:
 
 
 def _speaks_http2(connection: socket.socket) -> bool:
-    """Whether the other side answers a greeting of HTTP/2 (RFC 9113, 3.4) with one, as every gRPC server does.
+    """Return whether a server answers an HTTP/2 preface (RFC 9113, 3.4), as gRPC servers do.
 
     Raises:
         OSError: if it does not answer in time.
@@ -238,9 +241,9 @@ def _speaks_http2(connection: socket.socket) -> bool:
 
 
 def _is_on_loopback(address: str) -> bool:
-    """Whether a cluster at a loopback address of this machine is not at its address in the network as well.
+    """Return whether a cluster listens on loopback and not on the machine's network address.
 
-    Ray takes 127.0.0.1 for the latter, and there it would try for minutes to reach a cluster of loopback.
+    Ray replaces 127.0.0.1 by the network address, and would retry there for minutes.
     """
     host, _, port = address.rpartition(":")
     if host not in LOOPBACK:

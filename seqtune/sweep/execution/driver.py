@@ -1,4 +1,4 @@
-"""One sitting of a sweep, from its file to its run directories."""
+"""A driver session of a sweep: from its file to its run directories."""
 
 import os
 from collections.abc import Collection, Iterable, Mapping
@@ -15,9 +15,8 @@ from seqtune.storage.full_disk import report_full_disk
 from seqtune.storage.location import report_unreachable
 from seqtune.sweep.execution.capacity import CapacityError
 from seqtune.sweep.planning.cell import Cell
-from seqtune.sweep.planning.plan import Plan, make_plan
-from seqtune.sweep.planning.resource_checks import device_problems, unused_cases
-from seqtune.sweep.planning.search_points import first_point
+from seqtune.sweep.planning.distributions import first_point
+from seqtune.sweep.planning.plan import Plan, device_problems, make_plan, unused_cases
 from seqtune.sweep.planning.spec import SweepSpec
 from seqtune.sweep.planning.storage_url import holds_password
 
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """How a sitting ended.
+    """How a driver session ended.
 
     Attributes:
         done: whether every run of the sweep has ended; false after an interruption.
-        failed: runs that failed or diverged, of this sitting and earlier ones.
+        failed: runs that failed or diverged, in this session and earlier ones.
         unconfirmed: by the name of each cell without confirm runs, why it has none.
         runs: of the sweep in all.
-        halted: whether the first failure ended the sitting.
+        halted: whether the first failure ended the session.
     """
 
     done: bool
@@ -45,7 +44,7 @@ class SweepSummary:
 
 
 def read_plan(source: Source) -> Plan:
-    """The plan of a sweep file.
+    """Return the plan of a sweep file.
 
     Raises:
         FileError: with every problem, located.
@@ -63,7 +62,7 @@ def read_plan(source: Source) -> Plan:
 
 
 def no_effect_lines(plan: Plan, *, changed: Iterable[str] = ()) -> list[str]:
-    """What has no effect in some cells or all of them, a line each.
+    """Return settings without effect in some cells or all of them, a line each.
 
     Args:
         plan: the cells.
@@ -95,17 +94,17 @@ def _solved(cell: Cell, *, path: str) -> bool:
 
 
 def _problems_of_runs(data: dict[str, Any]) -> tuple[Problem, ...]:
-    """What is wrong with the runs themselves, so that a file wrong elsewhere too is told as a whole."""
+    """Problems of the runs themselves, so that all errors of a file are reported together."""
     if "arms" in data:
         return ()
     roles = {role: data.get(role, {}) for role in ("base", "compare")}
     roles |= {"match": data["match"]} if "match" in data else {}
-    # The metric of every task: the file's own has been looked at.
+    # A metric that every task has; the file's own was checked already.
     runs = {"name": "runs", "metric": "valid/loss", **roles}
     try:
         make_plan(SweepSpec.parse(runs))
     except SpecError as error:
-        # What is missing here may be supplied by what is tuned.
+        # A missing value may be tuned.
         return tuple(each for each in error.problems if not each.message.startswith("is required"))
     return ()
 
@@ -120,52 +119,70 @@ def run_sweep(
     retry: Collection[str] = (),
     fail_fast: bool = False,
 ) -> SweepSummary:
-    """Runs a sweep until it is done or interrupted; goes on from what is in `root`.
+    """Run a sweep until it is done or interrupted; resume from what is in `root`.
 
     Args:
         plan: the sweep, spelt out.
         source: its file.
         root: the directory of its results.
-        address: of a Ray cluster; None for `RAY_ADDRESS`, or else a local one. At `ray://...` the driver runs
-            in the cluster, and `root` is there.
-        console: where it is told how it goes.
-        retry: runs that ended so are done again: words of `rundir.cause`.
-        fail_fast: whether the first run that fails or diverges in this sitting ends the sitting.
+        address: of a Ray cluster; None for `RAY_ADDRESS`, or else a local one. At `ray://...` the
+            driver runs in the cluster, and `root` is there.
+        console: where progress is shown.
+        retry: run again what ended for one of these causes: see `runs.directory.cause`.
+        fail_fast: whether the first run that fails or diverges ends this session.
 
     Raises:
-        FileError: if this machine is to train runs that it cannot; if `root` is not this sweep's, is in use, or holds runs that no longer fit; if the storage
-            of its studies cannot be used.
+        FileError: if this machine cannot train its runs; if `root` is not this sweep's, is in use,
+            or holds runs that no longer fit; if the storage of its studies cannot be used.
     """
 
-    def tell(line: str) -> None:
+    def notify(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
     if holds_password(plan.sweep.storage):
-        line = f"note: {source.name} holds a password, which its copy in {root} does not; better write storage: {{env: NAME}}"
-        tell(line)
-    sitting = {"source": source, "root": root, "retry": retry, "fail_fast": fail_fast}
+        notify(
+            f"note: {source.name} holds a password, which its copy in {root} does not; "
+            "better write storage: {env: NAME}"
+        )
     address = address or os.environ.get("RAY_ADDRESS")
     if address in (None, "local") and (
         problems := [*device_problems(plan.sweep, cells=plan.cells)]
     ):
         raise source.error(SpecError(problems))
     if address is None or not address.startswith("ray://"):
-        return _drive_here(plan, address=address, console=console, **sitting)
+        return run_local(
+            plan,
+            source=source,
+            root=root,
+            address=address,
+            console=console,
+            retry=retry,
+            fail_fast=fail_fast,
+        )
     from seqtune.sweep.execution.remote import ClusterError, run_remote
 
     try:
-        return run_remote(_driven, address=address, tell=tell, plan=plan, **sitting)
+        return run_remote(
+            _run_in_cluster,
+            address=address,
+            notify=notify,
+            plan=plan,
+            source=source,
+            root=root,
+            retry=retry,
+            fail_fast=fail_fast,
+        )
     except ClusterError as error:
         raise FileError(str(error)) from None
 
 
-def _driven(plan: Plan, **sitting: Any) -> SweepSummary:
-    """A sitting in a cluster that this process is a part of; what it says goes to standard error."""
+def _run_in_cluster(plan: Plan, **arguments: Any) -> SweepSummary:
+    """Run a driver session in a cluster that this process is part of; output goes to stderr."""
     console = Console(stderr=True, highlight=False, force_terminal=False)
-    return _drive_here(plan, address=None, console=console, **sitting)
+    return run_local(plan, address=None, console=console, **arguments)
 
 
-def _drive_here(
+def run_local(
     plan: Plan,
     *,
     source: Source,
@@ -175,8 +192,8 @@ def _drive_here(
     retry: Collection[str],
     fail_fast: bool,
 ) -> SweepSummary:
-    from seqtune.sweep.search.directory import check_owner, claim, held
-    from seqtune.sweep.search.driver_files import open_driver_files
+    """Run a driver session in this process; see `run_sweep`."""
+    from seqtune.sweep.search.directory import check_owner, claim, held, open_driver_files
     from seqtune.sweep.search.storage import check_server
     from seqtune.sweep.search.studies import Studies
 
@@ -185,8 +202,8 @@ def _drive_here(
         check_server(plan.sweep.storage)
         with held(root) as lease:
             claim(root, plan=plan, source=source)
-            with open_driver_files(root, lease=lease) as at:
-                studies = Studies(plan, root=root, desk=at, retry=retry)
+            with open_driver_files(root, lease=lease) as files:
+                studies = Studies(plan, root=root, files=files, retry=retry)
                 try:
                     return _run(studies, address=address, console=console, fail_fast=fail_fast)
                 except CapacityError as error:
@@ -196,24 +213,27 @@ def _drive_here(
 def _run(
     studies: "Studies", *, address: str | None, console: Console, fail_fast: bool
 ) -> SweepSummary:
-    from seqtune.sweep.display.progress import LiveTable
+    from seqtune.sweep.display.live_table import LiveTable
     from seqtune.sweep.execution.cluster import ClusterError, cluster, head
     from seqtune.sweep.execution.engine import Events, execute
-    from seqtune.sweep.search.storage import lost
+    from seqtune.sweep.search.storage import explain_lost_server
 
     halted = False
     if not studies.done:
         try:
             with cluster(address), LiveTable(studies, console=console) as table:
-                events = Events(table.ended, tick=table.tick, interrupted=table.interrupted)
-                with head().watched(table.last_words):
+                events = Events(
+                    table.on_end, on_tick=table.on_tick, on_interrupt=table.on_interrupt
+                )
+                with head().watch(table.stop_with):
                     halted = execute(studies, events=events, fail_fast=fail_fast)
         except ClusterError as error:
             raise FileError(str(error)) from None
         except Exception as error:
-            # A server that goes shows itself as whatever was being done with it; all else is raised again.
-            if (told := lost(studies.plan.sweep.storage, error=error)) is not None:
-                raise told from None
+            # A lost database server may show as any exception of what was being done with it.
+            storage = studies.plan.sweep.storage
+            if (explained := explain_lost_server(storage, error=error)) is not None:
+                raise explained from None
             raise
     return SweepSummary(
         done=studies.done,

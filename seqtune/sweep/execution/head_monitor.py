@@ -1,7 +1,7 @@
-"""The head node of a cluster: whether it still answers. Knows no Ray.
+"""Checks whether the head node of a cluster still answers. Does not import Ray.
 
-Ray waits for a head that is gone. A call to it does so for a minute, cannot be interrupted, and then ends
-the process with words of its own.
+A call to Ray waits a minute for a head node that is gone, cannot be interrupted, and then ends the
+process with a message of its own.
 """
 
 import os
@@ -14,15 +14,15 @@ ANSWER_SECONDS = 20.0
 """How long the head node may take to answer."""
 WATCH_SECONDS = 2.0
 PATIENCE_SECONDS = 10.0
-"""How long the main thread may take to see for itself that the head is gone."""
+"""How long the main thread may take to notice by itself that the head is gone."""
 GONE = 2
-"""The exit status then: the same that it has where the main thread sees it."""
+"""The exit status then, the same as if the main thread had noticed."""
 
 
 class HeadLostError(BaseException):
     """The cluster's head node is gone, and the cluster with it.
 
-    No `Exception`: Tune would clean up behind one, which waits for the head.
+    Not an `Exception`: Tune would catch it and clean up, which waits for the head.
     """
 
 
@@ -30,7 +30,7 @@ class Head:
     """A head node at an address."""
 
     def __init__(self, address: str) -> None:
-        """Asks nothing yet.
+        """Store the address.
 
         Args:
             address: HOST:PORT.
@@ -38,7 +38,7 @@ class Head:
         self._address = address
 
     def check(self) -> None:
-        """Greets it.
+        """Connect to it once.
 
         Raises:
             HeadLostError: if it does not answer.
@@ -48,22 +48,22 @@ class Head:
             socket.create_connection((host, int(port)), timeout=ANSWER_SECONDS).close()
         except OSError as error:
             raise HeadLostError(
-                f"the head of the Ray cluster at {self._address} is gone ({error}); once there is one again, "
-                "the same command goes on"
+                f"the head of the Ray cluster at {self._address} is gone ({error}); once there is "
+                "one again, the same command resumes the sweep"
             ) from None
 
     @contextmanager
-    def watched(self, last_words: Callable[[str], None]) -> Iterator[None]:
-        """Ends this process if the head is gone and the block is not left: then it waits in a call to Ray.
+    def watch(self, last_words: Callable[[str], None]) -> Iterator[None]:
+        """End this process if the head is gone and the block hangs in a call to Ray.
 
-        All that matters is on disk by then, as when the process is killed.
+        Everything that matters is on disk by then, as when the process is killed.
 
         Args:
             last_words: called with the reason before that, in another thread.
         """
         left = threading.Event()
 
-        def watch() -> None:
+        def poll() -> None:
             while not left.wait(WATCH_SECONDS):
                 if self._reason() is None or left.wait(PATIENCE_SECONDS):
                     continue
@@ -72,7 +72,7 @@ class Head:
                     last_words(reason)
                     os._exit(GONE)
 
-        threading.Thread(target=watch, name="watches the head", daemon=True).start()
+        threading.Thread(target=poll, name="watches the head", daemon=True).start()
         try:
             yield
         finally:

@@ -1,8 +1,8 @@
-"""A sweep on a cluster that is reached by `ray://`: its driver is an actor there, and this process watches.
+"""Sweeps on a cluster at `ray://...`: the driver runs in the cluster, this process waits.
 
-Such a process is no part of the cluster. What drives a sweep places runs and reads their directories, so it
-is sent to the head's side, with this package; what it says comes back as lines. The results are where the
-cluster can write: a URL, or a directory that both sides mount.
+A Ray client is not part of the cluster, but the driver places runs and reads their directories. So
+the driver is sent there together with this package, and its output comes back as lines. The results
+must be where the cluster can write: a URL, or a directory that both sides mount.
 """
 
 import logging
@@ -19,48 +19,49 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 TRIES = 3
-"""How often a cluster is asked in: its proxy forks a process for each client while other threads are in gRPC, and
-that process may die before it begins (ray-project/ray#63202: 5 of 24 did on a busy machine, Ray 2.60)."""
+"""Attempts to connect: Ray's proxy forks a process for each client while other threads are in gRPC,
+and that process may die at once (ray-project/ray#63202: 5 of 24 did on a busy machine, Ray
+2.60)."""
 
 
 def run_remote(
-    drive: Callable[..., Any], *, address: str, tell: Callable[[str], None], **arguments: Any
+    drive: Callable[..., Any], *, address: str, notify: Callable[[str], None], **arguments: Any
 ) -> Any:
-    """Calls a driver in the cluster and returns what it returns; Ctrl-C is passed on to it.
+    """Call a driver in the cluster and return its result; Ctrl-C is passed on to it.
 
     Args:
-        drive: takes the arguments, and runs in the cluster.
+        drive: runs in the cluster, with `arguments`.
         address: `ray://HOST:PORT`.
-        tell: takes a line for who waits.
+        notify: takes a line to show.
         arguments: plain data.
 
     Raises:
         ClusterError: if there is no cluster at the address, or it is lost.
         Exception: what the driver raises.
     """
-    _connect(address, tell=tell)
+    _connect(address, notify=notify)
     try:
-        # It waits for workers most of its time, and takes no core from them.
+        # It mostly waits for workers, so it does not reserve a core.
         driver: Any = (
             ray.remote(num_cpus=0, max_restarts=0)(_Driver).options(name="seqtune").remote()
         )
         node, process = ray.get(driver.where.remote())
         beside = NodeAffinitySchedulingStrategy(node, soft=False)
-        # Begun now: a process more takes seconds, in which a person would wonder whether Ctrl-C was heard.
+        # Started now: starting a process takes seconds, too long for a response to Ctrl-C.
         signaller: Any = (
             ray.remote(num_cpus=0)(_Signaller).options(scheduling_strategy=beside).remote(process)
         )
         return _result(driver.drive.remote(drive, **arguments), signaller=signaller)
     except ConnectionError as error:
         raise ClusterError(
-            f"the Ray cluster at {address} is gone: {error}; what was measured is kept, and the same "
-            "command goes on"
+            f"the Ray cluster at {address} is gone: {error}; what was measured is kept; the same "
+            "command resumes the sweep"
         ) from None
     finally:
         ray.shutdown()
 
 
-def _connect(address: str, *, tell: Callable[[str], None]) -> None:
+def _connect(address: str, *, notify: Callable[[str], None]) -> None:
     check_reachable(address)
     for attempt in range(1, TRIES + 1):
         try:
@@ -69,31 +70,34 @@ def _connect(address: str, *, tell: Callable[[str], None]) -> None:
             )
             return
         except ConnectionAbortedError as error:
-            # Told in the words of the cluster's process, at whose end is what it died of.
+            # The message is the log of the process in the cluster; its last line is the reason.
             reason = str(error).strip().splitlines()[-1].rstrip(".")
             if attempt == TRIES:
                 raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
-            tell(f"note: {address} let nobody in ({reason}); attempt {attempt + 1} of {TRIES}")
+            notify(
+                f"note: {address} refused the connection ({reason}); attempt {attempt + 1} "
+                f"of {TRIES}"
+            )
         except (ConnectionError, ValueError, RayError) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise ClusterError(f"no Ray cluster at {address}: {reason}") from None
 
 
 class _Driver:
-    """A process of the cluster, whose main thread drives."""
+    """An actor in the cluster that runs the driver in its main thread."""
 
     def where(self) -> tuple[str, int]:
-        """Its node, and its number there."""
+        """Return its node and its process id."""
         return ray.get_runtime_context().get_node_id(), os.getpid()
 
     def drive(self, drive: Callable[..., Any], **arguments: Any) -> Any:
-        # Ray begins its workers deaf to it.
+        # Ray starts its workers with SIGINT blocked.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return drive(**arguments)
 
 
 class _Signaller:
-    """A process beside the driver's: what drives in the main thread hears no other call."""
+    """An actor on the driver's node that signals it: the driver's actor is busy."""
 
     def __init__(self, process: int) -> None:
         self._process = process
@@ -107,7 +111,7 @@ def _result(driving: Any, *, signaller: Any) -> Any:
         try:
             return ray.get(driving)
         except KeyboardInterrupt:
-            # To cancel a call would take its answer away; as a signal of its own the driver ends in order.
+            # Cancelling the call would lose its result; after a signal the driver ends in order.
             ray.get(signaller.interrupt.remote())
             return ray.get(driving)
     except RayTaskError as error:

@@ -1,4 +1,4 @@
-"""What a worker of the cluster does: one run, from its checkpoint on, into its directory."""
+"""A worker of the cluster: trains one run and records it in its directory."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ from seqtune.storage.mirror import Mirror, open_mirror
 
 
 def placement(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    """What a run holds. Beside `train`, with which Tune sends it to workers: they need nothing else of a driver's."""
+    """Return the resources of a run; in this module since Tune pickles it with `train`."""
     return tune.PlacementGroupFactory([config["bundle"]])
 
 
 def train(config: dict[str, Any]) -> None:
-    """The work of one run, in a worker. How it ends is written to its directory."""
+    """Do one run in a worker. How it ends is written to its directory."""
     import torch
 
     torch.set_num_threads(max(1, int(config["bundle"]["CPU"])))
@@ -27,16 +27,16 @@ def train(config: dict[str, Any]) -> None:
 
 
 def _record(config: dict[str, Any], *, copy: Mirror) -> None:
-    """Trains, and reports every measurement once the run's own place has it."""
+    """Train, and report every measurement once the run's directory has it."""
     import torch
 
     from seqtune.runs.record import record
 
-    directory, judged = RunDirectory(copy.local), config["metric"]
+    directory, metric = RunDirectory(copy.local), config["metric"]
     measurements = record(
         RunSpec.parse(json.loads(config["spec"])),
         directory=directory,
-        metric=judged,
+        metric=metric,
         sweep=config["sweep"],
         note=config["sweep"]["question"],
         limits=Limits.parse(config["limits"]),
@@ -50,16 +50,16 @@ def _record(config: dict[str, Any], *, copy: Mirror) -> None:
                 memory = {"held_bytes": total - free, "total_bytes": total}
                 directory.update({"gpu_memory": memory})
             copy.put_back()
-            # Stopping raises SystemExit inside report.
+            # If the trial is stopped, `report` raises SystemExit.
             tune.report(
                 {
                     "epoch": measurement.epoch,
                     "step": measurement.step,
                     "tokens": measurement.tokens,
                     "seconds": measurement.seconds,
-                    # Tune keeps statistics of all that it is told, of every trial; the rest is on disk.
+                    # Only the sweep's metric: Tune keeps statistics of every value of every trial.
                     **{
-                        name: value for name, value in measurement.metrics.items() if name == judged
+                        name: value for name, value in measurement.metrics.items() if name == metric
                     },
                 }
             )

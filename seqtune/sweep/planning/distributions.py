@@ -1,11 +1,13 @@
-"""What a nuisance hyperparameter is searched over, as a sweep file writes it.
+"""Search spaces: distributions of tuned hyperparameters, and points of a search space.
 
-`{uniform: [a, b]}`, `{log: [a, b]}`, `{int: [a, b]}`, `{int_log: [a, b]}` or `{choice: [...]}`, and with
-`when: {path: value}` only where another hyperparameter has that value. Bounds are inclusive.
+`{uniform: [a, b]}`, `{log: [a, b]}`, `{int: [a, b]}`, `{int_log: [a, b]}` or `{choice: [...]}`, and
+with `when: {path: value}` only where another hyperparameter has that value. Bounds are inclusive.
 """
 
+import itertools
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -14,11 +16,11 @@ from seqtune.config.errors import listed, nearest, problem
 from seqtune.config.spec import Spec
 
 FEW = 16
-"""So many whole numbers are all tried before a sweep begins."""
+"""An integer range with at most so many values is checked in full before a sweep starts."""
 
 
 class Range(Spec):
-    """Numbers from low to high; whole ones and on a logarithmic scale where said."""
+    """Numbers from low to high, integers or on a log scale depending on `kind`."""
 
     kind: Literal["uniform", "log", "int", "int_log"]
     low: float
@@ -34,11 +36,11 @@ class Range(Spec):
         return self.kind in ("log", "int_log")
 
     def takes(self, value: Any) -> bool:
-        """Whether the value lies in the range."""
+        """Return whether the value lies in the range."""
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def examples(self) -> list[float]:
-        """Its bounds, and the whole numbers between them: all if they are few, else those next to the bounds."""
+        """Return the bounds, and for integers all values if few, else those next to the bounds."""
         if not self.whole:
             return [self.low, self.high]
         low, high = int(self.low), int(self.high)
@@ -47,28 +49,28 @@ class Range(Spec):
         return [low, low + 1, high - 1, high]
 
     def middle(self) -> float:
-        """The middle between its bounds, on its own scale."""
+        """Return the middle of the range, on its own scale."""
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
         return round(middle) if self.whole else middle
 
 
 class Choice(Spec):
-    """One of a list: numbers, text, truth values, null, or whole blocks."""
+    """One of a list: numbers, text, booleans, null, or whole blocks."""
 
     kind: Literal["choice"]
     values: Annotated[tuple[Any, ...], Field(strict=False)]
     when: dict[str, Any] = Field(default_factory=dict)
 
     def takes(self, value: Any) -> bool:
-        """Whether the value is in the list."""
+        """Return whether the value is in the list."""
         return value in self.values
 
     def examples(self) -> list[Any]:
-        """All of them."""
+        """Return all values."""
         return list(self.values)
 
     def middle(self) -> Any:
-        """The one in the middle of the list."""
+        """Return the middle of the list."""
         return self.values[len(self.values) // 2]
 
 
@@ -77,8 +79,8 @@ _NAMES = (*_RANGES, "choice")
 _FORMS = "{uniform: [low, high]}, {log: ...}, {int: ...}, {int_log: ...} or {choice: [...]}"
 
 
-def _expanded(value: Any) -> Any:
-    """The written form as the fields of `Range` or `Choice`."""
+def _expand(value: Any) -> Any:
+    """Convert the form in a file to the fields of `Range` or `Choice`."""
     if isinstance(value, Range | Choice):
         return value
     if not isinstance(value, Mapping):
@@ -111,9 +113,9 @@ def _bounds(kind: str, argument: Any) -> dict[str, float]:
     if not low <= high:
         raise problem(f"low <= high must hold, but got {given}")
     if kind in ("log", "int_log") and low <= 0:
-        raise problem(f"low > 0 must hold on a logarithmic scale, but got {given}")
+        raise problem(f"low > 0 must hold on a log scale, but got {given}")
     if kind in ("int", "int_log") and (low != int(low) or high != int(high)):
-        raise problem(f"{kind} needs whole numbers, but got {given}")
+        raise problem(f"{kind} needs integers, but got {given}")
     return {"low": float(low), "high": float(high)}
 
 
@@ -122,7 +124,7 @@ _WRITTEN = {**dict.fromkeys(_RANGES, _BOUNDS), "choice": {"type": "array", "minI
 
 Distribution: TypeAlias = Annotated[
     Range | Choice,
-    BeforeValidator(_expanded),
+    BeforeValidator(_expand),
     WithJsonSchema(
         {
             "type": "object",
@@ -132,3 +134,76 @@ Distribution: TypeAlias = Annotated[
         }
     ),
 ]
+
+
+Tune: TypeAlias = Mapping[str, Range | Choice]
+"""A search space, by dotted path."""
+
+MOST_TRIED = 128
+"""Combinations that are checked before a sweep starts; of more, a part."""
+
+
+def active(tune: Tune, values: Mapping[str, Any]) -> list[str]:
+    """Return the paths that apply: without a condition, or with one that `values` meet."""
+    return [
+        path
+        for path, each in tune.items()
+        if all(other in values and values[other] == value for other, value in each.when.items())
+    ]
+
+
+def grid_points(tune: Tune) -> list[dict[str, Any]]:
+    """Return every combination of the tuned lists, in the order of the file."""
+    return _drop_inactive(
+        _combinations({path: each.examples() for path, each in tune.items()}), tune
+    )
+
+
+def first_point(tune: Tune) -> dict[str, Any]:
+    """Return the point with the first value of everything."""
+    values = {path: each.examples()[0] for path, each in tune.items()}
+    return {path: values[path] for path in active(tune, values)}
+
+
+def middle_point(tune: Tune) -> dict[str, Any]:
+    """Return the point in the middle of every range and list."""
+    values = {path: each.middle() for path, each in tune.items()}
+    return {path: values[path] for path in active(tune, values)}
+
+
+def tried_points(tune: Tune) -> list[dict[str, Any]]:
+    """Return points to check before a sweep: combinations of bounds, choices and integers.
+
+    Of more than `MOST_TRIED` combinations: every combination of the ends of ranges and lists, if
+    these are few enough, and every value together with the first of all others.
+    """
+    values = {path: each.examples() for path, each in tune.items()}
+    if math.prod(map(len, values.values())) <= MOST_TRIED:
+        return _drop_inactive(_combinations(values), tune)
+    ends = {path: [each[0], each[-1]] for path, each in values.items()}
+    few = 2 ** len(ends) <= MOST_TRIED
+    corners = _combinations(ends) if few else _diagonal(ends)
+    return _drop_inactive(itertools.chain(corners, _one_by_one(values, tune=tune)), tune)
+
+
+def _combinations(values: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for point in itertools.product(*values.values()):
+        yield dict(zip(values, point, strict=True))
+
+
+def _diagonal(ends: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    for end in (0, 1):
+        yield {path: each[end] for path, each in ends.items()}
+
+
+def _one_by_one(values: Mapping[str, list[Any]], *, tune: Tune) -> Iterator[dict[str, Any]]:
+    first = {path: each[0] for path, each in values.items()}
+    for path, several in values.items():
+        for value in several:
+            yield {**first, **tune[path].when, path: value}
+
+
+def _drop_inactive(points: Iterable[dict[str, Any]], tune: Tune) -> list[dict[str, Any]]:
+    """The points without inactive paths, and without duplicates."""
+    kept = [{path: point[path] for path in active(tune, point)} for point in points]
+    return list({json.dumps(point): point for point in kept}.values())

@@ -1,32 +1,29 @@
-"""What a sweep will cost, cell by cell, before anything runs.
+"""The cost of a sweep, cell by cell, before anything runs.
 
-A cell's figures are those of one of its runs: with the middle of every range that is tuned. Where what is
-tuned makes some runs larger than others, the ends of that are given too.
+A cell's figures are those of one run, with the middle of every tuned range. If tuned values make
+some runs larger than others, the range is given too.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from seqtune.config.errors import SpecError
 from seqtune.runs.cost import CostEstimator, RunCost
 from seqtune.runs.spec import RunSpec
 from seqtune.runs.timing import NotMeasured, Speed
-from seqtune.sweep.planning.audit import is_audited
-from seqtune.sweep.planning.cell import Cell
-from seqtune.sweep.planning.match import Matched
+from seqtune.sweep.planning.cell import Cell, Matched
+from seqtune.sweep.planning.distributions import first_point, middle_point, tried_points
 from seqtune.sweep.planning.plan import Plan
-from seqtune.sweep.planning.resource_request import ResourceRequest
-from seqtune.sweep.planning.resources import values_of
-from seqtune.sweep.planning.search_points import first_point, middle_point, tried_points
+from seqtune.sweep.planning.resources import ResourceRequest, values_of
 
 MUCH = 1.1
-"""A figure is given as a range if its ends are further apart than by this factor."""
+"""A figure is given as a range if its ends differ by more than this factor."""
 
 MOST_RANGED = 12
-"""Runs of a cell that are looked at for a range; of more, some from the first to the last."""
+"""Runs of a cell that are measured for a range; of more, an evenly spaced part."""
 
 RANGED: dict[str, Callable[[RunCost], float]] = {
     "parameters": lambda size: float(size.parameters),
@@ -35,8 +32,8 @@ RANGED: dict[str, Callable[[RunCost], float]] = {
 }
 
 
-class Probe(Protocol):
-    """Times a run, given its size and the threads that it has: as many as torch takes where that is None."""
+class MeasureSpeed(Protocol):
+    """Measures the speed of a run, given its size and threads (None for torch's default)."""
 
     def __call__(
         self, spec: RunSpec, /, *, size: RunCost, threads: int | None
@@ -44,8 +41,8 @@ class Probe(Protocol):
 
 
 @dataclass(frozen=True)
-class Range:
-    """A figure from the least to the most of a cell's runs."""
+class FigureRange:
+    """Lowest and highest value among a cell's runs."""
 
     low: float
     high: float
@@ -53,61 +50,59 @@ class Range:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a cell, or a run alone, will cost.
+    """The cost of a cell, or of a single run.
 
     Attributes:
-        name: the cell's.
+        name: of the cell.
         spec: the run whose figures they are.
         size: of one run.
-        ranges: by the names of `RANGED`, what differs much between its runs.
-        trials: of the search; `confirm` is how many runs confirm the best. Both are 0 of a run alone.
-        runs: all of them.
-        audits: how many of the trials run on to their end if they are stopped.
+        speed: of the run; None if it was not asked for.
+        runs: all of them: `trials` search trials and `confirm` confirm runs, or a single run.
+        audits: trials that train on to their last epoch if they are stopped.
+        at_once: runs that fit on this machine at a time; 0 if none does.
+        ranges: by the names of `RANGED`, figures that differ much between its runs.
         matched: what was solved for the cell.
-        request: what a run asks of its machine; None of a run alone, which has all of it.
-        threads: that the run had when it was timed; None for as many as torch takes.
-        speed: of the run; None where nobody asked.
-        run_seconds: to its last epoch; None where that is not known.
-        at_once: how many runs this machine has room for; 0 if it has for none.
     """
 
     name: str
     spec: RunSpec
     size: RunCost
-    ranges: Mapping[str, Range]
-    trials: int
-    confirm: int
-    runs: int
-    audits: int
-    matched: Matched | None
-    request: ResourceRequest | None
-    threads: int | None
     speed: Speed | NotMeasured | None
-    run_seconds: float | None
-    at_once: int
+    runs: int = 1
+    trials: int = 0
+    confirm: int = 0
+    audits: int = 0
+    at_once: int = 1
+    ranges: Mapping[str, FigureRange] = field(default_factory=dict)
+    matched: Matched | None = None
+
+    @property
+    def run_seconds(self) -> float | None:
+        """Seconds of one run to its last epoch; None if unknown."""
+        return self.speed.run_seconds(self.spec) if isinstance(self.speed, Speed) else None
 
     @property
     def seconds(self) -> float | None:
-        """Of all its runs one after the other, none of them being stopped."""
+        """Seconds of all runs one after the other, if none is stopped."""
         return None if self.run_seconds is None else self.run_seconds * self.runs
 
     @property
     def flops(self) -> float:
-        """Of all its runs."""
+        """FLOPs of all runs."""
         return self.size.flops * self.runs
 
     @property
     def disk_bytes(self) -> int:
-        """Of all its runs once they have ended."""
+        """Disk space of all runs once they have ended."""
         return self.size.disk_bytes * self.runs
 
     @property
     def untimed(self) -> str | None:
-        """Why nobody could tell how fast the run is, if so."""
+        """Why the speed is unknown, if it could not be measured."""
         return self.speed.reason if isinstance(self.speed, NotMeasured) else None
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return {
             "cell": self.name,
             "run": self.size.to_data(),
@@ -128,11 +123,11 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Totals:
-    """Of all cells.
+    """Sums over all cells.
 
     Attributes:
-        seconds: of all runs one after the other; None where some cell's is not known.
-        elapsed_seconds: with as many runs at once as this machine has room for; None likewise.
+        seconds: of all runs one after the other; None if a cell's is unknown.
+        elapsed_seconds: with as many runs at once as fit on this machine; None likewise.
     """
 
     runs: int
@@ -143,63 +138,49 @@ class Totals:
 
     @classmethod
     def of(cls, forecasts: Iterable[Forecast]) -> "Totals":
-        """The sums."""
+        """Return the sums."""
         rows = list(forecasts)
         known = [row.seconds for row in rows if row.seconds is not None]
-        room = [row for row in rows if row.at_once > 0]
+        fit = [row for row in rows if row.at_once > 0]
         whole = len(known) == len(rows)
-        elapsed = [row.seconds / row.at_once for row in room if row.seconds is not None]
+        elapsed = [row.seconds / row.at_once for row in fit if row.seconds is not None]
         return cls(
             runs=sum(row.runs for row in rows),
             flops=sum(row.flops for row in rows),
             disk_bytes=sum(row.disk_bytes for row in rows),
             seconds=sum(known) if whole else None,
-            elapsed_seconds=sum(elapsed) if whole and len(room) == len(rows) else None,
+            elapsed_seconds=sum(elapsed) if whole and len(fit) == len(rows) else None,
         )
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
-def forecast_sweep(plan: Plan, *, probe: Probe | None, gpus: int) -> list[Forecast]:
-    """Every cell's costs.
+def forecast_sweep(plan: Plan, *, measure: MeasureSpeed | None, gpus: int) -> list[Forecast]:
+    """Return the cost of every cell.
 
     Args:
         plan: the sweep.
-        probe: what times a run; None for no times.
-        gpus: that this machine has.
+        measure: measures the speed of a run; None for no times.
+        gpus: number of GPUs of this machine.
     """
-    ruler = CostEstimator()
+    estimator = CostEstimator()
     return [
-        _forecast_cell(cell, plan=plan, ruler=ruler, probe=probe, gpus=gpus) for cell in plan.cells
+        _forecast_cell(cell, plan=plan, estimator=estimator, measure=measure, gpus=gpus)
+        for cell in plan.cells
     ]
 
 
-def forecast_run(spec: RunSpec, *, name: str, probe: Probe | None) -> Forecast:
-    """The costs of one run, as `seqtune train` does it: alone on this machine."""
+def forecast_run(spec: RunSpec, *, name: str, measure: MeasureSpeed | None) -> Forecast:
+    """Return the cost of one run alone on this machine, as with `seqtune train`."""
     size = CostEstimator().estimate(spec)
-    speed = None if probe is None else probe(spec, size=size, threads=None)
-    return Forecast(
-        name=name,
-        spec=spec,
-        size=size,
-        ranges={},
-        trials=0,
-        confirm=0,
-        runs=1,
-        audits=0,
-        matched=None,
-        request=None,
-        threads=None,
-        speed=speed,
-        run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
-        at_once=1,
-    )
+    speed = None if measure is None else measure(spec, size=size, threads=None)
+    return Forecast(name=name, spec=spec, size=size, speed=speed)
 
 
 def typical_run(cell: Cell) -> RunSpec:
-    """The run with the middle of all that is tuned, or with its first values where that cannot be built."""
+    """Return the run with the middle of everything tuned; with first values if that is invalid."""
     try:
         return cell.run(tuned=middle_point(cell.tune), seed=0)
     except SpecError:
@@ -207,30 +188,27 @@ def typical_run(cell: Cell) -> RunSpec:
 
 
 def _forecast_cell(
-    cell: Cell, *, plan: Plan, ruler: CostEstimator, probe: Probe | None, gpus: int
+    cell: Cell, *, plan: Plan, estimator: CostEstimator, measure: MeasureSpeed | None, gpus: int
 ) -> Forecast:
     sweep = plan.sweep
     spec = typical_run(cell)
     weights = sweep.keep != "none"
-    size = ruler.estimate(spec, weights=weights)
+    size = estimator.estimate(spec, weights=weights)
     request = sweep.resources.request(values_of(spec, arm=cell.arm))
     threads = max(1, int(request.cpu))
-    speed = None if probe is None else probe(spec, size=size, threads=threads)
+    speed = None if measure is None else measure(spec, size=size, threads=threads)
     return Forecast(
         name=cell.name,
         spec=spec,
         size=size,
-        ranges=_ranges(cell, size=size, ruler=ruler),
+        speed=speed,
+        runs=cell.trials + sweep.confirm.seeds,
         trials=cell.trials,
         confirm=sweep.confirm.seeds,
-        runs=cell.trials + sweep.confirm.seeds,
         audits=_audits(cell, plan=plan),
+        at_once=_runs_at_once(request, cores=os.cpu_count() or 1, gpus=gpus),
+        ranges=_ranges(cell, size=size, estimator=estimator),
         matched=cell.matched,
-        request=request,
-        threads=threads,
-        speed=speed,
-        run_seconds=speed.run_seconds(spec) if isinstance(speed, Speed) else None,
-        at_once=at_once(request, cores=os.cpu_count() or 1, gpus=gpus),
     )
 
 
@@ -238,25 +216,23 @@ def _audits(cell: Cell, *, plan: Plan) -> int:
     search = plan.sweep.search
     if search is None:
         return 0
-    return sum(is_audited(search, cell=cell.name, trial=k) for k in range(cell.trials))
+    return sum(search.audits(cell=cell.name, trial=k) for k in range(cell.trials))
 
 
-def at_once(request: ResourceRequest | None, *, cores: int, gpus: int) -> int:
-    """Runs that a machine has cores and GPUs for; one of a run that asks for nothing."""
-    if request is None:
-        return 1
-    room = int(cores / request.cpu)
-    return min(room, int(gpus / request.gpu)) if request.gpu > 0 else room
+def _runs_at_once(request: ResourceRequest, *, cores: int, gpus: int) -> int:
+    """Runs that fit on a machine's cores and GPUs at a time."""
+    fitting = int(cores / request.cpu)
+    return min(fitting, int(gpus / request.gpu)) if request.gpu > 0 else fitting
 
 
-def _ranges(cell: Cell, *, size: RunCost, ruler: CostEstimator) -> dict[str, Range]:
-    """What differs much between the cell's runs."""
-    sizes = [size, *(ruler.estimate(spec) for spec in _kinds(cell))]
+def _ranges(cell: Cell, *, size: RunCost, estimator: CostEstimator) -> dict[str, FigureRange]:
+    """Figures that differ much between the cell's runs."""
+    sizes = [size, *(estimator.estimate(spec) for spec in _kinds(cell))]
     found = {}
     for name, figure in RANGED.items():
         values = [figure(each) for each in sizes]
         if max(values) > MUCH * min(values):
-            found[name] = Range(min(values), max(values))
+            found[name] = FigureRange(min(values), max(values))
     return found
 
 

@@ -1,7 +1,8 @@
-"""What a sweep compares: the combinations that a `compare` block spells out.
+"""The combinations of compared values that a `compare` block describes.
 
-Lists are crossed. `zip: [[paths], [values], ...]` pairs paths instead: each further row is one combination.
-`exclude: [{path: value, ...}, ...]` drops every combination that has all the values of an entry.
+Lists are crossed. `zip: [[paths], [values], ...]` pairs paths instead: each further row is one
+combination. `exclude: [{path: value, ...}, ...]` drops every combination that has all the values of
+an entry.
 """
 
 import itertools
@@ -14,12 +15,12 @@ Compared = dict[str, Any]
 
 
 def combinations(block: Mapping[str, Any], *, at: Path) -> list[Compared]:
-    """Every combination of a `compare` block, in the order of the file, first path slowest.
+    """Return every combination of a `compare` block, in the order of the file, first path slowest.
 
-    What is excluded is still among them: an arm's block and the sweep's are crossed first.
+    `exclude` is not applied yet: an arm's block and the sweep's are crossed first.
 
     Raises:
-        SpecError: with every malformed entry; `at` is where the block stands.
+        SpecError: with every malformed entry; `at` is the path of the block.
     """
     problems: list[Problem] = []
     axes: list[list[Compared]] = []
@@ -30,7 +31,7 @@ def combinations(block: Mapping[str, Any], *, at: Path) -> list[Compared]:
             case "zip":
                 found = _zip_problems(values, at=(*at, name))
                 problems += found
-                axes += [] if found else [_zipped(values)]
+                axes += [] if found else [_zip_rows(values)]
             case path:
                 found = list(_list_problems(values, at=(*at, path)))
                 problems += found
@@ -46,7 +47,7 @@ def combinations(block: Mapping[str, Any], *, at: Path) -> list[Compared]:
 def filter_combinations(
     found: list[Compared], *, block: Mapping[str, Any], at: Path
 ) -> list[Compared]:
-    """The combinations that the block's `exclude` leaves.
+    """Return the combinations that the block's `exclude` leaves.
 
     Raises:
         SpecError: if an entry names a path that is not compared.
@@ -64,7 +65,7 @@ def filter_combinations(
     return [each for each in found if not any(_matches(each, entry) for entry in entries)]
 
 
-def _zipped(rows: list[list[Any]]) -> list[Compared]:
+def _zip_rows(rows: list[list[Any]]) -> list[Compared]:
     paths, *values = rows
     return [dict(zip(paths, row, strict=True)) for row in values]
 

@@ -1,14 +1,14 @@
-"""What a run holds while it trains; more of it by arm, or by the run's own values.
+"""Resources of a run while it trains: cores, GPUs and memory.
 
-Resources are no part of what a run is: the same run may be done with more of them. `when` is a list of
-entries, each with what must hold of a run beside what the run holds then, in the way that `exclude` names
-cells: an entry is read as one sentence, and what several entries say is laid over one another in the
-order of the file, as arms are laid over `base`.
+Resources are not part of a run's spec: the same run may be done with more of them. Each entry of
+`when` has conditions and the amounts of the runs that meet them; entries are merged in the order of
+the file, as arms are merged over `base`.
 """
 
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
@@ -23,10 +23,68 @@ from pydantic import (
 from seqtune.config.errors import Path, Problem, nearest, problem, shown
 from seqtune.config.spec import Spec, paths
 from seqtune.config.unions import OrInShort
-from seqtune.sweep.planning.resource_request import ResourceRequest
+
+SPARE = 0.2
+"""Share of a GPU's memory that stays free when runs are packed by their measured memory."""
+
+MOST_SHARING = 100
+"""Most runs that share a GPU; Ray counts shares in four decimals."""
+
+
+@dataclass(frozen=True)
+class ResourceRequest:
+    """What one run requests from a node.
+
+    Attributes:
+        cpu: cores; `gpu` likewise; runs with fractions share one.
+        memory: bytes that Ray counts as used on the node; it is not a limit for the run.
+        accelerator: Ray's name of the GPU type, or None for any.
+    """
+
+    cpu: float
+    gpu: float = 0.0
+    memory: float = 0.0
+    accelerator: str | None = None
+
+    def bundle(self) -> dict[str, float]:
+        """Return the amounts by Ray's names, without zeros."""
+        amounts = {"CPU": self.cpu, "GPU": self.gpu, "memory": self.memory}
+        if self.accelerator is not None:
+            # Ray's convention: a node with the type has 1 of it, and a run takes next to nothing.
+            amounts[f"accelerator_type:{self.accelerator}"] = 0.001
+        return {name: amount for name, amount in amounts.items() if amount > 0}
+
+    def __str__(self) -> str:
+        words = [f"cpu={self.cpu:g}", f"gpu={self.gpu:g}"]
+        words += [f"memory={format_bytes(self.memory)}"] if self.memory else []
+        words += [f"accelerator={self.accelerator}"] if self.accelerator else []
+        return f"({', '.join(words)})"
+
+
+def gpu_share(peak_bytes: float, total_bytes: float) -> float:
+    """Return the share of a GPU for as many equal runs as fit, with `SPARE` of its memory to spare.
+
+    Args:
+        peak_bytes: most memory in use while one run trained on it.
+        total_bytes: of the GPU.
+
+    Returns:
+        1/n for n runs a GPU, rounded down to the four decimals that Ray counts; 1 if not even two
+        fit.
+    """
+    fitting = math.floor(total_bytes * (1 - SPARE) / peak_bytes)
+    return math.floor(10_000 / min(max(fitting, 1), MOST_SHARING)) / 10_000
+
+
+def format_bytes(count: float) -> str:
+    """Return a number of bytes as text: `1.5 GiB`."""
+    power = min(4, int(math.log2(count) // 10)) if count >= 1 else 0
+    unit = ("B", "KiB", "MiB", "GiB", "TiB")[power]
+    return f"{count / 1024**power:.4g} {unit}"
+
 
 AMOUNTS = ("cpu", "gpu", "memory", "accelerator")
-"""What a run can ask a node for."""
+"""What a run can request from a node."""
 
 _UNITS = {
     **{name: 1000**power for power, name in enumerate(("B", "kB", "MB", "GB", "TB"))},
@@ -49,7 +107,7 @@ def _check_gpus(gpu: Any) -> Any:
 
 
 def bytes_of(text: str) -> float:
-    """The bytes that text such as `4 GiB` or `500 MB` means."""
+    """Return the number of bytes that text such as `4 GiB` or `500 MB` means."""
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", text)
     if found is None or found[2] not in _UNITS:
         units = ", ".join(_UNITS)
@@ -68,7 +126,7 @@ Memory: TypeAlias = Annotated[
 
 
 class Case(Spec):
-    """An entry of `when`: what must hold of a run (`arm`, or dotted paths), and what it holds then."""
+    """An entry of `when`: conditions (`arm`, or dotted paths), and the amounts of such runs."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -80,17 +138,17 @@ class Case(Spec):
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What must hold: by `arm` or dotted path, a value, or a mapping with at_least and at_most."""
+        """By `arm` or dotted path, a value, or a mapping with at_least and at_most."""
         arm = {} if self.arm is None else {"arm": self.arm}
         return {**arm, **(self.model_extra or {})}
 
     @property
     def amounts(self) -> dict[str, Any]:
-        """What a run holds for which it does."""
+        """What a run requests that meets the conditions."""
         return {name: getattr(self, name) for name in AMOUNTS if getattr(self, name) is not None}
 
     def fits(self, values: Mapping[str, Any]) -> bool:
-        """Whether all that must hold does."""
+        """Return whether a run's values meet all conditions."""
         return all(
             path in values and _holds(condition, values[path])
             for path, condition in self.conditions.items()
@@ -108,43 +166,43 @@ class Case(Spec):
                 )
             _check_condition(path, condition)
         if not self.conditions:
-            raise problem(
-                "says of no run that it is meant: write arm, or a dotted path and its value"
-            )
+            raise problem("has no condition: write arm, or a dotted path and its value")
         if not self.amounts:
-            raise problem(f"gives such a run nothing: write one of {', '.join(AMOUNTS)}")
+            raise problem(f"has no amount: write one of {', '.join(AMOUNTS)}")
         return self
 
 
 class Resources(Spec):
-    """What one run holds while it trains; fractions share a core or a GPU."""
+    """Resources of one run while it trains; runs with fractions share a core or a GPU."""
 
     cpu: Cores = 1.0
     """Cores; torch uses as many threads."""
     gpu: Gpus = 0.0
-    """GPUs. `auto`: a cell's first runs take a whole one, and what they were measured to hold there says
-    how many of its later runs share one, with `SPARE` of its memory left free."""
+    """GPUs. `auto`: the first runs of a cell take a whole one; from their measured memory follows
+    how many later runs share one, with a fifth of its memory left free."""
     memory: Memory | None = None
-    """Main memory: bytes, or text such as 4 GiB. Ray counts it as taken; it holds no run below it."""
+    """Main memory: bytes, or text such as 4 GiB. Ray counts it as used; it is not a limit for the
+    run."""
     accelerator: str | None = Field(default=None, min_length=1)
-    """The kind of GPU that a node must have, by Ray's name for it: H200."""
+    """The GPU type that a node must have, by Ray's name: H200."""
     wait_seconds: float | None = Field(default=None, ge=0)
-    """How long runs may wait for a node that can hold them, where nodes come when they are asked for. Null:
-    a node must be there at the beginning; those that are lost may be missed for five minutes."""
+    """How long runs may wait for a node that can hold them, on a cluster that adds nodes on
+    request. Null: a node must be there at the start; if it is lost, runs wait five minutes for
+    another."""
     when: tuple[Case, ...] = ()
-    """What runs hold instead for which something else holds; later entries are laid over earlier ones."""
+    """Other amounts for runs that meet conditions; later entries are merged over earlier ones."""
 
     @field_validator("when", mode="before")
     @classmethod
-    def _listed(cls, when: Any) -> Any:
+    def _as_tuple(cls, when: Any) -> Any:
         return tuple(when) if isinstance(when, list) else when
 
     def request(self, values: Mapping[str, Any], *, share: float | None = None) -> ResourceRequest:
-        """What a run asks for.
+        """Return what a run requests.
 
         Args:
-            values: of the run, as `values_of` has them.
-            share: of a GPU, for a run that takes `auto` of it; None for a whole one.
+            values: of the run, from `values_of`.
+            share: of a GPU, for a run with `gpu: auto`; None for a whole one.
         """
         written = {name: amount for name, (amount, _) in self._written(values).items()}
         gpu = written["gpu"]
@@ -153,17 +211,17 @@ class Resources(Spec):
 
     @property
     def packs(self) -> bool:
-        """Whether some runs' share of a GPU is measured."""
+        """Whether some runs have `gpu: auto`."""
         return "auto" in (self.gpu, *(case.gpu for case in self.when))
 
     def origin(self, name: str, values: Mapping[str, Any]) -> Path:
-        """Where in the file it is written how much of something a run holds."""
+        """Return where in the file an amount of a run is written."""
         return self._written(values)[name][1]
 
     def path_problems(
         self, known: Mapping[str, Any], *, arms: Mapping[str, Any]
     ) -> Iterator[Problem]:
-        """Conditions on what is in no run.
+        """Yield conditions on paths and arms that no run has.
 
         Args:
             known: every dotted path of any run.
@@ -179,7 +237,7 @@ class Resources(Spec):
                 yield Problem((*at, "arm"), f"no such arm: {case.arm}{hint}")
 
     def _written(self, values: Mapping[str, Any]) -> dict[str, tuple[Any, Path]]:
-        """Every amount that applies to a run, with its place in the file."""
+        """Every amount that applies to a run, with its path in the file."""
         found: dict[str, tuple[Any, Path]] = {
             name: (getattr(self, name), ("resources", name)) for name in AMOUNTS
         }
@@ -191,7 +249,7 @@ class Resources(Spec):
 
 
 def values_of(run: Spec, *, arm: str | None) -> dict[str, Any]:
-    """What conditions are asked of: the run's values by dotted path, and its arm."""
+    """Return what conditions refer to: the run's values by dotted path, and its arm."""
     return {**paths(run), **({} if arm is None else {"arm": arm})}
 
 

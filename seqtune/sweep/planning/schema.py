@@ -1,11 +1,12 @@
-"""JSON schemas of the files that people write, for editors: of a sweep, and of a run.
+"""JSON schemas of sweep files and run files, for editors.
 
-A schema knows fields, types and bounds. What depends on several fields at once is left to the reader of the
-file. In a sweep a run is spread over `base`, arms, `compare` and `tune`, so that nothing is required of any of
-them, and a block without a `kind` may be of any.
+A schema knows fields, types and bounds; rules about several fields are checked when the file is
+read. In a sweep a run is spread over `base`, arms, `compare` and `tune`, so none of them requires a
+field, and a block without a `kind` may be of any kind.
 """
 
 import copy
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,21 +19,21 @@ Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _DEFS = "#/$defs/"
 _PART = "part-"
-"""Before the name of a block of which nothing is required."""
+"""Prefix of the definition of a block without required fields."""
 
 
 def run_schema() -> Schema:
-    """Of a file for `seqtune train`."""
-    return {"$schema": DRAFT, **_untitled(RunSpec.model_json_schema()), "title": "A run"}
+    """Return the schema of a file for `seqtune train`."""
+    return {"$schema": DRAFT, **_without_titles(RunSpec.model_json_schema()), "title": "A run"}
 
 
 def sweep_schema() -> Schema:
-    """Of a file for `seqtune sweep`."""
+    """Return the schema of a file for `seqtune sweep`."""
     schema = SweepSpec.model_json_schema()
     found, arm = schema["properties"], schema["$defs"]["ArmSpec"]
     parts = _parts(RunSpec.model_json_schema())
     run = parts[_PART + "RunSpec"]
-    del run["properties"]["seed"]  # seeds are given out by the search
+    del run["properties"]["seed"]  # search and confirm set the seeds
     schema["$defs"] |= parts | _roles(run, parts=parts)
     found["metric"]["enum"] = list(OBJECTIVES)
     schema["$defs"]["distribution"] = found["tune"]["additionalProperties"]
@@ -42,17 +43,29 @@ def sweep_schema() -> Schema:
     for owner in (found, arm["properties"]):
         owner["compare"] = {"$ref": _DEFS + "compare"}
         owner["tune"] = {"$ref": _DEFS + "tune"}
-    return {"$schema": DRAFT, **_untitled(schema), "title": "A sweep"}
+    return {"$schema": DRAFT, **_without_titles(schema), "title": "A sweep"}
+
+
+def to_text(schema: Schema) -> str:
+    """Return a schema as JSON with a line per definition: compact, with readable diffs."""
+    top = {name: json.dumps(each) for name, each in schema.items() if name != "$defs"}
+    definitions = {name: json.dumps(each) for name, each in schema["$defs"].items()}
+    return _object({**top, "$defs": _object(definitions)})
+
+
+def _object(entries: Mapping[str, str]) -> str:
+    lines = ",\n".join(f"{json.dumps(name)}: {text}" for name, text in entries.items())
+    return f"{{\n{lines}\n}}"
 
 
 def _parts(schema: Schema) -> dict[str, Schema]:
-    """The definitions of a run, itself among them, as parts: nothing is required."""
+    """The definitions of a run, including the run itself, without required fields."""
     defs = {**schema.pop("$defs"), "RunSpec": schema}
     return {_PART + name: _part(each) for name, each in defs.items()}
 
 
 def _part(node: Any) -> Any:
-    """A copy that refers to parts, and requires nothing."""
+    """A copy without required fields that refers to such copies."""
     if isinstance(node, list):
         return [_part(each) for each in node]
     if not isinstance(node, Mapping):
@@ -60,7 +73,7 @@ def _part(node: Any) -> Any:
     if "$ref" in node:
         return {"$ref": _DEFS + _PART + node["$ref"].removeprefix(_DEFS)}
     if "allOf" in node:
-        return _part(node["allOf"][0])  # of a kind: what follows requires that it is named
+        return _part(node["allOf"][0])  # what follows requires `kind`
     return {
         name: _part(each)
         for name, each in node.items()
@@ -69,7 +82,7 @@ def _part(node: Any) -> Any:
 
 
 def _roles(run: Schema, *, parts: Mapping[str, Schema]) -> dict[str, Schema]:
-    """The blocks `compare` and `tune`: what each may say of every dotted path of a run."""
+    """Schemas of the blocks `compare` and `tune`: what they may hold at every dotted path."""
     tree = _Tree(parts)
     tree.descend(run, path="", inside=())
     free = [f"^{path.replace('.', '[.]')}[.]" for path in tree.open]
@@ -95,14 +108,14 @@ def _roles(run: Schema, *, parts: Mapping[str, Schema]) -> dict[str, Schema]:
     }
 
 
-def _untitled(node: Any) -> Any:
-    """A copy without titles, which say the names of the fields again."""
+def _without_titles(node: Any) -> Any:
+    """A copy without titles, which only repeat the names of fields."""
     if isinstance(node, list):
-        return [_untitled(each) for each in node]
+        return [_without_titles(each) for each in node]
     if not isinstance(node, Mapping):
         return node
     return {
-        name: _untitled(each)
+        name: _without_titles(each)
         for name, each in node.items()
         if not (name == "title" and isinstance(each, str))
     }
@@ -118,8 +131,8 @@ class _Tree:
 
     Attributes:
         parts: the definitions that it refers to.
-        found: what may be at each path: one schema for each block that has a field of that name.
-        open: paths below which there may be others: mappings with names of their own, and blocks in themselves.
+        found: by path, the schemas of its value: one for each block that has a field of that name.
+        open: paths with arbitrary paths below: free mappings, and blocks that contain themselves.
     """
 
     parts: Mapping[str, Schema]
@@ -127,7 +140,7 @@ class _Tree:
     open: dict[str, None] = field(default_factory=dict)
 
     def descend(self, node: Schema, *, path: str, inside: tuple[str, ...]) -> None:
-        """Takes up what is below a node that stands at a path, inside definitions of these names."""
+        """Add all paths below a node at a path, inside definitions of these names."""
         for block, within in self._blocks(node, path=path, inside=inside):
             for name, below in block.get("properties", {}).items():
                 whole = f"{path}.{name}" if path else name

@@ -1,9 +1,9 @@
-"""The sweep's directory: whose it is, who is using it, and whether the file still fits its runs.
+"""The sweep's directory: its owner, its lock, and whether the sweep file still fits its runs.
 
 sweep.yaml       the file as given
 plan.json        its cells, spelt out, and the `--set` of the last call
 studies.journal  Optuna's studies, unless the file keeps them elsewhere
-decisions.jsonl  what was proposed, stopped and ended, and why
+decisions.jsonl  a log of what was proposed, stopped and ended, and why
 runs/            a directory a run
 report/
 """
@@ -21,20 +21,22 @@ from filelock import FileLock, Timeout
 
 from seqtune.config.errors import SpecError
 from seqtune.config.yaml_file import FileError, Source
+from seqtune.runs.decision_log import DECISIONS
 from seqtune.runs.directory import RunDirectory, run_directories
-from seqtune.runs.replay import DECISIONS
 from seqtune.storage.files import make_directory, read_json, replace_text
 from seqtune.storage.location import is_remote
-from seqtune.sweep.planning.plan import Cell, Plan
-from seqtune.sweep.planning.storage_url import FILES, place_of, public_text, without_passwords
+from seqtune.storage.mirror import Mirror, open_mirror
+from seqtune.sweep.planning.cell import Cell
+from seqtune.sweep.planning.plan import Plan
+from seqtune.sweep.planning.storage_url import FILES, mask_passwords, public_text, resolve_storage
 from seqtune.sweep.search.lease import Lease, leased
 
 
 def check_owner(root: Path, *, plan: Plan) -> None:
-    """Looks whether the directory is free or this sweep's; touches nothing.
+    """Check that the directory is free or this sweep's; change nothing.
 
     Raises:
-        FileError: if it is another sweep's, or holds something else.
+        FileError: if it belongs to another sweep, or holds something else.
     """
     plan_file = root / "plan.json"
     if not root.exists():
@@ -53,18 +55,19 @@ def check_owner(root: Path, *, plan: Plan) -> None:
     )
     if foreign:
         raise FileError(
-            f"{root}: is no sweep's directory and is not empty (it holds {foreign[0]}); give another --out"
+            f"{root}: is not the directory of a sweep and is not empty (it holds "
+            f"{foreign[0]}); give another --out"
         )
 
 
 @contextmanager
 def held(root: Path) -> Iterator[Lease | None]:
-    """Keeps a second driver off the directory; gives the lease where that is a URL's.
+    """Lock the directory against a second driver; yield the lease if it is a URL.
 
-    Of a directory the system lets go when this process dies.
+    The system releases the lock of a local directory when this process dies.
 
     Raises:
-        FileError: if another driver is running there.
+        FileError: if another driver is running.
     """
     if is_remote(root):
         with leased(root) as lease:
@@ -78,7 +81,7 @@ def held(root: Path) -> Iterator[Lease | None]:
     except Timeout:
         by = owner.read_text().strip() if owner.exists() else "another process"
         raise FileError(
-            f"{root}: a sweep is still running here ({by}); wait for it, or give another --out"
+            f"{root}: a sweep is still running in it ({by}); wait for it, or give another --out"
         ) from None
     owner.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
     try:
@@ -89,24 +92,24 @@ def held(root: Path) -> Iterator[Lease | None]:
 
 
 def claim(root: Path, *, plan: Plan, source: Source) -> None:
-    """Makes the directory this sweep's; writes sweep.yaml and plan.json. The caller holds it.
+    """Make the directory this sweep's: write sweep.yaml and plan.json. The caller holds the lock.
 
     Raises:
-        FileError: if a run in it no longer fits the file; then nothing was written.
+        FileError: if a run in it no longer fits the file; nothing is written then.
     """
-    begun = bool(run_directories(root / "runs"))
-    problems = list(_misfits(root, plan=plan)) if begun else []
+    started = bool(run_directories(root / "runs"))
+    problems = list(_misfits(root, plan=plan)) if started else []
     if problems:
         more = f"\n... and {len(problems) - 8} more" if len(problems) > 8 else ""
         raise FileError("\n".join(f"{source.name}: {each}" for each in problems[:8]) + more)
     text = public_text(source)
-    name = studies_name(root, plan=plan) if begun else _named_anew(root, plan=plan)
+    name = studies_name(root, plan=plan) if started else _new_studies_name(root, plan=plan)
     data = {
         **plan.to_data(),
-        "storage": place_of(plan.sweep.storage).public,
+        "storage": resolve_storage(plan.sweep.storage).public,
         "studies": name,
-        # sweep.yaml is the file as given, so what was given beside it has to be somewhere too.
-        "set": [without_passwords(each) for each in source.settings],
+        # sweep.yaml is the file as given; settings from the command line are kept here.
+        "set": [mask_passwords(each) for each in source.settings],
     }
     make_directory(root / "runs")
     replace_text(root / "sweep.yaml", text)
@@ -114,32 +117,32 @@ def claim(root: Path, *, plan: Plan, source: Source) -> None:
 
 
 def studies_name(root: Path, *, plan: Plan) -> str:
-    """What the names of the sweep's studies begin with, in a directory that is claimed.
+    """Return the prefix of the names of the sweep's studies; the directory is claimed.
 
-    Where sweeps share a storage, other directories may hold a sweep of the same name.
+    In a shared storage other directories may have a sweep of the same name.
     """
-    if not place_of(plan.sweep.storage).shared:
+    if not resolve_storage(plan.sweep.storage).shared:
         return plan.sweep.name
     return _read_plan(root / "plan.json")["studies"]
 
 
-def _named_anew(root: Path, *, plan: Plan) -> str:
-    """A name for the studies of a sweep in which no run began: what was proposed before binds nobody."""
+def _new_studies_name(root: Path, *, plan: Plan) -> str:
+    """Name the studies of a sweep without runs, and delete what was proposed before."""
     for file in (*FILES, DECISIONS):
         (root / file).unlink(missing_ok=True)
-    place = place_of(plan.sweep.storage)
-    if not place.shared:
+    storage = resolve_storage(plan.sweep.storage)
+    if not storage.shared:
         return plan.sweep.name
     plan_file = root / "plan.json"
-    if plan_file.exists() and _kept_in(before := _read_plan(plan_file)) == place.public:
-        from seqtune.sweep.search.storage import forget
+    if plan_file.exists() and _storage_of(before := _read_plan(plan_file)) == storage.public:
+        from seqtune.sweep.search.storage import delete_studies
 
-        forget(plan.sweep.storage, name=before["studies"])
+        delete_studies(plan.sweep.storage, name=before["studies"])
     return f"{plan.sweep.name}@{secrets.token_hex(4)}"
 
 
-def _kept_in(plan: dict[str, Any]) -> str:
-    """Where a plan.json says that the studies are."""
+def _storage_of(plan: dict[str, Any]) -> str:
+    """The storage that a plan.json names."""
     return plan.get("storage", "journal")
 
 
@@ -147,81 +150,133 @@ def _read_plan(path: Path) -> dict[str, Any]:
     found = read_json(path)
     missing = {"name", "metric", "sampler", "confirm_seeds", "cells"} - set(found)
     if missing:
-        raise FileError(f"{path}: is no plan of a sweep; give another --out")
+        raise FileError(f"{path}: is not the plan of a sweep; give another --out")
     return found
 
 
 def _misfits(root: Path, *, plan: Plan) -> Iterator[str]:
-    """What in the file differs from the runs that are there, a line each."""
+    """Differences between the file and the runs in the directory, a line each."""
     plan_file = root / "plan.json"
     if plan_file.exists():
         yield from _search_misfits(_read_plan(plan_file), plan=plan)
     cells = {cell.name: cell for cell in plan.cells}
-    told: set[str] = set()
+    seen: set[str] = set()
     for directory in run_directories(root / "runs"):
         for line in _run_misfits(directory, cells=cells, plan=plan):
-            if line not in told:
-                told.add(line)
+            if line not in seen:
+                seen.add(line)
                 yield line
 
 
 def _search_misfits(before: dict[str, Any], *, plan: Plan) -> Iterator[str]:
-    """What of the search differs; more trials, seeds and cells are welcome, fewer are not."""
+    """Differences in the search; trials, seeds and cells may be added, not removed."""
     now = plan.to_data()
     elsewhere = "put it back or give another --out"
     if before["metric"] != now["metric"]:
-        yield f"metric: is {now['metric']}, but this sweep was judged by {before['metric']}; {elsewhere}"
+        yield (
+            f"metric: is {now['metric']}, but the runs of this sweep were compared by "
+            f"{before['metric']}; {elsewhere}"
+        )
     if "grid" in (before["sampler"], now["sampler"]) and before["sampler"] != now["sampler"]:
         yield f"search.sampler: is {now['sampler']}, but was {before['sampler']}; {elsewhere}"
     if now["confirm_seeds"] < before["confirm_seeds"]:
         yield (
-            f"confirm.seeds: is {now['confirm_seeds']}, but {before['confirm_seeds']} were asked for "
-            f"before; {elsewhere}"
+            f"confirm.seeds: is {now['confirm_seeds']}, but {before['confirm_seeds']} were asked "
+            f"for before; {elsewhere}"
         )
-    place = place_of(plan.sweep.storage).public
-    if _kept_in(before) != place:
-        yield f"search.storage: is {place}, but the studies of the runs here are in {_kept_in(before)}; {elsewhere}"
+    storage = resolve_storage(plan.sweep.storage).public
+    if _storage_of(before) != storage:
+        yield (
+            f"search.storage: is {storage}, but the studies of its runs are in "
+            f"{_storage_of(before)}; {elsewhere}"
+        )
     cells = {cell["cell"]: cell for cell in now["cells"]}
     for cell in before["cells"]:
         same = cells.get(cell["cell"], cell)
         if cell["tune"] != same["tune"]:
-            yield f"tune: differs from what the runs here were searched over; {elsewhere}"
+            yield f"tune: differs from what its runs were searched over; {elsewhere}"
             return
         if same["trials"] < cell["trials"]:
-            yield f"search.trials: is {same['trials']}, but {cell['trials']} were asked for before; {elsewhere}"
+            yield (
+                f"search.trials: is {same['trials']}, but {cell['trials']} were asked for "
+                f"before; {elsewhere}"
+            )
             return
 
 
 def _run_misfits(directory: RunDirectory, *, cells: dict[str, Cell], plan: Plan) -> Iterator[str]:
     info = directory.info()
-    place = info["sweep"]
-    if place is None or place["name"] != plan.sweep.name:
+    position = info["sweep"]
+    if position is None or position["name"] != plan.sweep.name:
         yield f"{directory.path}: is not a run of this sweep"
         return
-    cell = cells.get(place["cell"])
+    cell = cells.get(position["cell"])
     if cell is None:
         yield (
-            f"compare: no longer holds the cell ({place['cell']}), which has runs in "
+            f"compare: no longer holds the cell ({position['cell']}), which has runs in "
             f"{directory.path.parent}; put it back or give another --out"
         )
         return
     try:
-        spec = cell.run(tuned=place["tuned"], seed=info["spec"]["seed"])
+        spec = cell.run(tuned=position["tuned"], seed=info["spec"]["seed"])
     except SpecError as error:
         yield f"{error.problems[0]}, as the runs of cell ({cell.name}) have it; give another --out"
         return
-    for path, there, here in differences(info["spec"], spec.to_data()):
+    for path, before, now in differences(info["spec"], spec.to_data()):
         yield (
-            f"{path}: is {json.dumps(here)}, but {json.dumps(there)} in the runs of cell "
+            f"{path}: is {json.dumps(now)}, but {json.dumps(before)} in the runs of cell "
             f"({cell.name}); put it back or give another --out"
         )
 
 
 def differences(left: Any, right: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Where two pieces of plain data differ: dotted path and both values."""
+    """Yield where two pieces of plain data differ: dotted path and both values."""
     if isinstance(left, dict) and isinstance(right, dict):
         for name in dict.fromkeys((*left, *right)):
             below = f"{path}.{name}" if path else name
             yield from differences(left.get(name), right.get(name), below)
     elif left != right:
         yield path, left, right
+
+
+class DriverFiles:
+    """The files that a driver appends to: studies and decisions.
+
+    They are in the sweep's own directory or, if that is a URL, in a copy on this machine that is
+    put back before every run that starts. If a driver is killed before that, the run directories
+    still say how their runs ended.
+
+    Attributes:
+        path: the local directory.
+    """
+
+    def __init__(self, copy: Mirror, *, lease: Lease | None) -> None:
+        self._copy = copy
+        self._lease = lease
+        self.path = copy.local
+
+    def put_back(self) -> None:
+        """Copy the files back to where the results are.
+
+        Raises:
+            FileError: if another driver has taken the sweep over.
+        """
+        if self._lease is not None:
+            self._lease.check()
+            self._copy.put_back()
+
+
+@contextmanager
+def open_driver_files(root: Path, *, lease: Lease | None = None) -> Iterator[DriverFiles]:
+    """Open a driver's files; put them back at the end, however it ends.
+
+    Args:
+        root: the sweep's directory.
+        lease: the lease, if the directory is a URL.
+    """
+    with open_mirror(root, only=(*FILES, DECISIONS)) as copy:
+        at = DriverFiles(copy, lease=lease)
+        try:
+            yield at
+        finally:
+            at.put_back()

@@ -1,8 +1,9 @@
-"""Who drives the sweep of a URL, where no lock of the file system tells.
+"""Heartbeat lease for sweeps on object stores, where file locks do not work.
 
-The driver writes its name and a count into a file, and counts on. Who finds such a file waits whether it
-counts on, so that no clocks are compared: if so the sweep is being driven, if not its driver is dead. A driver
-on the same machine that is no process any more need not be waited for.
+The driver writes its name and a counter into a file and keeps incrementing the counter. A second
+driver that finds such a file waits: if the counter changes, the sweep is being driven; if not, its
+driver is dead. So no clocks are compared. If the file names a process of this machine that no
+longer exists, there is no need to wait.
 """
 
 import json
@@ -20,17 +21,17 @@ from seqtune.config.yaml_file import FileError
 
 BEAT_SECONDS = 4.0
 SILENT_SECONDS = 20.0
-"""How long a driver may not be heard of before another takes its place."""
+"""After so long without a heartbeat another driver takes over."""
 
 
 class Lease:
-    """The right to drive the sweep of one place, for as long as its file is ours."""
+    """The right to drive the sweep in one directory, as long as its file is ours."""
 
     def __init__(self, root: Path) -> None:
-        """Takes the lease.
+        """Acquire the lease.
 
         Raises:
-            FileError: if another driver has it, or the place cannot be written to.
+            FileError: if another driver has it, or the directory cannot be written to.
         """
         self._file = root / ".owner"
         self._root = root
@@ -39,54 +40,56 @@ class Lease:
         self._over = threading.Event()
         self._wait_for_other()
         self._write(0)
-        # Of two that came at once the later one has overwritten the earlier one's name.
+        # If two drivers came at once, the later one has overwritten the name of the earlier one.
         time.sleep(BEAT_SECONDS / 4)
         self.check_now()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raises what the last beat found: FileError if the lease is lost. Costs nothing."""
+        """Raise FileError if the last heartbeat found the lease lost. Costs nothing."""
         if self._wrong is not None:
             raise self._wrong
 
     def check_now(self) -> None:
-        """Asks the store whether the lease is still ours.
+        """Ask the store whether the lease is still ours.
 
         Raises:
             FileError: if it is not.
         """
         found = self._read()
         if found is None or found["token"] != self._token:
-            by = _name(found) if found is not None else "somebody who took its file away"
+            by = _name(found) if found is not None else "another process, which removed its file"
             raise FileError(
-                f"{self._root}: is driven by {by} now; to go on here, wait for that and give the same command"
+                f"{self._root}: is now driven by {by}; wait for that driver, then run the "
+                "same command again"
             )
 
-    def give_up(self) -> None:
-        """Lets the next driver in, unless it is in already."""
+    def release(self) -> None:
+        """Release the lease, unless it is lost already."""
         self._over.set()
         self._thread.join()
         if self._wrong is None:
             self._file.unlink(missing_ok=True)
 
     def _beat(self) -> None:
-        """Counts on; what ends it the driver learns at its next `check`."""
-        count, heard = 0, time.monotonic()
+        """Increment the counter; an error is raised by the next `check`."""
+        count, last = 0, time.monotonic()
         while not self._over.wait(BEAT_SECONDS):
             count += 1
             try:
                 self.check_now()
                 self._write(count)
-                heard = time.monotonic()
+                last = time.monotonic()
             except FileError as error:
                 self._wrong = error
                 return
             except Exception as error:  # whatever the store's client raises
-                # Tried again, but not for so long that another could think us dead.
-                if time.monotonic() - heard > SILENT_SECONDS / 2:
+                # Retry, but not until another driver could take us for dead.
+                if time.monotonic() - last > SILENT_SECONDS / 2:
                     self._wrong = FileError(
-                        f"{self._root}: cannot be reached: {error}; the same command goes on"
+                        f"{self._root}: cannot be reached: {error}; the same command resumes "
+                        "the sweep"
                     )
                     return
 
@@ -102,7 +105,8 @@ class Lease:
                 return
             if now != found:
                 raise FileError(
-                    f"{self._root}: a sweep is still running here ({_name(now)}); wait for it, or give another --out"
+                    f"{self._root}: a sweep is still running in it ({_name(now)}); wait for "
+                    "it, or give another --out"
                 )
 
     def _read(self) -> dict[str, Any] | None:
@@ -123,7 +127,7 @@ class Lease:
 
 @contextmanager
 def leased(root: Path) -> Iterator[Lease]:
-    """Drives the sweep of a URL for as long as the context lasts.
+    """Hold the lease of a directory for the length of a block.
 
     Raises:
         FileError: as `Lease`.
@@ -132,7 +136,7 @@ def leased(root: Path) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        lease.give_up()
+        lease.release()
 
 
 def _name(found: dict[str, Any]) -> str:
@@ -140,7 +144,7 @@ def _name(found: dict[str, Any]) -> str:
 
 
 def _is_dead(found: dict[str, Any]) -> bool:
-    """Whether a driver was a process of this machine, and is none any more."""
+    """Return whether a driver was a process of this machine that no longer exists."""
     if found["machine"] != socket.gethostname():
         return False
     try:
@@ -148,5 +152,5 @@ def _is_dead(found: dict[str, Any]) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it lives, and is somebody else's
+        pass  # it exists, and belongs to another user
     return False

@@ -23,7 +23,7 @@ from tests.sweep.commands import command, ended, wait_for
 from tests.sweep.sweeps import SMALL, plan_of, write
 from tests.waiting import HANG_SECONDS, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def sweep(text: str, root: Path) -> SweepSummary:
@@ -74,7 +74,7 @@ def test_trials_that_ended_leave_nothing_in_the_driver(ray_address: str, tmp_pat
         kept.append(sum(type(each) is Trial for each in gc.get_objects()))
 
     studies = Studies(plan, root=tmp_path)
-    execute(studies, events=Events(ended=ended, tick=lambda: None))
+    execute(studies, events=Events(on_end=ended, on_tick=lambda: None))
     assert studies.done
     assert len(kept) == 2 * (8 + 2)
     # Two run, and two are between the end of their run and that of their trial.
@@ -143,7 +143,7 @@ def test_more_seeds_and_more_cells_are_added_to_what_is_there(ray_address: str, 
         (
             "1.0e-1]",
             "2.0e-1]",
-            "tune: differs from what the runs here were searched over",
+            "tune: differs from what its runs were searched over",
         ),
         ("metric: valid/excess", "metric: valid/loss", "metric: is valid/loss"),
         ("name: small", "name: other", "belongs to the sweep small, not to other"),
@@ -167,7 +167,8 @@ def test_a_file_that_no_longer_fits_is_refused_and_nothing_is_written(
 def test_a_directory_of_something_else_is_refused(ray_address: str, tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(
-        FileError, match=r"is no sweep's directory and is not empty \(it holds thesis\.tex\)"
+        FileError,
+        match=r"is not the directory of a sweep and is not empty \(it holds thesis\.tex\)",
     ):
         sweep(SMALL, tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
@@ -265,7 +266,7 @@ def test_a_second_driver_is_refused_while_the_first_runs(ray_address: str, tmp_p
     second = command("sweep", file, "--out", root, address=ray_address)
     _, err = second.communicate(timeout=HANG_SECONDS)
     assert second.returncode == 2
-    assert f"a sweep is still running here (process {first.pid} on" in err
+    assert f"a sweep is still running in it (process {first.pid} on" in err
     first.send_signal(signal.SIGKILL)
     first.communicate()
 

@@ -16,11 +16,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from seqtune.config.yaml_file import FileError
+from seqtune.runs.decision_log import DECISIONS
 from seqtune.runs.directory import RunDirectory, run_directories
 from seqtune.runs.record import record
-from seqtune.runs.replay import DECISIONS, read_replay
-from seqtune.sweep.planning.audit import is_audited
-from seqtune.sweep.planning.spec import SearchSpec
+from seqtune.sweep.planning.search_spec import SearchSpec
 from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
@@ -30,10 +29,10 @@ from tests.sweep.sweeps import SMALL, plan_of
 EPOCHS, TRIALS = 4, 7
 ONE_CELL = SMALL.replace("[1, 2]", "[1]")
 PRUNERS = (
-    "{kind: asha, grace: 1, reduction_factor: 2}",
-    "{kind: asha, type: promotion, grace: 1, reduction_factor: 2}",
-    "{kind: hyperband, grace: 1, reduction_factor: 2}",
-    "{kind: median, grace: 1, startup_trials: 1}",
+    "{kind: asha, grace_period: 1, reduction_factor: 2}",
+    "{kind: asha, type: promotion, grace_period: 1, reduction_factor: 2}",
+    "{kind: hyperband, grace_period: 1, reduction_factor: 2}",
+    "{kind: median, grace_period: 1, startup_trials: 1}",
 )
 
 
@@ -82,7 +81,7 @@ class Sweep:
         """Does a run; false if the driver died of it."""
         directory = self.studies.directory(proposal)
         if not directory.exists():
-            spec, place = proposal.spec, self.studies.place(proposal)
+            spec, place = proposal.spec, self.studies.position(proposal)
             directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
             directory.checkpoint.touch()
         for epoch in range(len(directory.measurements()) + 1, EPOCHS + 1):
@@ -94,16 +93,16 @@ class Sweep:
             if (moment := (proposal.phase, proposal.number, epoch)) in self.kills:
                 self.kills.remove(moment)
                 return False
-            match self.studies.judge(proposal.name, found):
+            match self.studies.on_measurement(proposal.name, found):
                 case "stop":
                     directory.end("stopped", reason="pruned")
                     break
-                case "rest":
-                    self.studies.rest(proposal.name)
+                case "pause":
+                    self.studies.pause(proposal.name)
                     return True
-                case "go on":
+                case "continue":
                     pass
-        self.studies.tell(proposal.name)
+        self.studies.close(proposal.name)
         return True
 
     def runs(self) -> dict[str, dict[str, Any]]:
@@ -114,7 +113,7 @@ class Sweep:
         """What the log says was decided, but for when; an audit in it is a stop."""
         lines = (self.root / DECISIONS).read_text().splitlines()
         told = [json.loads(line) for line in lines]
-        words = ("proposed", "rests", "promoted", "stopped", "audited", "confirmed", "unconfirmed")
+        words = ("proposed", "paused", "promoted", "stopped", "audited", "confirmed", "unconfirmed")
         return [
             {k: v for k, v in each.items() if k != "time"}
             | {"event": "stopped" if each["event"] == "audited" else each["event"]}
@@ -174,23 +173,18 @@ def test_a_search_knows_nothing_of_its_audits(
 
 def check_audits(found: Sweep, *, without: Sweep, share: float) -> None:
     """That those which were drawn went on from where they were stopped, and no others did."""
-    known = read_replay(found.root / DECISIONS)
-    assert known is not None
     for name, info in found.runs().items():
         epochs = len(RunDirectory(found.root / "runs" / name).measurements())
         stopped_after = len(RunDirectory(without.root / "runs" / name).measurements())
-        drawn = is_audited(
-            SearchSpec(trials=1, audit=share), cell="layers=1", trial=info["sweep"]["trial"]
-        )
+        search = SearchSpec(trials=1, audit=share)
+        drawn = search.audits(cell="layers=1", trial=info["sweep"]["trial"])
         if info["state"] == "stopped" and drawn:
             assert info["audit"] == {"epoch": stopped_after, "state": "finished"}
             assert info["reason"] == "audited: finished"
             assert epochs == EPOCHS
-            assert known.runs[name].audited == stopped_after
         else:
             assert "audit" not in info
             assert epochs == stopped_after
-            assert known.runs[name].audited is None
 
 
 def test_an_audited_trial_is_not_confirmed_though_it_ends_best(tmp_path: Path):
@@ -229,18 +223,18 @@ def driven_to_an_audit(studies: Studies) -> Proposal:
         proposal = studies.next()
         assert proposal is not None
         directory = studies.directory(proposal)
-        recording = record(proposal.spec, directory=directory, sweep=studies.place(proposal))
+        recording = record(proposal.spec, directory=directory, sweep=studies.position(proposal))
         for measurement in recording:
-            verdict = studies.judge(proposal.name, measurement)
+            verdict = studies.on_measurement(proposal.name, measurement)
             trial = (studies.root / DECISIONS).read_text().rpartition('"event": "audited"')[2]
-            if proposal.name in trial.partition("\n")[0] and verdict == "go on":
+            if proposal.name in trial.partition("\n")[0] and verdict == "continue":
                 next(recording)
                 recording.close()
                 return proposal
             if verdict == "stop":
                 recording.close()
                 directory.end("stopped", reason="pruned")
-        studies.tell(proposal.name)
+        studies.close(proposal.name)
 
 
 @pytest.mark.parametrize("state", ["failed", "diverged"])
@@ -251,20 +245,20 @@ def test_an_audit_that_goes_wrong_spoils_nothing(tmp_path: Path, state: str):
     wrong = 0
     while (proposal := studies.next()) is not None:
         directory = studies.directory(proposal)
-        spec, place = proposal.spec, studies.place(proposal)
+        spec, place = proposal.spec, studies.position(proposal)
         directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
         for epoch in range(1, EPOCHS + 1):
             value = float(proposal.number)
             found = Measurement(epoch, epoch, epoch, float(epoch), {"valid/excess": value})
             directory.append(found)
-            studies.judge(proposal.name, found)
+            studies.on_measurement(proposal.name, found)
             if proposal.phase == "search" and proposal.number > 0 and epoch == 2:
                 directory.end("failed" if state == "failed" else "diverged", reason="oom: no")
                 wrong += 1
                 break
         else:
             directory.end("finished")
-        studies.tell(proposal.name)
+        studies.close(proposal.name)
     assert wrong == TRIALS - 1
     told = [TrialState.COMPLETE, *[TrialState.PRUNED] * wrong]
     assert states(tmp_path)["small/layers=1"] == told
@@ -279,12 +273,10 @@ def test_an_audit_that_goes_wrong_spoils_nothing(tmp_path: Path, state: str):
     while (proposal := again.next()) is not None:
         directory = again.directory(proposal)
         directory.end("finished")
-        assert again.tell(proposal.name) == "stopped"
+        assert again.close(proposal.name) == "stopped"
     assert again.progress["layers=1"].search == {"finished": 1, "stopped": wrong}
     assert states(tmp_path)["small/layers=1"] == told
-    confirmed = read_replay(tmp_path / DECISIONS)
-    assert confirmed is not None
-    assert confirmed.counts("layers=1", phase="confirm") == {"finished": 2}
+    assert again.progress["layers=1"].confirm == {"finished": 2}
 
 
 def test_a_cell_of_which_a_trial_was_stopped_is_not_given_up_while_that_is_audited(tmp_path: Path):
@@ -293,15 +285,15 @@ def test_a_cell_of_which_a_trial_was_stopped_is_not_given_up_while_that_is_audit
         proposal = studies.next()
         assert proposal is not None
         directory = studies.directory(proposal)
-        spec, place = proposal.spec, studies.place(proposal)
+        spec, place = proposal.spec, studies.position(proposal)
         directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
         found = Measurement(1, 1, 1, 1.0, {"valid/excess": value})
         directory.append(found)
-        assert studies.judge(proposal.name, found) == "go on"
+        assert studies.on_measurement(proposal.name, found) == "continue"
         # The second is the worst so far: it goes on as an audit, and the others fail.
         if value != 9.0:
             directory.end("failed", reason="oom: no")
-            studies.tell(proposal.name)
+            studies.close(proposal.name)
     progress = studies.progress["layers=1"]
     assert progress.search == {"failed": 3}
     assert progress.given_up is None
@@ -312,19 +304,19 @@ def test_confirm_runs_do_not_wait_for_audits(tmp_path: Path):
     audits: list[Proposal] = []
     while (proposal := studies.next()) is not None and proposal.phase == "search":
         directory = studies.directory(proposal)
-        spec, place = proposal.spec, studies.place(proposal)
+        spec, place = proposal.spec, studies.position(proposal)
         directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
         for epoch in range(1, EPOCHS + 1):
             metrics = {"valid/excess": float(proposal.number)}
             found = Measurement(epoch, epoch, epoch, float(epoch), metrics)
             directory.append(found)
-            studies.judge(proposal.name, found)
+            studies.on_measurement(proposal.name, found)
             if proposal.number > 0:
                 audits.append(proposal)
                 break
         else:
             directory.end("finished")
-            studies.tell(proposal.name)
+            studies.close(proposal.name)
     assert len(audits) == TRIALS - 1
     assert proposal is not None
     assert (proposal.phase, proposal.number) == ("confirm", 0)
@@ -333,7 +325,7 @@ def test_confirm_runs_do_not_wait_for_audits(tmp_path: Path):
 def test_who_is_audited_follows_from_seed_cell_and_number():
     def drawn(share: float, *, seed: int = 0, cell: str = "a") -> set[int]:
         search = SearchSpec(trials=1, audit=share, seed=seed)
-        return {number for number in range(2000) if is_audited(search, cell=cell, trial=number)}
+        return {number for number in range(2000) if search.audits(cell=cell, trial=number)}
 
     assert drawn(0) == set()
     assert drawn(0.1) == drawn(0.1)

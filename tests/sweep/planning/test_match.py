@@ -118,12 +118,12 @@ def test_models_that_are_compared_as_blocks_are_brought_to_one_size():
         (
             "{parameters: 500, by: model.widht}",
             [],
-            "match.by: is no whole number of the model: model.widht; did you mean model.width?",
+            "match.by: is not an integer field of the model: model.widht; did you mean model.width?",
         ),
         (
             "{parameters: 500, by: task.height}",
             [],
-            "match.by: is no whole number of the model: task.height; it is one of model.layers, ",
+            "match.by: is not an integer field of the model: task.height; it is one of model.layers, ",
         ),
         (
             "{parameters: 20_000, by: model.layers}",
@@ -138,7 +138,7 @@ def test_models_that_are_compared_as_blocks_are_brought_to_one_size():
         (
             "{parameters: 20_000}",
             [(LAYERS, "  model: [{kind: lstm, width: 4}, {kind: transformer}]")],
-            "match.by: a path has one role, but model.width is compared; leave it out of model",
+            "match.by: a path has one role, but model.width is compared; remove it from model",
         ),
         (
             "{parameters: 500}",
@@ -176,8 +176,8 @@ def test_what_is_tuned_must_not_change_the_size():
     embedding = (LR, f"{LR}\n  model.embedding: {{int: [8, 9]}}")
     [line] = errors("{parameters: 20_000}", embedding, (LAYERS, "  model.layers: [1]"))
     assert line == (
-        "s.yaml:14: tune.model.embedding: changes what match holds the same: 20,135 parameters with "
-        "model.embedding=9, but 19,870 with the first values; compare it, or leave it out of tune"
+        "s.yaml:14: tune.model.embedding: changes what match holds constant: 20,135 parameters with "
+        "model.embedding=9, but 19,870 with the first values; compare it, or remove it from tune"
     )
     dropout = (LR, f"{LR}\n  model.dropout: {{uniform: [0.0, 0.5]}}")
     for match in ("{parameters: 20_000}", "{flops: 100_000, tolerance: 0.05}"):

@@ -3,8 +3,8 @@ import pytest
 from seqtune.config.yaml_file import FileError
 from seqtune.models import LSTMSpec
 from seqtune.sweep.execution.driver import no_effect_lines
-from seqtune.sweep.planning.cell_names import LONGEST_KEY
-from seqtune.sweep.planning.search_points import grid_points
+from seqtune.sweep.planning.cell import LONGEST_KEY
+from seqtune.sweep.planning.distributions import grid_points
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.spec import CfgSpec
 from tests.sweep.sweeps import SMALL, plan_of
@@ -76,7 +76,7 @@ compare:"""
 def test_nothing_tuned_means_nothing_searched():
     text = edited(("tune:\n  optimizer.lr: {log: [3.0e-3, 1.0e-1]}\n", ""))
     text = text.replace(
-        "search:  {trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}\n", ""
+        "search:  {trials: 4, pruner: {kind: asha, grace_period: 1, reduction_factor: 2}}\n", ""
     )
     plan = plan_of(text)
     assert plan.runs == 2 * 2
@@ -119,7 +119,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "{log: [3.0e-3, 1.0e-1]}",
             "{log: [0, 1]}",
-            "s.yaml:13: tune.optimizer.lr: low > 0 must hold on a logarithmic scale, but got (low=0, high=1)",
+            "s.yaml:13: tune.optimizer.lr: low > 0 must hold on a log scale, but got (low=0, high=1)",
         ),
         (
             "optimizer.lr: {log: [3.0e-3, 1.0e-1]}",
@@ -129,7 +129,7 @@ def test_a_grid_enumerates_its_choices():
         (
             "optimizer.lr: {log: [3.0e-3, 1.0e-1]}",
             "model.width: {int: [1.5, 4]}",
-            "s.yaml:13: tune.model.width: int needs whole numbers, but got (low=1.5, high=4)",
+            "s.yaml:13: tune.model.width: int needs integers, but got (low=1.5, high=4)",
         ),
         (
             "{log: [3.0e-3, 1.0e-1]}",
@@ -198,8 +198,8 @@ def test_a_grid_enumerates_its_choices():
             "s.yaml:14: search.pruner.reduction_factor: must be at least 2, but got 1",
         ),
         (
-            "kind: asha, grace",
-            "kind: ahsa, grace",
+            "kind: asha, grace_period",
+            "kind: ahsa, grace_period",
             "s.yaml:14: search.pruner.kind: no such kind: 'ahsa'; did you mean asha?",
         ),
         ("name: small", "name: ../small", "s.yaml:2: name: "),
@@ -240,9 +240,9 @@ def test_a_grid_enumerates_its_choices():
             "s.yaml:13: tune.optimizer.lr.when: optimizer never takes the value 'sgd'",
         ),
         (
-            "grace: 1",
-            "grace: 5",
-            "s.yaml:14: search.pruner.grace: grace <= training.epochs must hold, but got (grace=5, training.epochs=4)",
+            "grace_period: 1",
+            "grace_period: 5",
+            "s.yaml:14: search.pruner.grace_period: grace_period <= training.epochs must hold, but got (grace_period=5, training.epochs=4)",
         ),
         (
             "confirm: {seeds: 2}",
@@ -252,12 +252,12 @@ def test_a_grid_enumerates_its_choices():
         (
             "base:\n",
             "base:\n  seed: 3\n",
-            "s.yaml:6: base.seed: seeds are given out by search and confirm",
+            "s.yaml:6: base.seed: search and confirm set the seeds",
         ),
         (
             "  model.layers: [1, 2]",
             "  seed: [1, 2]",
-            "s.yaml:11: compare.seed: seeds are given out by search and confirm",
+            "s.yaml:11: compare.seed: search and confirm set the seeds",
         ),
         (
             "  model.layers: [1, 2]",
@@ -328,16 +328,18 @@ def test_a_metric_that_the_task_cannot_give_is_refused():
         ("metric: valid/excess", "metric: generate/valid"), ("generate: 16", "generate: 0")
     )
     assert found == [
-        "s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0; write how many"
+        "s.yaml:4: metric: no run has generate/valid: evaluation.generate is 0; set the number of strings"
     ]
     found = errors(("metric: valid/excess", "metric: free/loss"), ("generate: 16", "free: 0"))
-    assert found == ["s.yaml:4: metric: no run has free/loss: evaluation.free is 0; write how many"]
+    assert found == [
+        "s.yaml:4: metric: no run has free/loss: evaluation.free is 0; set the number of strings"
+    ]
     found = errors(
         ("metric: valid/excess", "metric: generate/valid"),
         ("height: 1", "height: 1, format: padded"),
     )
     assert found == [
-        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated there; write one of "
+        "s.yaml:4: metric: no run of this task has generate/valid: nothing is generated; write one of "
         "valid/loss, valid/accuracy, valid/excess, valid/excess_string, valid/kl, valid/exact, free/loss, "
         "free/accuracy"
     ]
@@ -365,15 +367,15 @@ def test_the_shape_of_generated_grammars_is_compared_like_anything_else():
 @pytest.mark.parametrize(
     ("task", "metric", "why"),
     [
-        ("{kind: text}", "valid/excess", "its floor is not known"),
-        ("{kind: text}", "generate/valid", "nothing is generated there"),
-        ("{kind: cfg, height: 1}", "generate/cells", "nothing is generated there"),
-        ("{kind: life, rollout_steps: 0}", "rollout/exact", "nothing is generated there"),
-        ("{kind: cfg, height: 1, cut: 0}", "generate/valid_cut", "no string is cut there"),
+        ("{kind: text}", "valid/excess", "its floor is unknown"),
+        ("{kind: text}", "generate/valid", "nothing is generated"),
+        ("{kind: cfg, height: 1}", "generate/cells", "nothing is generated"),
+        ("{kind: life, rollout_steps: 0}", "rollout/exact", "nothing is generated"),
+        ("{kind: cfg, height: 1, cut: 0}", "generate/valid_cut", "its strings are never cut"),
         (
             "{kind: life}",
             "valid/kl",
-            "the truth is not known, or it is certain, and valid/excess the same",
+            "the true distribution is unknown, or certain, and then valid/excess is the same",
         ),
     ],
 )

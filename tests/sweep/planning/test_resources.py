@@ -11,8 +11,8 @@ from seqtune.config.yaml_file import FileError
 from seqtune.sweep.execution.capacity import NODES_SECONDS, Capacity, CapacityError, Node
 from seqtune.sweep.execution.driver import no_effect_lines
 from seqtune.sweep.execution.open_runs import Events, OpenRuns
-from seqtune.sweep.planning.resource_checks import request_kinds
-from seqtune.sweep.planning.resource_request import ResourceRequest, gpu_share
+from seqtune.sweep.planning.plan import request_kinds
+from seqtune.sweep.planning.resources import ResourceRequest, gpu_share
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
 from tests.sweep.sweeps import SMALL, plan_of
@@ -121,8 +121,8 @@ def test_resources_are_no_part_of_a_run():
             "{when: [{model.width: [8], cpu: 2}]}",
             "must be a value, or {at_least: n} or {at_most: n}",
         ),
-        ("{when: [{cpu: 2}]}", "resources.when[0]: says of no run that it is meant"),
-        ("{when: [{model.width: 8}]}", "resources.when[0]: gives such a run nothing"),
+        ("{when: [{cpu: 2}]}", "resources.when[0]: has no condition"),
+        ("{when: [{model.width: 8}]}", "resources.when[0]: has no amount"),
         ("{memory: 4 GIGS}", "resources.memory: must be bytes, or text such as 4 GiB (of B, kB"),
         ("{gpu: some}", "resources.gpu: must be a number, at least 0, or auto, but got 'some'"),
         ("{gpu: 1.5}", "resources.gpu: must be a whole number above 1, but got 1.5"),
@@ -142,7 +142,7 @@ def test_a_misspelt_arm_is_told_with_the_right_one():
 def test_an_entry_that_holds_of_no_run_is_named():
     text = SMALL + "resources: {when: [{model.layers: 3, gpu: 1}, {model.layers: 2, cpu: 2}]}\n"
     assert no_effect_lines(plan_of(text)) == [
-        "resources.when[0]: holds of no run, so it changes nothing"
+        "resources.when[0]: applies to no run, so it has no effect"
     ]
 
 
@@ -176,18 +176,20 @@ def test_a_cells_later_runs_share_a_gpu_as_its_first_ones_were_measured(
     plan = plan_of(SMALL + "resources: {gpu: auto}\n")
 
     def sitting() -> OpenRuns:
-        events = Events(ended=lambda proposal, state: None, tick=lambda: None)
+        events = Events(on_end=lambda proposal, state: None, on_tick=lambda: None)
         nodes = [{"CPU": 8.0, "GPU": 8.0}]
         asked = request_kinds(plan.sweep.resources, cells=plan.cells)
         cluster = Capacity(lambda: nodes, kinds=asked, wait_seconds=None)
-        return OpenRuns(Studies(plan, root=tmp_path), events=events, room=cluster, fail_fast=False)
+        return OpenRuns(
+            Studies(plan, root=tmp_path), events=events, capacity=cluster, fail_fast=False
+        )
 
     first = sitting()
-    work = first.begin("1")
+    work = first.start("1")
     assert work is not None
     assert work.request.gpu == 1
     proposal = work.proposal
-    place = first.studies.place(proposal)
+    place = first.studies.position(proposal)
     directory = first.studies.directory(proposal)
     directory.create(
         {"hash": proposal.spec.hash(), "spec": proposal.spec.to_data(), "sweep": place}
@@ -198,10 +200,10 @@ def test_a_cells_later_runs_share_a_gpu_as_its_first_ones_were_measured(
     if measured_before:
         first = sitting()
     else:
-        first.judge("1", measurement)
+        first.on_measurement("1", measurement)
     shares = {
         work.proposal.cell.name: work.request.gpu
-        for work in (first.begin(str(number)) for number in range(2, 6))
+        for work in (first.start(str(number)) for number in range(2, 6))
         if work is not None
     }
     assert shares[proposal.cell.name] == 0.25
@@ -217,7 +219,7 @@ def room(
 
 def most_at_once(room: Capacity, request: ResourceRequest) -> int:
     held: list[ResourceRequest] = []
-    while room.left(held):
+    while room.has_room(held):
         held.append(request)
     return len(held)
 
@@ -243,9 +245,9 @@ def test_room_is_counted_node_by_node(request_: ResourceRequest, runs: int):
 def test_a_run_that_waits_for_its_place_is_overtaken_by_none():
     small, large = ResourceRequest(cpu=1), ResourceRequest(cpu=2)
     cluster = room({"CPU": 2.0}, kinds=(small, large))
-    assert cluster.left([small])
-    assert not cluster.left([small, large])
-    assert not cluster.left([large])
+    assert cluster.has_room([small])
+    assert not cluster.has_room([small, large])
+    assert not cluster.has_room([large])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from seqtune.sweep.execution.driver import read_plan
 from seqtune.sweep.planning.schema import run_schema, sweep_schema
 from tests.sweep.sweeps import SMALL
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SWEEPS = sorted((ROOT / "sweeps").glob("*.yaml"))
 SWEEP, RUN = Draft202012Validator(sweep_schema()), Draft202012Validator(run_schema())
 

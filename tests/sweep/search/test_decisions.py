@@ -1,7 +1,8 @@
-"""The log of a sweep against what its studies and run directories say, whatever was killed or lost."""
+"""The log of a sweep, and that studies and run directories alone restore it, whatever was killed or lost."""
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,21 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqtune.config.yaml_file import FileError
+from seqtune.runs.decision_log import DECISIONS, DecisionLog, read_decisions
 from seqtune.runs.directory import RunDirectory, run_directories
-from seqtune.runs.replay import DECISIONS, Replay, read_replay
 from seqtune.sweep.search.decisions import Decisions
 from seqtune.sweep.search.proposal import Proposal
 from seqtune.sweep.search.studies import Studies
 from seqtune.training.measurement import Measurement
-from tests.sweep.search.test_studies import INSIDE_UNTRIED, TRANSFORMER, started, work
+from tests.sweep.search.test_studies import INSIDE_UNTRIED, TRANSFORMER, started
 from tests.sweep.sweeps import SMALL, plan_of
 
 EPOCHS = 4
 
 
-def replay_of(root: Path) -> Replay:
-    found = read_replay(root / DECISIONS)
+def log_of(root: Path) -> DecisionLog:
+    found = read_decisions(root / DECISIONS)
     assert found is not None
     return found
 
@@ -34,31 +34,23 @@ def events(root: Path) -> list[dict[str, object]]:
 
 
 def check(studies: Studies) -> None:
-    """That the log comes to what the studies know and the run directories say."""
-    known = replay_of(studies.root)
+    """That progress is what the run directories say, and the log what the studies know."""
+    infos = [each.info() for each in run_directories(studies.root / "runs")]
     for name, progress in studies.progress.items():
-        assert known.counts(name, phase="search") == progress.search
-        assert known.counts(name, phase="confirm") == progress.confirm
-        assert known.cells[name].given_up == progress.given_up
-        resting = [run for run in known.in_state("resting") if run.cell == name]
-        assert len(resting) == progress.resting
-    reasons = {name: each.unconfirmed for name, each in known.cells.items() if each.unconfirmed}
-    assert reasons == studies.unconfirmed
-    check_runs(studies.root)
-
-
-def check_runs(root: Path) -> None:
-    """That the log comes to what the run directories say."""
-    known = replay_of(root)
-    directories = {each.name: each.info() for each in run_directories(root / "runs")}
-    assert set(directories) <= set(known.runs)
-    for name, info in directories.items():
-        run = known.runs[name]
-        place = info["sweep"]
-        assert (run.cell, run.phase, run.trial) == (place["cell"], place["phase"], place["trial"])
-        assert (run.tuned, run.seed) == (place["tuned"], info["spec"]["seed"])
-        assert info["state"] == ("running" if run.state == "resting" else run.state)
-        assert run.reason == info["reason"]
+        ended = Counter(
+            info["state"]
+            for info in infos
+            if (info["sweep"]["cell"], info["sweep"]["phase"]) == (name, "search")
+            and info["state"] != "running"
+        )
+        assert Counter(progress.search) == ended
+        paused = progress.paused
+        assert 0 <= paused <= sum(info["state"] == "running" for info in infos)
+    log = log_of(studies.root)
+    assert log.given_up == {
+        name: each.given_up for name, each in studies.progress.items() if each.given_up
+    }
+    assert {**log.unconfirmed, **log.given_up} == studies.unconfirmed
 
 
 @dataclass
@@ -101,7 +93,7 @@ class Driver:
     def directory(self, proposal: Proposal) -> RunDirectory:
         directory = self.studies.directory(proposal)
         if not directory.exists():
-            spec, place = proposal.spec, self.studies.place(proposal)
+            spec, place = proposal.spec, self.studies.position(proposal)
             directory.create({"hash": spec.hash(), "spec": spec.to_data(), "sweep": place})
         if not directory.checkpoint.exists():
             directory.rewind(None)
@@ -124,11 +116,11 @@ class Driver:
         if proposal is None:
             return
         found = self.measured(proposal)
-        verdict = self.studies.judge(proposal.name, found)
+        verdict = self.studies.on_measurement(proposal.name, found)
         if verdict == "stop":
             self.studies.directory(proposal).end("stopped", reason="pruned")
-        if verdict == "rest":
-            self.studies.rest(proposal.name)
+        if verdict == "pause":
+            self.studies.pause(proposal.name)
             self.open.remove(proposal)
         elif verdict == "stop" or found.epoch == EPOCHS:
             self.tell(proposal)
@@ -144,7 +136,7 @@ class Driver:
         self.tell(proposal)
 
     def tell(self, proposal: Proposal) -> None:
-        self.studies.tell(proposal.name)
+        self.studies.close(proposal.name)
         self.open.remove(proposal)
 
     def die(self, which: int) -> None:
@@ -154,7 +146,7 @@ class Driver:
         self.start()
 
     def lose(self, which: int) -> None:
-        """A kill with the end of the log lost, or all of it."""
+        """A kill with the end of the log lost, or all of it: only people read it."""
         log = self.root / DECISIONS
         text = log.read_bytes()
         log.write_bytes(text[: len(text) * which // 10])
@@ -197,7 +189,7 @@ AUDITED = tuple(f"audit: 0.6, {pruner}" for pruner in PRUNERS)
 @pytest.mark.filterwarnings("ignore:The reported value is ignored")
 @settings(max_examples=40, deadline=None)
 @given(pruner=st.sampled_from((*PRUNERS, *AUDITED)), steps=STEPS)
-def test_the_log_replays_to_what_the_studies_know_after_any_sittings(
+def test_studies_and_run_directories_restore_a_sweep_after_any_sessions(
     pruner: str, steps: list[tuple[int, int]]
 ):
     with tempfile.TemporaryDirectory() as root:
@@ -207,15 +199,16 @@ def test_the_log_replays_to_what_the_studies_know_after_any_sittings(
             check(driver.studies)
         driver.finish()
         check(driver.studies)
-        directories = run_directories(driver.root / "runs")
-        ends = {each.name: each.info()["state"] for each in directories}
-        runs = replay_of(driver.root).runs
-        assert {name: run.state for name, run in runs.items() if run.state != "dropped"} == ends
-        before = (driver.root / DECISIONS).read_bytes()
+        before = driver.studies
         driver.start()
         assert driver.studies.done
         check(driver.studies)
-        assert (driver.root / DECISIONS).read_bytes() == before
+        for name, progress in driver.studies.progress.items():
+            other = before.progress[name]
+            assert progress.search == other.search
+            assert progress.confirm == other.confirm
+            assert progress.best == other.best
+            assert progress.given_up == other.given_up
 
 
 def told(root: Path, event: str) -> list[object]:
@@ -234,11 +227,8 @@ def test_every_decision_says_why(tmp_path: Path):
         "rank 3 of 3 at rung 0 (epoch 1)",
     ]
     assert told(tmp_path, "confirmed") == ["best of 1 that finished"]
-    chosen = replay_of(tmp_path).cells["layers=1"].confirmed
-    assert chosen is not None
-    assert (chosen.trial, chosen.value, chosen.seeds) == (0, 1 / EPOCHS, 2)
-    stops = [run.stop for run in replay_of(tmp_path).in_state("stopped")]
-    assert stops == told(tmp_path, "stopped")
+    [chosen] = [each for each in events(tmp_path) if each["event"] == "confirmed"]
+    assert (chosen["trial"], chosen["value"], chosen["seeds"]) == (0, 1 / EPOCHS, 2)
 
 
 def test_an_audit_says_where_the_run_was_stopped(tmp_path: Path):
@@ -247,9 +237,8 @@ def test_an_audit_says_where_the_run_was_stopped(tmp_path: Path):
     assert told(tmp_path, "stopped") == []
     reasons = ["rank 2 of 2 at rung 0 (epoch 1)", "rank 3 of 3 at rung 0 (epoch 1)"]
     assert told(tmp_path, "audited") == reasons
-    runs = replay_of(tmp_path).in_state("stopped")
-    assert [(run.stop, run.audited) for run in runs] == [(reason, 1) for reason in reasons]
-    assert [run.reason for run in runs] == ["audited: finished"] * 2
+    stops = [each for each in events(tmp_path) if each["event"] == "audited"]
+    assert [each["epoch"] for each in stops] == [1, 1]
     ends = [each for each in events(tmp_path) if each["event"] == "ended"]
     values = [each["value"] for each in ends if each["state"] == "stopped"]
     assert values == [1 / EPOCHS + 0.2, 1 / EPOCHS + 0.4]
@@ -258,39 +247,34 @@ def test_an_audit_says_where_the_run_was_stopped(tmp_path: Path):
 def test_promotions_say_why(tmp_path: Path):
     driver = Driver(tmp_path, PRUNERS[1])
     driver.finish()
-    assert told(tmp_path, "rests")[:2] == [
+    assert told(tmp_path, "paused")[:2] == [
         "rank 1 of 1 at rung 0 (epoch 1)",
         "rank 2 of 2 at rung 0 (epoch 1)",
     ]
     assert told(tmp_path, "promoted")[0] == "rank 1 of 2 at rung 0 (epoch 1)"
     assert [each["why"] for each in events(tmp_path) if "why" in each] == [
-        "none else is on its way"
+        "no other run can be promoted"
     ]
 
 
-def test_what_is_known_already_is_not_written_again_before_a_retry_makes_it_news(tmp_path: Path):
+def test_a_retry_of_its_runs_revives_a_cell_that_was_given_up(tmp_path: Path):
     driver = Driver(tmp_path, PRUNERS[0])
     for _ in range(3):
         driver.begin()
         driver.fail(0, state="diverged")
-    reason = "its first 3 runs ended alike (diverged)"
-    assert told(tmp_path, "given up") == [reason]
+    reason = "its first 3 runs all failed in the same way (diverged)"
+    assert log_of(tmp_path).given_up == {"layers=1": reason}
     for _ in range(2):
         driver.start()
         assert driver.studies.done
-    assert told(tmp_path, "given up") == [reason]
+    assert log_of(tmp_path).given_up == {"layers=1": reason}
     driver.retry()
-    cell = replay_of(tmp_path).cells["layers=1"]
-    assert (cell.given_up, cell.unconfirmed) == (None, None)
+    assert log_of(tmp_path).given_up == {}
     for _ in range(3):
         driver.begin()
         driver.fail(0, state="diverged")
-    assert told(tmp_path, "given up") == [reason, reason]
     assert len(told(tmp_path, "resumed")) == 3
-    before = [run.retried for run in replay_of(tmp_path).runs.values()]
-    assert [[(end.state, end.reason) for end in each] for each in before] == [
-        [("diverged", "loss is nan")]
-    ] * 3
+    assert [*log_of(tmp_path).retried.values()] == [[("diverged", "loss is nan")]] * 3
     check(driver.studies)
 
 
@@ -302,7 +286,6 @@ def test_a_cell_stays_given_up_though_a_later_run_of_it_finished(tmp_path: Path)
         driver.fail(0, state="failed")
     driver.die(0)  # the fourth had begun nowhere, and is not begun any more
     assert driver.studies.done
-    assert told(tmp_path, "dropped") == ["its cell is given up"]
     assert len(run_directories(tmp_path / "runs")) == 3
     check(driver.studies)
 
@@ -323,7 +306,10 @@ def test_a_run_that_was_under_way_when_its_cell_was_given_up_is_finished_by_the_
     assert driver.studies.runs == 4
     driver.start()
     assert driver.studies.done
-    assert driver.studies.progress["layers=1"].given_up == "its first 3 runs ended alike (lost)"
+    assert (
+        driver.studies.progress["layers=1"].given_up
+        == "its first 3 runs all failed in the same way (lost)"
+    )
     check(driver.studies)
 
 
@@ -334,40 +320,26 @@ def test_refusals_are_written_once_with_their_values(tmp_path: Path):
     plan = plan_of(text.replace("trials: 4", "trials: 6, sampler: random"))
     studies = started(plan, tmp_path)
     while studies.next() is not None:
-        check(studies)
-    refused = replay_of(tmp_path).refused
+        pass
+    refused = log_of(tmp_path).refused
     assert refused
     before = told(tmp_path, "refused")
-    check(started(plan, tmp_path))
+    started(plan, tmp_path)
     assert told(tmp_path, "refused") == before == [each.reason for each in refused.values()]
     for each in refused.values():
         assert each.tuned["model.heads"] % each.tuned["model.kv_heads"] != 0
 
 
-@pytest.mark.slow
-def test_real_runs_replay_too(tmp_path: Path):
-    plan = plan_of(SMALL)
-    work(started(plan, tmp_path), runs=5, epochs=2)
-    studies = started(plan, tmp_path)
-    check(studies)
-    work(studies)
-    check(studies)
-    assert told(tmp_path, "resumed") == [None]
-
-
-def test_a_log_with_a_line_that_cannot_be_is_told_with_its_place(tmp_path: Path):
-    log = tmp_path / DECISIONS
-    ended = {"event": "ended", "run": "a", "state": "finished", "reason": None, "value": None}
-    log.write_text(json.dumps(ended) + "\n")
-    with pytest.raises(FileError, match=r"decisions.jsonl: line 1: ended: the run a was never"):
-        Decisions(log)
-
-
 def test_numbers_that_json_has_not_are_left_out(tmp_path: Path):
     decisions = Decisions(tmp_path / DECISIONS)
-    facts = {"cell": "c", "run": "a", "phase": "search"}
-    decisions.add("proposed", **facts, trial=0, tuned={}, seed=0, reason="")
-    for _ in range(2):
-        decisions.add("ended", **facts, state="diverged", reason="loss", value=float("nan"))
-    assert [each.get("value") for each in events(tmp_path)] == [None, None]
-    assert Decisions(tmp_path / DECISIONS).known == decisions.known
+    decisions.write("ended", cell="c", run="a", value=float("nan"))
+    assert [each["value"] for each in events(tmp_path)] == [None]
+
+
+def test_a_line_that_a_killed_driver_left_unfinished_is_dropped(tmp_path: Path):
+    log = tmp_path / DECISIONS
+    Decisions(log).write("planned", cell="c", trials=1, seeds=1)
+    with log.open("ab") as file:
+        file.write(b'{"event": "ended", "ce')
+    Decisions(log).write("given up", cell="c", reason="all failed")
+    assert [each["event"] for each in events(tmp_path)] == ["planned", "given up"]

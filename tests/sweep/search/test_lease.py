@@ -47,7 +47,7 @@ def write(root: Path, **about: object) -> None:
 
 def test_a_second_driver_is_refused_and_may_come_after_the_first(root: Path):
     with leased(root) as first:
-        with pytest.raises(FileError, match=f"still running here .process {os.getpid()} on"):
+        with pytest.raises(FileError, match=f"still running in it .process {os.getpid()} on"):
             leased(root).__enter__()
         first.check()
     assert not (root / ".owner").exists()
@@ -80,7 +80,7 @@ def test_a_driver_elsewhere_that_counts_on_is_alive(root: Path):
     write(root, machine="elsewhere", process=1)
     timer = threading.Timer(0.3, write, [root], {"machine": "elsewhere", "count": 4})
     timer.start()
-    with pytest.raises(FileError, match=r"still running here .process .* on elsewhere"):
+    with pytest.raises(FileError, match=r"still running in it .process .* on elsewhere"):
         leased(root).__enter__()
     timer.join()
     assert json.loads((root / ".owner").read_text())["token"] == "other"
@@ -90,7 +90,7 @@ def test_a_driver_that_was_taken_for_dead_learns_of_it_and_leaves_the_lease(root
     with leased(root) as ours:
         write(root, machine="elsewhere")
         wait_until(lambda: is_lost(ours))
-        with pytest.raises(FileError, match=r"is driven by process .* on elsewhere now"):
+        with pytest.raises(FileError, match=r"is now driven by process .* on elsewhere"):
             ours.check()
     assert json.loads((root / ".owner").read_text())["machine"] == "elsewhere"
 

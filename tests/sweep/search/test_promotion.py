@@ -23,17 +23,17 @@ from seqtune.sweep.search.promotion import Ladder, rungs
 def test_rungs_are_powers_below_the_last_epoch(
     grace: int, factor: int, epochs: int, expected: list[int]
 ):
-    assert rungs(grace=grace, reduction_factor=factor, epochs=epochs) == expected
+    assert rungs(grace_period=grace, reduction_factor=factor, epochs=epochs) == expected
 
 
 def test_nobody_goes_on_before_it_is_one_of_the_best_third():
     ladder = Ladder([1, 3], reduction_factor=3, higher=False)
     for number, value in enumerate([5.0, 4.0]):
-        ladder.arrive(number, values={1: value})
-        ladder.rest(number, rung=1)
+        ladder.add_values(number, values={1: value})
+        ladder.pause(number, rung=1)
         assert ladder.next_promoted(last_call=False) is None
-    ladder.arrive(2, values={1: 6.0})
-    ladder.rest(2, rung=1)
+    ladder.add_values(2, values={1: 6.0})
+    ladder.pause(2, rung=1)
     assert ladder.next_promoted(last_call=False) == 1
     ladder.leave(1)
     assert ladder.next_promoted(last_call=False) is None
@@ -42,13 +42,13 @@ def test_nobody_goes_on_before_it_is_one_of_the_best_third():
 def test_a_run_that_rests_goes_on_when_others_turn_out_worse():
     ladder = Ladder([1], reduction_factor=3, higher=True)
     for number, value in enumerate([0.5, 0.9, 0.1, 0.2, 0.3]):
-        ladder.arrive(number, values={1: value})
-        ladder.rest(number, rung=1)
+        ladder.add_values(number, values={1: value})
+        ladder.pause(number, rung=1)
     assert ladder.next_promoted(last_call=False) == 1
     ladder.leave(1)
     assert ladder.next_promoted(last_call=False) is None
-    ladder.arrive(5, values={1: 0.0})
-    ladder.rest(5, rung=1)
+    ladder.add_values(5, values={1: 0.0})
+    ladder.pause(5, rung=1)
     assert ladder.next_promoted(last_call=False) == 0
 
 
@@ -57,7 +57,9 @@ def searched(
 ) -> dict[int, int]:
     """Epochs that each run had when a search with so many workers had nothing left to do."""
     epochs, trials = len(curves[0]), len(curves)
-    ladder = Ladder(rungs(grace=grace, reduction_factor=factor, epochs=epochs), factor, False)
+    ladder = Ladder(
+        rungs(grace_period=grace, reduction_factor=factor, epochs=epochs), factor, False
+    )
     done = dict.fromkeys(range(trials), 0)
     running: list[int] = []
     asked, draws = 0, random.Random(seed)
@@ -77,9 +79,9 @@ def searched(
         later = [rung for rung in ladder.rungs if rung > done[number]]
         done[number] = later[0] if later else epochs
         reached = {epoch + 1: curves[number][epoch] for epoch in range(done[number])}
-        ladder.arrive(number, values=reached)
+        ladder.add_values(number, values=reached)
         if later:
-            ladder.rest(number, rung=later[0])
+            ladder.pause(number, rung=later[0])
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def test_every_search_ends_with_a_winner_and_the_best_of_every_rung_have_passed(
     done = searched(curves, grace=grace, factor=factor, slots=each.slots, seed=each.seed)
     assert max(done.values()) == epochs
     assert min(done.values()) >= grace
-    for rung in rungs(grace=grace, reduction_factor=factor, epochs=epochs):
+    for rung in rungs(grace_period=grace, reduction_factor=factor, epochs=epochs):
         reached = [number for number in done if done[number] >= rung]
         passed = [number for number in reached if done[number] > rung]
         ranked = sorted(reached, key=lambda number: curves[number][rung - 1])

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from seqtune.runs.directory import RunDirectory, run_directories
 from seqtune.runs.record import record
 from seqtune.sweep.execution.driver import read_plan
 from seqtune.sweep.planning.plan import Plan
-from seqtune.sweep.planning.storage_url import place_of
+from seqtune.sweep.planning.storage_url import resolve_storage
 from seqtune.sweep.search.cell_search import CellSearch
 from seqtune.sweep.search.directory import claim
 from seqtune.sweep.search.storage import check_server, open_storage
@@ -34,7 +33,6 @@ from tests.sweep.servers import (
     PASSWORD,
     PostgreSQL,
     free_port,
-    grpc_proxy,
     postgresql,
     programs,
     with_password,
@@ -42,7 +40,7 @@ from tests.sweep.servers import (
 from tests.sweep.sweeps import SMALL, plan_of, write
 from tests.waiting import HANG_SECONDS, wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VARIABLE = "SEQTUNE_TEST_STUDIES"
 PASSWORD_IN_URL = quote(PASSWORD, safe="")
 
@@ -61,9 +59,6 @@ def server() -> Iterator[PostgreSQL]:
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A `search.storage` of each kind, as it stands in a file, with nothing in it."""
     match request.param:
-        case "grpc":
-            with grpc_proxy(f"sqlite:///{tmp_path / 'behind.sqlite'}") as url:
-                yield url
         case "postgresql":
             yield with_password(request.getfixturevalue("server").database())
         case _:
@@ -94,11 +89,11 @@ def retried(text: str, root: Path) -> None:
     proposal = studies.next()
     assert proposal is not None
     directory = studies.directory(proposal)
-    recording = record(proposal.spec, directory=directory, sweep=studies.place(proposal))
-    studies.judge(proposal.name, next(recording))
+    recording = record(proposal.spec, directory=directory, sweep=studies.position(proposal))
+    studies.on_measurement(proposal.name, next(recording))
     recording.close()
     directory.end("failed", reason="lost: its worker died")
-    studies.tell(proposal.name)
+    studies.close(proposal.name)
     studies = Studies(claimed(text, root), root=root, retry={"lost"})
     work(studies)
     assert studies.done
@@ -116,7 +111,7 @@ SCENARIOS: dict[str, tuple[str, Callable[[str, Path], None]]] = {
     ),
     "promotion": (ONE_CELL.replace("kind: asha", "kind: asha, type: promotion"), broken_off),
     "retry": (
-        ONE_CELL.replace("kind: asha, grace: 1, reduction_factor: 2", "kind: none"),
+        ONE_CELL.replace("kind: asha, grace_period: 1, reduction_factor: 2", "kind: none"),
         retried,
     ),
 }
@@ -164,7 +159,7 @@ def marks_of(storage: str, *, scenario: str) -> tuple[pytest.MarkDecorator, ...]
             scenario,
             marks=marks_of(storage, scenario=scenario),
         )
-        for storage in ("sqlite", "grpc", "postgresql")
+        for storage in ("sqlite", "postgresql")
         for scenario in SCENARIOS
     ],
     indirect=["storage"],
@@ -182,7 +177,7 @@ def test_a_search_comes_to_the_same_wherever_its_studies_are(
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("storage", ["grpc", "postgresql"], indirect=True)
+@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
 def test_two_directories_in_one_storage_do_not_mix(storage: str, tmp_path: Path):
     text = ONE_CELL.replace("search:  {", f"search:  {{storage: '{storage}', ")
     other = text.replace("trials: 4", "trials: 5")
@@ -202,7 +197,7 @@ def test_two_directories_in_one_storage_do_not_mix(storage: str, tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("storage", ["grpc", "postgresql"], indirect=True)
+@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
 def test_what_was_proposed_and_never_begun_is_forgotten_on_the_server(storage: str, tmp_path: Path):
     text = ONE_CELL.replace("search:  {", f"search:  {{storage: '{storage}', ")
     kept = open_storage(storage, root=tmp_path)
@@ -219,11 +214,13 @@ def test_studies_that_are_elsewhere_are_not_begun_again(tmp_path: Path):
     claimed(SMALL, tmp_path)
     work(Studies(claimed(in_file, tmp_path), root=tmp_path), runs=1)  # nothing had begun
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    message = "s.yaml: search.storage: is journal, but the studies of the runs here are in sqlite; put it back"
+    message = (
+        "s.yaml: search.storage: is journal, but the studies of its runs are in sqlite; put it back"
+    )
     with pytest.raises(FileError, match=message):
         claimed(SMALL, tmp_path)
     elsewhere = kept_in("'postgresql://ada:s3cret@db/studies'")
-    with pytest.raises(FileError, match="is postgresql://db/studies, but the studies of the runs"):
+    with pytest.raises(FileError, match="is postgresql://db/studies, but the studies of its runs"):
         claimed(elsewhere, tmp_path)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
@@ -234,9 +231,7 @@ def test_a_directory_of_before_the_choice_keeps_its_journal(tmp_path: Path):
     data = json.loads(plan_file.read_text())
     assert (data.pop("storage"), data.pop("studies")) == ("journal", "small")
     plan_file.write_text(json.dumps(data))
-    with pytest.raises(
-        FileError, match="is sqlite, but the studies of the runs here are in journal"
-    ):
+    with pytest.raises(FileError, match="is sqlite, but the studies of its runs are in journal"):
         claimed(kept_in("sqlite"), tmp_path)
     studies = Studies(claimed(SMALL, tmp_path), root=tmp_path)
     assert studies.progress["layers=1"].search == {"finished": 1}
@@ -251,9 +246,9 @@ def test_a_password_in_the_file_is_not_in_its_copy(tmp_path: Path):
     assert not holding("s3cret", tmp_path)
     copy = read_plan(read_yaml(tmp_path / "sweep.yaml"))
     with pytest.raises(
-        FileError, match="its password was taken out of this copy of the file; write"
+        FileError, match="this copy of the file does not contain the password; write"
     ):
-        place_of(copy.sweep.storage)
+        resolve_storage(copy.sweep.storage)
 
 
 def holding(secret: str, root: Path) -> list[Path]:
@@ -281,7 +276,6 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path):
 def test_a_server_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path):
     port = free_port()
     urls = {
-        f"grpc://127.0.0.1:{port}": f"search.storage: grpc://127.0.0.1:{port}: nobody listens there",
         f"postgresql://ada:s3cret@127.0.0.1:{port}/studies": (
             f"search.storage: postgresql://ada:***@127.0.0.1:{port}/studies: connection failed"
         ),
@@ -297,18 +291,10 @@ def test_a_server_that_is_not_there_is_told_before_anything_is_written(tmp_path:
         assert not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize(
-    ("url", "module", "command"),
-    [
-        ("postgresql://ada:s3cret@db/x", "psycopg", "pip install 'seqtune[postgresql]'"),
-        ("grpc://head:13000", "grpc", "pip install 'seqtune[grpc]'"),
-    ],
-)
-def test_a_driver_that_is_not_installed_is_told_with_the_command(
-    url: str, module: str, command: str
-):
+def test_a_driver_that_is_not_installed_is_told_with_the_command():
+    url, command = "postgresql://ada:s3cret@db/x", "pip install 'seqtune[postgresql]'"
     code = (
-        f"import sys; sys.modules[{module!r}] = None\n"
+        "import sys; sys.modules['psycopg'] = None\n"
         "from seqtune.sweep.search.storage import check_server, FileError\n"
         f"try: check_server({url!r})\n"
         "except FileError as error: print(error)"
@@ -351,17 +337,6 @@ def test_a_database_takes_cells_with_long_names(server: PostgreSQL):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-def test_what_listens_but_is_no_storage_of_optunas_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        with pytest.raises(
-            FileError, match=f"^search.storage: grpc://127.0.0.1:{port}: no gRPC server"
-        ):
-            check_server(f"grpc://127.0.0.1:{port}")
-
-
-@pytest.mark.slow
-@pytest.mark.cluster
 def test_sweeps_that_begin_at_once_make_the_tables_together(server: PostgreSQL):
     code = (
         "import sys, time; from seqtune.sweep.search.storage import check_server; print('here', flush=True); "
@@ -384,13 +359,13 @@ def test_sweeps_that_begin_at_once_make_the_tables_together(server: PostgreSQL):
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("storage", ["sqlite", "grpc", "postgresql"], indirect=True)
+@pytest.mark.parametrize("storage", ["sqlite", "postgresql"], indirect=True)
 def test_a_process_that_is_forked_leaves_its_parents_storage_alone(storage: str, tmp_path: Path):
     code = """
 import multiprocessing, sys
 from pathlib import Path
 from optuna.study import StudyDirection
-from seqtune.sweep.storage import open_storage
+from seqtune.sweep.search.storage import open_storage
 kept = open_storage(sys.argv[1], root=Path(sys.argv[2]))
 kept.create_new_study([StudyDirection.MINIMIZE], "before")
 for _ in range(3):
@@ -432,7 +407,7 @@ def ended(run: RunDirectory) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.cluster
-@pytest.mark.parametrize("storage", ["grpc", "postgresql"], indirect=True)
+@pytest.mark.parametrize("storage", ["postgresql"], indirect=True)
 def test_a_killed_driver_goes_on_and_writes_no_password_anywhere(
     ray_address: str, storage: str, tmp_path: Path
 ):
@@ -474,7 +449,7 @@ def test_a_server_that_goes_in_mid_sweep_is_told_and_the_same_command_goes_on(
     assert process.returncode == 2
     *_, line = err.splitlines()
     assert line.startswith("search.storage: postgresql://seqtune:***@127.0.0.1:")
-    assert line.endswith("what was measured is kept, and the same command goes on")
+    assert line.endswith("what was measured is kept; the same command resumes the sweep")
     assert PASSWORD not in err
     process = sweeping(file, root, address=ray_address)
     _, err = process.communicate(timeout=HANG_SECONDS)

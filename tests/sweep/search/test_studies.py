@@ -19,7 +19,7 @@ from seqtune.config.yaml_file import parse_yaml
 from seqtune.report import load
 from seqtune.runs.directory import run_directories
 from seqtune.runs.record import record
-from seqtune.sweep.display.progress import LiveTable
+from seqtune.sweep.display.live_table import LiveTable
 from seqtune.sweep.execution.driver import read_plan
 from seqtune.sweep.planning.plan import Plan
 from seqtune.sweep.search.cell_search import CONFIRM_SEED
@@ -35,19 +35,19 @@ def work(studies: Studies, *, runs: int | None = None, epochs: int | None = None
     while (proposal := studies.next()) is not None:
         done.append(proposal)
         directory = studies.directory(proposal)
-        recording = record(proposal.spec, directory=directory, sweep=studies.place(proposal))
+        recording = record(proposal.spec, directory=directory, sweep=studies.position(proposal))
         for measurement in recording:
             if len(done) == runs and measurement.epoch == epochs:
                 return done
-            verdict = studies.judge(proposal.name, measurement)
-            if verdict != "go on":
+            verdict = studies.on_measurement(proposal.name, measurement)
+            if verdict != "continue":
                 recording.close()
             if verdict == "stop":
                 directory.end("stopped", reason="pruned")
         if directory.info()["state"] == "running":
-            studies.rest(proposal.name)
+            studies.pause(proposal.name)
         else:
-            studies.tell(proposal.name)
+            studies.close(proposal.name)
         if len(done) == runs:
             return done
     return done
@@ -156,7 +156,7 @@ def test_what_was_measured_but_not_told_is_told_on_the_next_start(tmp_path: Path
     first = started(plan, tmp_path)
     proposal = first.next()
     assert proposal is not None
-    list(record(proposal.spec, directory=first.directory(proposal), sweep=first.place(proposal)))
+    list(record(proposal.spec, directory=first.directory(proposal), sweep=first.position(proposal)))
     work(started(plan, tmp_path))  # the first driver died before it heard of anything
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "studies.journal")))
     trial = optuna.load_study(study_name=f"small/{proposal.cell.name}", storage=storage).trials[0]
@@ -215,7 +215,7 @@ def test_a_cell_with_no_finished_trial_is_named_and_not_confirmed(tmp_path: Path
 )
 def test_every_sampler_and_pruner_completes_a_search(tmp_path: Path, sampler: str, pruner: str):
     text = SMALL.replace("[1, 2]", "[1]").replace(
-        "{trials: 4, pruner: {kind: asha, grace: 1, reduction_factor: 2}}",
+        "{trials: 4, pruner: {kind: asha, grace_period: 1, reduction_factor: 2}}",
         f"{{trials: 5, sampler: {sampler}, pruner: {pruner}}}",
     )
     studies = started(plan_of(text), tmp_path)
@@ -268,7 +268,7 @@ def test_a_sweep_given_more_trials_confirms_its_winner_whichever_it_is(tmp_path:
 def test_every_decision_is_logged(tmp_path: Path):
     plan = plan_of(SMALL)
     work(started(plan, tmp_path))
-    started(plan, tmp_path)  # nothing is told twice
+    started(plan, tmp_path)  # nothing that happened to a run is written twice
     events = [json.loads(line) for line in (tmp_path / "decisions.jsonl").read_text().splitlines()]
     assert len([each for each in events if each["event"] == "ended"]) == plan.runs
     proposed = [each["run"] for each in events if each["event"] == "proposed"]
@@ -323,7 +323,7 @@ def test_a_cell_whose_first_three_runs_fail_alike_is_given_up_and_the_others_go_
     done = work(studies)
     assert studies.done
     assert len(done) == studies.runs == 2 * 3
-    reason = "its first 3 runs ended alike (diverged)"
+    reason = "its first 3 runs all failed in the same way (diverged)"
     assert {each.given_up for each in studies.progress.values()} == {reason}
     assert set(studies.unconfirmed.values()) == {reason}
     again = started(plan, tmp_path)
@@ -347,7 +347,7 @@ def test_what_failed_is_done_again_when_asked_and_counts_once(tmp_path: Path):
     """A third of the trials fails; done again they are the same runs, and the search has as many trials."""
     plan = plan_of(
         SMALL.replace("[1, 2]", "[1]").replace(
-            "kind: asha, grace: 1, reduction_factor: 2", "kind: none"
+            "kind: asha, grace_period: 1, reduction_factor: 2", "kind: none"
         )
     )
     undisturbed = started(plan, tmp_path / "whole")
@@ -358,14 +358,14 @@ def test_what_failed_is_done_again_when_asked_and_counts_once(tmp_path: Path):
         proposal = studies.next()
         assert proposal is not None
         directory = studies.directory(proposal)
-        recording = record(proposal.spec, directory=directory, sweep=studies.place(proposal))
+        recording = record(proposal.spec, directory=directory, sweep=studies.position(proposal))
         for measurement in recording:
-            studies.judge(proposal.name, measurement)
+            studies.on_measurement(proposal.name, measurement)
             if number == 1:
                 recording.close()
                 directory.end("failed", reason="lost: its worker died")
                 break
-        studies.tell(proposal.name)
+        studies.close(proposal.name)
     assert states(root)["small/layers=1"][1] == TrialState.FAIL
     studies = Studies(plan, root=root, retry={"lost"})
     done = [each.name for each in work(studies)]
@@ -397,15 +397,17 @@ def test_a_run_without_the_metric_is_a_failed_trial(tmp_path: Path):
     proposal = studies.next()
     assert proposal is not None
     directory = studies.directory(proposal)
-    for measurement in record(proposal.spec, directory=directory, sweep=studies.place(proposal)):
+    for measurement in record(proposal.spec, directory=directory, sweep=studies.position(proposal)):
         known = {k: v for k, v in measurement.metrics.items() if k != "valid/excess"}
-        assert studies.judge(proposal.name, replace(measurement, metrics=known)) == "go on"
+        assert (
+            studies.on_measurement(proposal.name, replace(measurement, metrics=known)) == "continue"
+        )
     without_column(directory.path / "measurements.csv", name="valid/excess")
-    assert studies.tell(proposal.name) == "finished"
+    assert studies.close(proposal.name) == "finished"
     assert states(tmp_path)["small/layers=1"] == [TrialState.FAIL]
     output = io.StringIO()
     with LiveTable(studies, console=Console(file=output)) as table:
-        table.ended(proposal, "finished")
+        table.on_end(proposal, "finished")
     assert output.getvalue().startswith("1/6 layers=1 search 0: finished, about ")
     assert all(each.name != proposal.name for each in work(started(plan, tmp_path)))
 
