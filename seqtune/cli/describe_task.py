@@ -10,10 +10,9 @@ from rich.text import Text
 from seqtune.config.errors import Problem, SpecError, nearest
 from seqtune.config.nested import assigned
 from seqtune.config.spec import Spec
-from seqtune.config.unions import members
 from seqtune.config.yaml_file import FileError, read_yaml
-from seqtune.tasks import TaskSpec
-from seqtune.tasks.base import LanguageSpec
+from seqtune.tasks import TASK_SPECS, TaskSpec
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.grammar_spec import DESCRIBED
 from seqtune.tasks.cfg.named import RULES
 from seqtune.tasks.cfg.spec import CfgSpec
@@ -47,11 +46,7 @@ def describe(name: str, *, changes: dict[str, object]) -> Description:
     """
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return _from_file(Path(name), changes=changes)
-    kinds = {
-        member.model_fields["kind"].default: member
-        for member in members(TaskSpec)
-        if issubclass(member, LanguageSpec)
-    }
+    kinds = {spec.model_fields["kind"].default: spec for spec in TASK_SPECS}
     grammars = [*RULES, *DESCRIBED]
     if name not in kinds and name not in grammars:
         raise FileError(f"no such language: {name!r}{nearest(name, [*grammars, *kinds])}")
@@ -64,9 +59,10 @@ def describe(name: str, *, changes: dict[str, object]) -> Description:
             f"grammar.{path}" if path in own else path: value for path, value in changes.items()
         }
     try:
-        return spec.parse(assigned(data, changes)).build().describe()
+        found: Any = spec.parse(assigned(data, changes))
     except SpecError as error:
         raise FileError("\n".join(f"{name}: {line}" for line in error.problems)) from None
+    return build_task(found).describe()
 
 
 def _from_file(file: Path, *, changes: dict[str, object]) -> Description:
@@ -78,7 +74,7 @@ def _from_file(file: Path, *, changes: dict[str, object]) -> Description:
     if not isinstance(block, dict) or "task" not in block:
         raise FileError(f"{file}: has no task to describe, neither in itself nor in base")
     try:
-        return _OfFile.parse({"task": block["task"]}).task.build().describe()
+        return build_task(_OfFile.parse({"task": block["task"]}).task).describe()
     except SpecError as error:
         problems = [Problem((*above, *each.path), each.message) for each in error.problems]
         raise source.error(SpecError(problems)) from None

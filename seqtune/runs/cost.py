@@ -12,6 +12,7 @@ from seqtune import seeding
 from seqtune.config.nested import assigned
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Batch, Task
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import laid_out
 from seqtune.training.flops import training_flops_per_token
 from seqtune.training.network_cost import Reading, count_parameters, step_bytes
@@ -162,7 +163,7 @@ class CostEstimator:
 
     def task(self, spec: RunSpec) -> Task:
         """The run's task."""
-        return self._once(("task", spec.task.hash()), spec.task.build)
+        return self._once(("task", spec.task.hash()), lambda: build_task(spec.task))
 
     def _memory(self, spec: RunSpec, *, held: int, running: int, length: int) -> Memory:
         training = spec.training

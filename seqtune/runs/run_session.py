@@ -20,6 +20,7 @@ from seqtune.runs.limits import Keep, Limits
 from seqtune.runs.spec import RunSpec
 from seqtune.runs.tensorboard import charts, show
 from seqtune.tasks.base import Task
+from seqtune.tasks.build import build_task
 from seqtune.training import checkpoint, memory
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.flops import training_flops_per_token
@@ -97,7 +98,7 @@ class RunSession:
         spec, directory = self._spec, self._directory
         device = choose_device(spec)
         memory.start_measuring(device)
-        task = spec.task.build()
+        task = build_task(spec.task)
         known = directory.info().get("data_hash")
         if known not in (None, task.data_hash):
             raise RuntimeError(f"{CHANGED_DATA}: {known}, {task.data_hash}")

@@ -13,9 +13,9 @@ from rich.text import Text
 from seqtune import seeding
 from seqtune.cli.tables.samples import print_legend, print_sample
 from seqtune.config.yaml_file import FileError
+from seqtune.tasks import TASK_SPECS
 from seqtune.tasks.generative_evaluation import CELLS, Prompt, Sample
-from seqtune.tasks.score import Score, finite
-from seqtune.tasks.share import bound, shown_bound
+from seqtune.tasks.score import Score, bound, finite, shown_bound
 from seqtune.trained.load import TrainedRun
 from seqtune.training.generation import generate, rows_at_once
 
@@ -31,10 +31,11 @@ UNUSED = {
     "evaluation.generate": "write --count NUMBER",
     "evaluation.free": "leave it out",
     "evaluation.seed": "write --seed NUMBER",
-    "task.cut": "write --prompt TEXT with the tokens to be gone on with",
-    "task.score_padding": "leave it out: it is of losses",
-    "task.patterns": "write --prompt PATTERN",
-    "task.rollout_steps": "leave it out: roll-outs are of seqtune evaluate",
+    **{
+        f"task.{field}": hint
+        for spec in TASK_SPECS
+        for field, hint in spec.generation_ignores.items()
+    },
 }
 """What of it would change nothing, and what to write instead."""
 
@@ -114,7 +115,7 @@ class Generation:
             asked = self._asked(min(self._rows, self.count - done), generator=prompts)
             prompt = replace(asked, longest=self._longest, temperature=self._temperature(asked))
             completions = generate(model, prompt, generator=draws).cpu().numpy()
-            yield from self._trained.task.judge(prompt, completions=completions)
+            yield from self._trained.task.check_completions(prompt, completions=completions)
 
     def _asked(self, count: int, *, generator: np.random.Generator) -> Prompt:
         try:

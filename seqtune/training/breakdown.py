@@ -66,7 +66,7 @@ def tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[Row, .
     if len(np.unique(evaluator.strings.lengths)) > 1:
         made["by length"] = _by_length(found)
     generator = seeding.generator(evaluator.spec.seed, "valid", LABELLED)
-    labelled = evaluator.task.labelled(evaluator.spec.strings, generator=generator)
+    labelled = evaluator.task.with_trees(evaluator.spec.strings, generator=generator)
     if labelled is not None:
         made["by level"] = _by_level(evaluator, model, labelled=labelled)
     return made
@@ -148,7 +148,7 @@ def _by_level(
     for start in range(0, len(labelled.batch), size):
         part = slice(start, start + size)
         batch = labelled.batch.rows(part)
-        truth = evaluator.task.truth(batch)
+        truth = evaluator.task.true_distributions(batch)
         found = _read(model, batch, truth=truth, has_floor=evaluator.floor is not None)
         parts.append(_Sums.of(found, groups=groups[part], count=len(names)))
     sums = _Sums.joined(parts)

@@ -60,14 +60,14 @@ class Batches:
         self._task = task
         self._training = training
         self._seed = seed
-        parts = task.parts(watched)
+        parts = task.sentences(watched)
         self._watch = _Watch(parts)
         self.seen = np.zeros(len(parts), dtype=bool) if seen is None else seen.copy()
         self.waited_seconds = 0.0
         self._set: Strings | None = None
         if isinstance(data, FixedData):
             self._set = CachedDataset(language, strings=data.strings, seed=seed).of(task)
-            self.seen |= self._watch.among(task.parts(self._set))
+            self.seen |= self._watch.among(task.sentences(self._set))
 
     def of_epoch(
         self, epoch: int, *, prepare: Callable[[Batch], Prepared]
@@ -105,7 +105,7 @@ class Batches:
         generator = seeding.generator(self._seed, "data", epoch)
         for _ in range(self._training.batches_per_epoch):
             strings = self._task.draw(self._training.batch_size, generator=generator)
-            self.seen |= self._watch.among(self._task.parts(strings))
+            self.seen |= self._watch.among(self._task.sentences(strings))
             yield strings
 
     def _shuffled(self, epoch: int) -> Iterator[Strings]:

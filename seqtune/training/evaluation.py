@@ -116,12 +116,12 @@ class Evaluator:
     def truth(self, number: int) -> npt.NDArray[np.float64] | None:
         """The true distributions of a batch, as `Task.truth` gives them."""
         kept = self._truths.get(number)
-        return self.task.truth(self.batches[number]) if kept is None else kept
+        return self.task.true_distributions(self.batches[number]) if kept is None else kept
 
     def _known(self, number: int) -> npt.NDArray[np.float64]:
         """True nats of a batch's strings [B]; its true distributions are kept if there is room."""
         batch = self.batches[number]
-        truth = self.task.truth(batch)
+        truth = self.task.true_distributions(batch)
         if truth is not None:
             kept = sum(each.size for each in self._truths.values())
             if kept + truth.size <= TRUTH_NUMBERS:
@@ -167,7 +167,7 @@ class Evaluator:
             return None
         # The prompts are the same after every epoch, what is sampled from the model is not.
         prompts = seeding.generator(self.spec.seed, "generate")
-        exam = self.task.exam(self.spec.generate, generator=prompts)
+        exam = self.task.generative_evaluation(self.spec.generate, generator=prompts)
         if exam is None:
             return None
         generator = torch.Generator(model.device)

@@ -8,10 +8,11 @@ from seqtune.models import LSTMSpec, TransformerSpec
 from seqtune.models.recurrent_spec import GATES, CellName
 from seqtune.models.transformer_spec import Positions
 from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.life.task import LifeTask
 from seqtune.training.flops import training_flops_per_token
 from tests.models.transformers import small
 
-LIFE = LifeSpec(rows=2, columns=3, vocabulary="compact").build()
+LIFE = LifeTask(LifeSpec(rows=2, columns=3, vocabulary="compact"))
 
 
 def matrix_products(spec: TransformerSpec, *, tokens: float) -> float:

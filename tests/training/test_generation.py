@@ -6,6 +6,7 @@ import torch
 
 from seqtune.models import LSTMSpec
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.training.generation import TOKENS_AT_ONCE, completed, generate, rows_at_once
 from tests.oracle import Oracle
@@ -13,7 +14,7 @@ from tests.oracle import Oracle
 
 def drawn(temperature: float, *, seed: int = 0) -> list[list[int]]:
     """Strings of an oracle whose every choice is between equals, or certain."""
-    task = CfgSpec(grammar="cfg3b", height=1).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=1))
     prompt = Prompt(
         np.zeros((400, 1), dtype=np.int64), longest=4, stop=task.eos, temperature=temperature
     )

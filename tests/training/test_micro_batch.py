@@ -40,6 +40,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory():
 LIMITED = """
 import resource, sys
 import torch
+from seqtune.tasks.build import build_task
 from seqtune.training.loop import train
 from seqtune.training.evaluation import Evaluator
 from tests.training.runs import tiny
@@ -50,7 +51,7 @@ spec = tiny(
     task__height=4, model__width=256, training__batch_size=512, training__epochs=1,
     training__batches_per_epoch=1, training__micro_batch=sys.argv[1] if sys.argv[1] == "auto" else int(sys.argv[1]), evaluation__strings=16,
 )
-task = spec.task.build()
+task = build_task(spec.task)
 learner = learner_of(spec, task=task)
 evaluator = Evaluator(spec.evaluation, task=task)
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -19,6 +19,7 @@ from seqtune.models.transformer_spec import Prefix, TransformerSpec
 from seqtune.runs.build import cpu_trains_lstm_in_bf16
 from seqtune.tasks.base import Mask
 from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.life.task import LifeTask
 from seqtune.training.forcing import (
     ARGMAX,
     Constant,
@@ -370,7 +371,7 @@ def test_a_prompt_is_read_by_one_call(prompt: int):
 
 @every_coin
 def test_a_board_is_read_as_it_is_and_its_completion_is_the_models_own(coin: Coin):
-    task = LifeSpec(rows=3, columns=3).build()
+    task = LifeTask(LifeSpec(rows=3, columns=3))
     batch = task.sample(7, generator=np.random.default_rng(0))
     tokens = torch.from_numpy(batch.tokens)
     torch.manual_seed(0)
