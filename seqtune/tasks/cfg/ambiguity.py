@@ -53,8 +53,9 @@ class Entropy(float):
         return entropy
 
 
-def find_ambiguity(table: RuleTable, *, steps: int = STEPS) -> Ambiguity:
-    """Search for a string with more than one derivation; "unknown" after that many steps."""
+def find_ambiguity(table: RuleTable, *, steps: int | None = None) -> Ambiguity:
+    """Search for a string with more than one derivation; "unknown" after `steps` (`STEPS`)."""
+    steps = STEPS if steps is None else steps
     try:
         witness = _Search(table, steps=steps).witness()
     except _TooLargeError:

@@ -139,7 +139,7 @@ def test_the_cut_is_50_or_half_the_shortest_string(fields: dict[str, object], gi
         ({"cut": -1}, "cut: must be at least 0, but got -1"),
         (
             {"cut": 2, "format": "padded"},
-            "cut: is where exams cut a string, but the padded format has no exam; leave it out",
+            "cut: is for generative evaluation, which the padded format does not have; leave it out",
         ),
     ],
 )
