@@ -67,7 +67,8 @@ class Batch:
         targets: int64 [B, T], what it has to predict at each step.
         scored: bool [B, T], true where loss and accuracy count.
         strings: the strings that were laid out, one per row.
-        known: bool [B, T], true where the floor is known; None if it is known for every scored token.
+        known: bool [B, T], true where the floor is known; None if it is known for every scored
+            token.
     """
 
     tokens: Tokens
@@ -138,10 +139,10 @@ class WithTrees:
         batch: the strings, laid out; B strings of T tokens.
         levels: names of the L levels of the trees, the lowest first.
         symbols: names of the classes of nodes.
-        ancestors: int64 [L, B, T], class of the node of that level above the token read at t; -1 where
-            there is none, as above BOS and padding.
-        boundaries: int64 [L, B, T], 1 if that token is its node's last, 0 if not, -1 where there is no
-            node.
+        ancestors: int64 [L, B, T], class of the node of that level above the token read at t; -1
+            where there is none, as above BOS and padding.
+        boundaries: int64 [L, B, T], 1 if that token is its node's last, 0 if not, -1 where there is
+            no node.
     """
 
     batch: Batch
@@ -185,8 +186,8 @@ class Task(abc.ABC):
     def true_distributions(self, batch: Batch) -> npt.NDArray[np.float64] | None:
         """Return the true distribution of every target, float64 [B, T, outputs]; None if unknown.
 
-        None as well if every compared token is certain, where the floor of 0 says the same. Rows where
-        `batch.compared` is false hold NaN.
+        None as well if every compared token is certain, where the floor of 0 says the same. Rows
+        where `batch.compared` is false hold NaN.
         """
         return None
 
@@ -216,7 +217,8 @@ class Task(abc.ABC):
         """Return a prompt to be continued `count` times.
 
         Args:
-            text: the prompt as a user writes it; None for the beginning of a string, or drawn prompts.
+            text: the prompt as a user writes it; None for the beginning of a string, or drawn
+            prompts.
             count: number of completions.
             generator: draws the prompts.
 
@@ -246,10 +248,10 @@ class LanguageSpec(Spec):
     """What the members of `TaskSpec` have in common: a language and how it is laid out.
 
     Attributes:
-        size_field: the field that makes strings longer when it grows, and in which a trained model can be
-            evaluated beyond its training; None if there is none.
-        generation_ignores: fields without effect on what `seqtune generate` prints, each with what to
-            write instead.
+        size_field: the field that makes strings longer when it grows, and in which a trained model
+            can be evaluated beyond its training; None if there is none.
+        generation_ignores: fields without effect on what `seqtune generate` prints, each with what
+            to write instead.
         probe_ignores: the same for `seqtune probe`.
     """
 

@@ -1,8 +1,8 @@
 """Generative evaluation: the task gives prompts, the model completes them, the task checks the result.
 
-A generative evaluation is a Python generator: it yields a prompt, is sent the completions, and so on, as
-often as needed (a roll-out feeds every completion back); it returns scores, tables and samples to look
-at. So a task does not depend on models, and needs only NumPy.
+A generative evaluation is a Python generator: it yields a prompt, is sent the completions, and so
+on, as often as needed (a roll-out feeds every completion back); it returns scores, tables and
+samples to look at. So a task does not depend on models, and needs only NumPy.
 """
 
 import unicodedata
@@ -37,7 +37,8 @@ class Prompt:
         longest: completions are cut after this many tokens.
         stop: the token that ends a completion; None if all are `longest` tokens long.
         temperature: sampling temperature; 0 takes the most probable token.
-        note: a remark for the user, such as that no string begins like this; empty if there is none.
+        note: a remark for the user, such as that no string begins like this; empty if there is
+            none.
     """
 
     tokens: npt.NDArray[np.int64]
@@ -56,8 +57,8 @@ class Sample:
         text: prompt and completion as text.
         right: whether the completion is right; None if the task cannot check completions.
         panels: boards to show side by side, by caption; None if the text is enough.
-        wrong_at: index of the first wrong character of `text`, or the length of the text if it ends too
-            early; None if the completion is right or was not checked.
+        wrong_at: index of the first wrong character of `text`, or the length of the text if it ends
+            too early; None if the completion is right or was not checked.
         reason: what is wrong there; empty if nothing is.
     """
 
@@ -102,7 +103,8 @@ class GenerationResult:
     """Result of a generative evaluation.
 
     Attributes:
-        scores: by metric name; shares are in [0, 1]. The units counted are completions or roll-outs.
+        scores: by metric name; shares are in [0, 1]. The units counted are completions or
+        roll-outs.
         tables: rows by name of the table, such as scores by test set; all rows have the same keys.
         samples: a few completions.
     """

@@ -1,7 +1,7 @@
 """Estimates from samples, with their standard error and, for shares of exactly 0 or 1, a bound.
 
-Tokens of one string are not independent, so strings are the units that count: a share of tokens has the
-standard error of a ratio of two sums over strings.
+Tokens of one string are not independent, so strings are the units that count: a share of tokens has
+the standard error of a ratio of two sums over strings.
 """
 
 import math
@@ -48,8 +48,8 @@ class Score:
     def ratio(cls, numerators: Values, *, denominators: Values) -> "Score":
         """Return the ratio r = sum(a) / sum(b) of two sums over units [n], such as nats over tokens.
 
-        Its standard error is linearised: sqrt(n / (n - 1) sum((a - r b)^2)) / sum(b). Units whose b is
-        0 carry no information and are not counted.
+        Its standard error is linearised: sqrt(n / (n - 1) sum((a - r b)^2)) / sum(b). Units whose b
+        is 0 carry no information and are not counted.
 
         Example:
             a = 1, 2 and b = 1, 4 give r = 3/5, residuals 2/5 and -2/5, and the standard error .16.
@@ -93,19 +93,20 @@ def _number(value: float | None) -> float:
 def bound(share: Score) -> float | None:
     """Return the one-sided 95 % confidence bound of a share that was found to be exactly 0 or 1.
 
-    There the standard error is 0 and says nothing. If none of n units is right, a share p would have shown
-    itself with probability 1 - (1 - p)^n; the bound is the p for which that is 95 %. Where a unit is itself
-    a share, such as that of a string's tokens, the bound holds for the mean over units.
+    There the standard error is 0 and says nothing. If none of n units is right, a share p would
+    have shown itself with probability 1 - (1 - p)^n; the bound is the p for which that is 95 %.
+    Where a unit is itself a share, such as that of a string's tokens, the bound holds for the mean
+    over units.
 
     Returns:
-        The largest plausible share if 0 was found, the smallest if 1 was found; None for other shares, and
-        if there are no units.
+        The largest plausible share if 0 was found, the smallest if 1 was found; None for other
+        shares, and if there are no units.
 
     Example:
         0 on 20 units is at most 1 - .05^(1/20) = .139; 1 on 20 units is at least .861.
 
-    Source: Hanley & Lippman-Hand 1983, If nothing goes wrong, is everything all right? (the rule of three,
-    3 / n, approximates it).
+    Source: Hanley & Lippman-Hand 1983, If nothing goes wrong, is everything all right? (the rule of
+    three, 3 / n, approximates it).
     """
     if share.count == 0 or share.value not in (0, 1):
         return None

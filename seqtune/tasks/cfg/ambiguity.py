@@ -1,13 +1,14 @@
 """Whether a grammar without recursion is ambiguous.
 
-Two derivations of one string are searched for by running both at once from the node where they part.
-All that matters of such a pair is its rests: what each has still to derive after the tokens that both
-have spelled. The grammar is ambiguous if and only if the rests of some pair become equal: any string
-of them completes a witness. The search goes from the lowest nonterminal up, which keeps it small: if
-both rests begin with one symbol, it is already known by what one of its strings can be longer than
-another (its overhangs), so its derivations are searched only once.
+Two derivations of one string are searched for by running both at once from the node where they
+part. All that matters of such a pair is its rests: what each has still to derive after the tokens
+that both have spelled. The grammar is ambiguous if and only if the rests of some pair become equal:
+any string of them completes a witness. The search goes from the lowest nonterminal up, which keeps
+it small: if both rests begin with one symbol, it is already known by what one of its strings can be
+longer than another (its overhangs), so its derivations are searched only once.
 
-Source: the test of Sardinas and Patterson 1953 for codes, extended from one level to a tree of them.
+Source: the test of Sardinas and Patterson 1953 for codes, extended from one level to a tree of
+    them.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class Ambiguity:
     """Whether a grammar is ambiguous.
 
     Attributes:
-        verdict: "unambiguous" is proven, "ambiguous" has a witness; "unknown" is neither, if the search
-            is too large.
+        verdict: "unambiguous" is proven, "ambiguous" has a witness; "unknown" is neither, if the
+            search is too large.
         reason: how the verdict was reached, in a sentence.
         witness: token ids of a string with more than one derivation, if the grammar is ambiguous.
     """

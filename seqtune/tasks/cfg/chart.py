@@ -10,8 +10,8 @@ Two passes over a string of n tokens, with I_A[i, j] = P(A derives tokens i to j
   to I_root[0, k].
 
 The chart is sparse: I_A[i, j] > 0 for few j, so it holds lists of these, not tables of n^2. Symbols
-that derive few strings, such as terminals, are matched as tries: that spares the lowest levels of the
-tree, where most of the work would be. Numbers are pairs, value * 2^(-256 exponent), since the
+that derive few strings, such as terminals, are matched as tries: that spares the lowest levels of
+the tree, where most of the work would be. Numbers are pairs, value * 2^(-256 exponent), since the
 probability of a thousand tokens is below the smallest float.
 
 Source: Jelinek and Lafferty 1991; Stolcke 1995.
@@ -73,8 +73,8 @@ class _Work(NamedTuple):
             begin, -1 where they are unknown so far.
         spans: SPAN; value, exponent and end of I > 0. A list of them ends with one of end -1.
         size: int64 [1]; how many spans are in use.
-        frames: FRAME [levels]; for every height the symbol in progress, its next step, and the height
-            of the symbol that waits for it.
+        frames: FRAME [levels]; for every height the symbol in progress, its next step, and the
+            height of the symbol that waits for it.
         sums: NUMBER [3 levels, longest + 1]; rows of sums over boundaries, almost all of them 0.
         touched: int32, like `sums`; the boundaries of the sums of a row that are not 0.
         counts: int64 [3 levels]; how many those are.

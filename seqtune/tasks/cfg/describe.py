@@ -1,7 +1,7 @@
 """A grammar in figures, for `seqtune describe`.
 
-Counts and lengths are exact. An entropy is exact if no string has two trees, or if all strings can be
-listed; estimates from samples come with their standard error.
+Counts and lengths are exact. An entropy is exact if no string has two trees, or if all strings can
+be listed; estimates from samples come with their standard error.
 """
 
 import math

@@ -1,14 +1,14 @@
 """Dyck languages: brackets that are closed in the order in which they were opened, kind by kind.
 
-A bracket word is one or more bracket pairs in a row; a pair is empty or holds a word. With k kinds of
-brackets nested at most m deep the language is known as Dyck-(k, m). For every depth i there is a
+A bracket word is one or more bracket pairs in a row; a pair is empty or holds a word. With k kinds
+of brackets nested at most m deep the language is known as Dyck-(k, m). For every depth i there is a
 nonterminal S_i for words and P_i for pairs:
 
     S_i -> P_i | P_i S_i
     P_i -> ( ) | ( S_i+1 )      for every kind of bracket; P_m has the first of the two only
 
-Without a bound on the depth S_i is S and P_i is P. The empty word is excluded. A word splits into pairs,
-and a pair into its brackets and their content, in only one way: the grammar is unambiguous.
+Without a bound on the depth S_i is S and P_i is P. The empty word is excluded. A word splits into
+pairs, and a pair into its brackets and their content, in only one way: the grammar is unambiguous.
 
 Source: Chomsky and Schuetzenberger 1963, The algebraic theory of context-free languages; bounded
 depth: Hewitt et al. 2020, RNNs can generate bounded hierarchical languages with optimal memory.

@@ -1,14 +1,14 @@
 """Prompts and completions of a grammar's strings, and the generative evaluation of models on them.
 
-The evaluation asks for strings from BOS on, and then for the rest of true strings whose first tokens are
-given (the cut). Completions are sampled at temperature 1 until they end, and are right if the whole
-string, including what was given, is in the language. So the cut asks for the completion of a given tree,
-while a whole string may be of the easiest kind.
+The evaluation asks for strings from BOS on, and then for the rest of true strings whose first
+tokens are given (the cut). Completions are sampled at temperature 1 until they end, and are right
+if the whole string, including what was given, is in the language. So the cut asks for the
+completion of a given tree, while a whole string may be of the easiest kind.
 
 A string is wrong from the first token on that has probability 0 after the tokens before it, by the
-language's own next-token distributions; if there is none, it is wrong at its end if no string ends there.
-The padded layout predicts no end, so there a completion is right if it is the beginning of a string, and
-is read up to where every string would have to end.
+language's own next-token distributions; if there is none, it is wrong at its end if no string ends
+there. The padded layout predicts no end, so there a completion is right if it is the beginning of a
+string, and is read up to where every string would have to end.
 
 Source: Allen-Zhu & Li 2023, arXiv 2305.13673, section 4 (completion accuracy, cuts 0 and 50).
 """
@@ -194,7 +194,8 @@ class _Completed:
     Attributes:
         layout: the layout of the strings.
         string: tokens of both, without the end.
-        following: float64 [n + 1, terminals + 1], distributions as `Language.next_token` returns them.
+        following: float64 [n + 1, terminals + 1], distributions as `Language.next_token` returns
+        them.
         given: number of tokens of the prompt.
         ended: whether the end was predicted.
     """

@@ -1,8 +1,8 @@
 """Probabilistic context-free grammars without recursion: rules, counts, lengths, entropies.
 
-A grammar is a value: rules with their probabilities, and the root that strings are derived from. Another
-nonterminal as the root keeps all rules, and so all terminals: a token id must mean the same at every
-height. Recursive grammars are in `recursive`: they have no height, and no longest string.
+A grammar is a value: rules with their probabilities, and the root that strings are derived from.
+Another nonterminal as the root keeps all rules, and so all terminals: a token id must mean the same
+at every height. Recursive grammars are in `recursive`: they have no height, and no longest string.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ Folded = TypeVar("Folded")
 class Grammar(Language):
     """A probabilistic context-free grammar without recursion.
 
-    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i + 1.
+    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i +
+    1.
 
     Attributes:
         name: for messages and reports.
@@ -59,8 +60,8 @@ class Grammar(Language):
         probabilities: of every right-hand side; equal by default.
 
     Raises:
-        ValueError: if the rules or the root are not a grammar, one line for each of the `problems`; or
-            if the rules are recursive.
+        ValueError: if the rules or the root are not a grammar, one line for each of the `problems`;
+            or if the rules are recursive.
 
     Example:
         >>> rules = {"S": ["A A", "A"], "A": ["a", "b a"]}
@@ -97,8 +98,8 @@ class Grammar(Language):
         Args:
             name: for messages and reports.
             root: the nonterminal that strings are derived from.
-            rules: for every nonterminal its right-hand sides, each a text that is split at blanks, as
-                "A B", or a list of symbols; integers become text. A mapping from texts to
+            rules: for every nonterminal its right-hand sides, each a text that is split at blanks,
+                as "A B", or a list of symbols; integers become text. A mapping from texts to
                 probabilities is for right-hand sides that are not equally likely.
 
         Raises:

@@ -1,10 +1,11 @@
 """Strings of a grammar with the nodes of their trees above every token that a model reads.
 
-Levels: if all leaves lie at one depth, as in the cfg3 grammars, `height h` is the node h steps above the
-token, up to the root. Elsewhere heights depend on the path, so levels count from the root: `depth d` is
-the node d steps below it, and tokens nearer to the root have none there. The lowest level comes first;
-of the deep trees of recursive grammars only the `LEVELS` levels nearest to the root are kept. The root is
-a level like the others: as an ancestor it is always the same, but its boundary is the end of the string.
+Levels: if all leaves lie at one depth, as in the cfg3 grammars, `height h` is the node h steps
+above the token, up to the root. Elsewhere heights depend on the path, so levels count from the
+root: `depth d` is the node d steps below it, and tokens nearer to the root have none there. The
+lowest level comes first; of the deep trees of recursive grammars only the `LEVELS` levels nearest
+to the root are kept. The root is a level like the others: as an ancestor it is always the same, but
+its boundary is the end of the string.
 
 The tree is the one that a string was drawn by; in an ambiguous grammar it may have others.
 """
@@ -34,8 +35,8 @@ class _Labels:
 
     Attributes:
         strings: n strings.
-        rows: int64 [2 x L, total]; by level, lowest first, the class of the node above every token, and
-            then whether the token is its last; -1 where there is no node.
+        rows: int64 [2 x L, total]; by level, lowest first, the class of the node above every token,
+            and then whether the token is its last; -1 where there is no node.
         symbols: names of the classes.
     """
 

@@ -1,8 +1,8 @@
 """What all probabilistic context-free grammars have in common, recursive or not.
 
-A language is a value: rules with their probabilities, and the root that strings are derived from. Samplers
-and scorers are compiled by numba, which is imported only when the first string is drawn or scored, so
-that errors in a grammar are reported at once.
+A language is a value: rules with their probabilities, and the root that strings are derived from.
+Samplers and scorers are compiled by numba, which is imported only when the first string is drawn or
+scored, so that errors in a grammar are reported at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Lengths:
 class Language(abc.ABC):
     """A distribution over strings, given by a grammar.
 
-    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i + 1.
+    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i +
+    1.
 
     Attributes:
         name: for messages and reports.
@@ -120,12 +121,12 @@ class Language(abc.ABC):
     def entropy(self) -> Entropy:
         """Return the entropy of the strings in nats, with its standard error as an attribute.
 
-        Exact, with a standard error of 0, if the grammar is known to be unambiguous or its strings can
-        be listed. Else it is the entropy of the derivations, which is exact, minus the mean of
-        log P(x) - log P(d) over derivations d of strings x. Only that small difference is sampled, with
-        an error tens of times smaller than that of averaging -log P(x). The standard error is at least
-        log 2 / `SAMPLES`, what a single sample with a second derivation adds: ambiguity may be too rare
-        to be sampled.
+        Exact, with a standard error of 0, if the grammar is known to be unambiguous or its strings
+        can be listed. Else it is the entropy of the derivations, which is exact, minus the mean of
+        log P(x) - log P(d) over derivations d of strings x. Only that small difference is sampled,
+        with an error tens of times smaller than that of averaging -log P(x). The standard error is
+        at least log 2 / `SAMPLES`, what a single sample with a second derivation adds: ambiguity
+        may be too rare to be sampled.
         """
         return self._entropy
 
@@ -160,8 +161,8 @@ class Language(abc.ABC):
     def log_probability(self, strings: TokenStrings, *, threads: int = 1) -> np.ndarray:
         """Return the log probability of every string in nats, float64 [n]; -inf outside the language.
 
-        A string is a sequence of token ids. The empty one is outside, as is any with an id that is no
-        terminal's. `threads` is the number of threads, 0 for one per core.
+        A string is a sequence of token ids. The empty one is outside, as is any with an id that is
+        no terminal's. `threads` is the number of threads, 0 for one per core.
         """
         return self._scorer.log_probability(*_flat(strings), threads=threads)
 
@@ -191,8 +192,8 @@ class Language(abc.ABC):
     def token_log_probabilities(self, strings: TokenStrings) -> tuple[np.ndarray, np.ndarray]:
         """Return the log probability in nats of every token and every end, given what precedes it.
 
-        They sum to the string's log probability. A token that cannot follow has -inf, and all after it
-        NaN.
+        They sum to the string's log probability. A token that cannot follow has -inf, and all after
+        it NaN.
 
         Returns:
             A flat float64 array and offsets [n + 1], laid out as the rows of `next_token_batch`.

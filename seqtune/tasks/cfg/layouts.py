@@ -95,8 +95,8 @@ class Padded(StringLayout):
     """Reads s1 .. s(n-1), predicts s2 .. sn, and 0 from there to the end of the longest string.
 
     Where the target is padding, so is the input: neither the end of a string nor its first token is
-    ever predicted. A model knows from its input that the string continues, so the floor conditions each
-    distribution on that; padding is certain, so where it is scored its loss is 0.
+    ever predicted. A model knows from its input that the string continues, so the floor conditions
+    each distribution on that; padding is certain, so where it is scored its loss is 0.
     """
 
     ends = False
@@ -129,9 +129,9 @@ class Padded(StringLayout):
 class Packed(StringLayout):
     """Windows of the endless stream BOS string EOS BOS string EOS ..., starting anywhere in it.
 
-    A string of this layout is a window: one token more than the model reads. The floor of a token is
-    exact from the first BOS of its window on, including a last sentence that is cut; before it the
-    beginning of the sentence is missing, and the floor is unknown. After EOS, BOS is certain.
+    A string of this layout is a window: one token more than the model reads. The floor of a token
+    is exact from the first BOS of its window on, including a last sentence that is cut; before it
+    the beginning of the sentence is missing, and the floor is unknown. After EOS, BOS is certain.
     """
 
     def __init__(self, language: Language, *, window: int) -> None:

@@ -1,8 +1,8 @@
 """What samplers and scorers have in common: many strings, in parts of bounded memory, on several threads.
 
-Compiled functions release the interpreter's lock, so threads run side by side without copying anything.
-Strings are drawn by one generator per part and scored one by one, so the number of threads changes no
-result.
+Compiled functions release the interpreter's lock, so threads run side by side without copying
+anything. Strings are drawn by one generator per part and scored one by one, so the number of
+threads changes no result.
 """
 
 import abc
@@ -76,8 +76,8 @@ class Sampler(abc.ABC):
     """Draws strings of one grammar.
 
     Attributes:
-        chunk_strings: strings drawn by one generator. This is part of what a seed means: another value
-            gives other strings.
+        chunk_strings: strings drawn by one generator. This is part of what a seed means: another
+            value gives other strings.
     """
 
     chunk_strings: int

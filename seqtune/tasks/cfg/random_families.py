@@ -1,7 +1,8 @@
 """Random grammars of given tree height, branching and ambiguity.
 
-They are like the cfg3 grammars: one root; below it, at each height, the same number of nonterminals; a
-right-hand side holds only symbols of the height below, so that all leaves lie at one depth.
+They are like the cfg3 grammars: one root; below it, at each height, the same number of
+nonterminals; a right-hand side holds only symbols of the height below, so that all leaves lie at
+one depth.
 """
 
 from collections.abc import Sequence

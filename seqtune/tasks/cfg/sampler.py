@@ -1,10 +1,10 @@
 """Draws strings of a grammar without recursion, all at once and level by level.
 
-All strings are derived together, from a row of roots: each pass replaces every symbol of one height, from
-the root's down to 1, by a right-hand side. A pass draws one random number per symbol in one call and
-rewrites the row in one compiled loop without a branch on the rule drawn; that, and rows short enough for
-a core's cache, makes it fast. Each row has a generator of its own, so that several threads give the
-same strings as one.
+All strings are derived together, from a row of roots: each pass replaces every symbol of one
+height, from the root's down to 1, by a right-hand side. A pass draws one random number per symbol
+in one call and rewrites the row in one compiled loop without a branch on the rule drawn; that, and
+rows short enough for a core's cache, makes it fast. Each row has a generator of its own, so that
+several threads give the same strings as one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ CHUNK_TOKENS = 1 << 18
 class _Row:
     """Partly derived strings: symbol ids, string after string, and int64 offsets [strings + 1].
 
-    Symbols of `height`, the largest present, are replaced next, by rules that the numbers `uniform` pick.
+    Symbols of `height`, the largest present, are replaced next, by rules that the numbers `uniform`
+    pick.
     """
 
     height: int

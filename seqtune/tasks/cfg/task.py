@@ -1,17 +1,18 @@
 """The strings of a context-free grammar as a prediction task.
 
-Alphabet: the grammar's terminals, tokens 1 to t in ascending order; BOS is 0, EOS is t + 1. The language
-is the set of strings that the grammar derives; a string is drawn by expanding the root with rules chosen
-at random. A string s of n tokens is laid out in one of three ways:
+Alphabet: the grammar's terminals, tokens 1 to t in ascending order; BOS is 0, EOS is t + 1. The
+language is the set of strings that the grammar derives; a string is drawn by expanding the root
+with rules chosen at random. A string s of n tokens is laid out in one of three ways:
 
 - `sentence`: reads BOS s1 .. sn and predicts s1 .. sn EOS. Padding never counts.
   Example (cfg3b, root 7, string 3 1): reads 0 3 1, predicts 3 1 4.
-- `packed`: windows of the stream BOS s EOS BOS s' EOS ..., as in the training of language models. They
-  start anywhere, so most begin with the rest of a sentence, whose floor is unknown.
-  Example (windows of 4): reads 1 4 0 3, predicts 4 0 3 1; the floor covers all but the first.
-- `padded`: reads s1 .. s(n-1) and predicts s2 .. sn, padded with 0 to the longest string of the batch.
-  Example: 3 1 in a batch with 1 2 3 reads 3 0 and predicts 1 0. With `score_padding` the padding counts,
-  as in the experiment that this project started from; the layout is kept to reproduce it.
+- `packed`: windows of the stream BOS s EOS BOS s' EOS ..., as in the training of language models.
+  They start anywhere, so most begin with the rest of a sentence, whose floor is unknown. Example
+  (windows of 4): reads 1 4 0 3, predicts 4 0 3 1; the floor covers all but the first.
+- `padded`: reads s1 .. s(n-1) and predicts s2 .. sn, padded with 0 to the longest string of the
+  batch. Example: 3 1 in a batch with 1 2 3 reads 3 0 and predicts 1 0. With `score_padding` the
+  padding counts, as in the experiment that this project started from; the layout is kept to
+  reproduce it.
 
 Source: Allen-Zhu & Li 2023, arXiv 2305.13673 (the cfg3 grammars).
 """

@@ -13,14 +13,14 @@ COLUMNS = 96
 class Trees:
     """Strings and the derivations that they were drawn by.
 
-    Depth 0 is the root; where all leaves lie at one depth H, as in the cfg3 grammars, depth d is the
-    level of height H - d.
+    Depth 0 is the root; where all leaves lie at one depth H, as in the cfg3 grammars, depth d is
+    the level of height H - d.
 
     Attributes:
         tokens: token ids [total], string after string.
         offsets: int64 [n + 1]; string i is tokens[offsets[i]:offsets[i + 1]].
-        ancestors: int32 [depths, total]; id of the nonterminal at that depth above the token, 0 where the
-            token itself is not deeper.
+        ancestors: int32 [depths, total]; id of the nonterminal at that depth above the token, 0
+            where the token itself is not deeper.
         boundary: bool [depths, total]; whether the token is the last of that nonterminal's.
         log_probability: float64 [n]; of each derivation, in nats.
         symbols: name of every id; id 0 is none, then come the terminals by their token ids.

@@ -1,9 +1,9 @@
 """Boards of cells and the rules of their evolution: a cell's next state follows from its live neighbours.
 
-A board is uint8 [R, C], 1 where a cell is alive. The eight neighbours of a cell are counted by offset:
-on a torus of width or height 1 or 2 several offsets reach the same cell, which then counts several times
-(on a 1 x 1 torus a live cell has eight live neighbours: itself). Cells beyond a dead border never live,
-whatever the rule says.
+A board is uint8 [R, C], 1 where a cell is alive. The eight neighbours of a cell are counted by
+offset: on a torus of width or height 1 or 2 several offsets reach the same cell, which then counts
+several times (on a 1 x 1 torus a live cell has eight live neighbours: itself). Cells beyond a dead
+border never live, whatever the rule says.
 
 Source: Gardner 1970 (Conway's rule, B3/S23).
 """

@@ -5,9 +5,9 @@ beta(a, b) distributed and unknown, the best prediction after m cells, k of them
 (a + k) / (a + b + m); for uniform p (a = b = 1) that is Laplace's rule (k + 1) / (m + 2). The floor
 follows from it.
 
-Shares are stratified over a draw: of A boards, one has its share in each A-th part of the distribution
-(for `broad`, in [i / A, (i + 1) / A), where LifeGPT takes i / (A - 1)), in random order. Each share by
-itself still has the distribution named.
+Shares are stratified over a draw: of A boards, one has its share in each A-th part of the
+distribution (for `broad`, in [i / A, (i + 1) / A), where LifeGPT takes i / (A - 1)), in random
+order. Each share by itself still has the distribution named.
 """
 
 import abc

@@ -4,12 +4,13 @@ The language is deterministic, so completions are taken at temperature 0. The pr
 
 - boards drawn like those of the training, which give the `generate/` scores;
 - test sets: random boards of five densities, and one board per pattern;
-- roll-outs: from the first board of each test set on, the model reads its own prediction again and again,
-  and is compared with the true evolution of the first board.
+- roll-outs: from the first board of each test set on, the model reads its own prediction again and
+  again, and is compared with the true evolution of the first board.
 
-A completion is right if it is ` [S2]$`, S2 being the board that follows the prompt's, and wrong from its
-first differing character on. Cells after the first character that is out of place are missing, and
-count as wrong. A roll-out ends with a malformed board: in its remaining steps every cell counts as wrong.
+A completion is right if it is ` [S2]$`, S2 being the board that follows the prompt's, and wrong
+from its first differing character on. Cells after the first character that is out of place are
+missing, and count as wrong. A roll-out ends with a malformed board: in its remaining steps every
+cell counts as wrong.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence

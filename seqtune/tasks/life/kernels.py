@@ -1,8 +1,8 @@
 """Compiled loops: a step of many boards, and the arrangement of live cells in clusters.
 
-numba compiles on the first call and caches the result on disk, so this module is imported only then.
-A step takes about half a nanosecond per cell: its inner loops have no branches and no types wider than
-needed, so that they become vector instructions.
+numba compiles on the first call and caches the result on disk, so this module is imported only
+then. A step takes about half a nanosecond per cell: its inner loops have no branches and no types
+wider than needed, so that they become vector instructions.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Where the live cells of a first board lie: everywhere alike, or in clusters.
 
-The heterogeneity of a board is the standard deviation of the live fraction over all 3 x 3 windows that
-lie wholly inside it. Independent cells, half of them alive, have about 1/6 on a large board; a board
-with one live half has nearly 1/2.
+The heterogeneity of a board is the standard deviation of the live fraction over all 3 x 3 windows
+that lie wholly inside it. Independent cells, half of them alive, have about 1/6 on a large board; a
+board with one live half has nearly 1/2.
 
 Source: the initial conditions of Berkovich & Buehler 2024, arXiv 2409.12182 (LifeGPT).
 """
@@ -45,10 +45,11 @@ class Homogeneous(Spec):
 class Heterogeneous(Spec):
     """Clusters: a fixed number of live cells, arranged until the heterogeneity reaches a target.
 
-    A board of n cells with share p has p n live cells, rounded, at random places. Then a live and a dead
-    cell, both drawn at random, swap places if that brings the heterogeneity nearer to its target, until
-    it is within .005 of the target or 4 n swaps have been tried. A board with few live or few dead cells,
-    as broad densities draw them, cannot reach every target, and stays as clustered as it is then.
+    A board of n cells with share p has p n live cells, rounded, at random places. Then a live and a
+    dead cell, both drawn at random, swap places if that brings the heterogeneity nearer to its
+    target, until it is within .005 of the target or 4 n swaps have been tried. A board with few
+    live or few dead cells, as broad densities draw them, cannot reach every target, and stays as
+    clustered as it is then.
     """
 
     kind: Literal["heterogeneous"] = "heterogeneous"
@@ -60,7 +61,8 @@ class Heterogeneous(Spec):
         """Return the target on boards of this size.
 
         Raises:
-            ValueError: if the board has fewer than two windows, or a half-filled one is below the target.
+            ValueError: if the board has fewer than two windows, or a half-filled one is below the
+                target.
         """
         if rows < WINDOW or columns < WINDOW or rows * columns == WINDOW**2:
             raise ValueError(

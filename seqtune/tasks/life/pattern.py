@@ -2,11 +2,11 @@
 
 File formats, as used by collections of Life patterns:
 
-- RLE (`.rle`): `#` comments, a header `x = 3, y = 3, rule = B3/S23`, then rows from the top with run
-  counts: `b` dead, `o` alive, `$` end of row, `!` end of pattern; missing cells of a row are dead. The
-  header's rule is ignored: the task has its own.
-- plain text (`.cells`): `!` comments, then one line per row: `.` dead, `O` alive; short rows are filled
-  up with dead cells.
+- RLE (`.rle`): `#` comments, a header `x = 3, y = 3, rule = B3/S23`, then rows from the top with
+  run counts: `b` dead, `o` alive, `$` end of row, `!` end of pattern; missing cells of a row are
+  dead. The header's rule is ignored: the task has its own.
+- plain text (`.cells`): `!` comments, then one line per row: `.` dead, `O` alive; short rows are
+  filled up with dead cells.
 """
 
 import re
@@ -134,9 +134,9 @@ def read_board(text: str, *, rows: int, columns: int) -> Boards:
     """Return the board that a user writes, uint8 [R, C].
 
     Args:
-        text: rows of 0 and 1, or of . and O, separated by / or line breaks, or all cells in one row; the
-            name of a pattern, or the path of a .rle or .cells file, which is placed in the middle; or the
-            language's own `@PredictNextState<...>`.
+        text: rows of 0 and 1, or of . and O, separated by / or line breaks, or all cells in one
+            row; the name of a pattern, or the path of a .rle or .cells file, which is placed in the
+            middle; or the language's own `@PredictNextState<...>`.
         rows: of the board.
         columns: of the board.
 

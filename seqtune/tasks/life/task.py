@@ -1,8 +1,9 @@
 """The Game of Life as a language: a board and the board a few steps later, in one string.
 
-Alphabet: the 20 characters of `@PredictNextState<>[]$`, the blank and the cells `0` (dead) and `1` (alive).
-A string is `@PredictNextState<S1> [S2]$`, S1 and S2 boards row by row; it belongs to the language if the
-rule leads from S1 to S2 in `steps` steps. n cells make 2 n + 23 characters: 55 on 4 x 4, 2,071 on 32 x 32.
+Alphabet: the 20 characters of `@PredictNextState<>[]$`, the blank and the cells `0` (dead) and `1`
+(alive). A string is `@PredictNextState<S1> [S2]$`, S1 and S2 boards row by row; it belongs to the
+language if the rule leads from S1 to S2 in `steps` steps. n cells make 2 n + 23 characters: 55 on 4
+x 4, 2,071 on 32 x 32.
 
 Example (4 x 4 torus, Conway's rule, one step; a row of three live cells becomes a column):
 
@@ -11,14 +12,15 @@ Example (4 x 4 torus, Conway's rule, one step; a row of three live cells becomes
     . . . .      . O . .
     . . . .      . . . .
 
-A model reads all characters but the last and predicts all but the first. The language is deterministic
-once S1 is known, so its floor is:
+A model reads all characters but the last and predicts all but the first. The language is
+deterministic once S1 is known, so its floor is:
 
-- loss `completion`: only the n + 4 characters ` [S2]$` are scored, and the floor is 0 nats, all right;
-- loss `whole`: all 2 n + 22 are scored. The floor of S1's cells follows from `densities.py`, all else
-  is certain: at density .5 that is n ln 2 nats per string, .34289 per character on 32 x 32, and with broad
-  densities .24882 (.24734 if the density were known). The joint distribution of a heterogeneous board's
-  cells is unknown, so there the floor leaves them out.
+- loss `completion`: only the n + 4 characters ` [S2]$` are scored, and the floor is 0 nats, all
+  right;
+- loss `whole`: all 2 n + 22 are scored. The floor of S1's cells follows from `densities.py`, all
+  else is certain: at density .5 that is n ln 2 nats per string, .34289 per character on 32 x 32,
+  and with broad densities .24882 (.24734 if the density were known). The joint distribution of a
+  heterogeneous board's cells is unknown, so there the floor leaves them out.
 
 Training and validation strings are drawn alike, with different seeds; small boards occur in both.
 

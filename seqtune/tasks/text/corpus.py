@@ -1,11 +1,12 @@
 """A text as numbered units: its vocabulary, and the tokens of its two parts, mapped into memory.
 
-The last `share` of the units is the validation part, in one piece: windows shuffled into two sets would
-overlap, and a model would have read most of what it is validated on. The vocabulary is that of the
-training part.
+The last `share` of the units is the validation part, in one piece: windows shuffled into two sets
+would overlap, and a model would have read most of what it is validated on. The vocabulary is that
+of the training part.
 
-A single file read as bytes is mapped as it is, and must not change while it is in use. Any other text is
-encoded once, piece by piece, into a file of the cache, so that it may be larger than memory.
+A single file read as bytes is mapped as it is, and must not change while it is in use. Any other
+text is encoded once, piece by piece, into a file of the cache, so that it may be larger than
+memory.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """The files of a text, or Python's own documentation, checked to be UTF-8.
 
-Files are read in pieces, so that a text may be larger than memory. They are joined in the order of their
-paths with nothing between: the text's bytes are the files' bytes.
+Files are read in pieces, so that a text may be larger than memory. They are joined in the order of
+their paths with nothing between: the text's bytes are the files' bytes.
 """
 
 import codecs
@@ -94,7 +94,8 @@ class Measures:
 def documentation() -> bytes:
     """Return the topics of `help()` in the order of their names, joined by newlines, in UTF-8.
 
-    Each ends in a newline, so they are separated by empty lines. The text depends on Python's version.
+    Each ends in a newline, so they are separated by empty lines. The text depends on Python's
+    version.
     """
     from pydoc_data.topics import topics
 

@@ -1,22 +1,23 @@
 """Reference predictors of a text, to compare models with: n-grams and a compressor.
 
-N-grams are interpolated Kneser-Ney models. One of order k predicts from the k units before, with one
-absolute discount D for each length of gram:
+N-grams are interpolated Kneser-Ney models. One of order k predicts from the k units before, with
+one absolute discount D for each length of gram:
 
     P_k(w | h) = (max(c(hw) - D, 0) + D * N(h.) * Q_(k-1)(w | h')) / c(h.)
 
-where c counts in the training text, N(h.) is the number of different units after h, and h' is h without
-its first unit. Q is the same formula with continuation counts, the number of different units before hw,
-for c; below order 0 it is uniform, so that no unit is impossible. After an h that does not occur, P_k is
-Q_(k-1). With fewer than k units before, the model of that shorter order predicts. D = n1 / (n1 + 2 n2),
-n1 and n2 being the numbers of grams counted once and twice; 1/2 if none is counted once, since nothing
-would be left for unseen units. N-grams are scored on the windows that the models are scored on, and see
-no unit before a window.
+where c counts in the training text, N(h.) is the number of different units after h, and h' is h
+without its first unit. Q is the same formula with continuation counts, the number of different
+units before hw, for c; below order 0 it is uniform, so that no unit is impossible. After an h that
+does not occur, P_k is Q_(k-1). With fewer than k units before, the model of that shorter order
+predicts. D = n1 / (n1 + 2 n2), n1 and n2 being the numbers of grams counted once and twice; 1/2 if
+none is counted once, since nothing would be left for unseen units. N-grams are scored on the
+windows that the models are scored on, and see no unit before a window.
 
 The compressor does not predict windows: its figure is by how much the validation part makes the
 compressed training part longer, per unit. All figures are cached, for all runs of a sweep.
 
-Source: Kneser & Ney 1995; Chen & Goodman 1999, section 4.1.6 (interpolated, one discount per order).
+Source: Kneser & Ney 1995; Chen & Goodman 1999, section 4.1.6 (interpolated, one discount per
+    order).
 """
 
 import hashlib
@@ -145,7 +146,8 @@ class _Grams:
     """The different grams of one length in a text, numbered in the order of their keys.
 
     Attributes:
-        keys: ascending, for each gram: number of its context times the vocabulary, plus its last unit.
+        keys: ascending, for each gram: number of its context times the vocabulary, plus its last
+        unit.
         contexts: for each gram, the number of its context among the grams one unit shorter.
         shorter: number of grams one unit shorter.
         positions: the number of the gram that begins at each position of the text.

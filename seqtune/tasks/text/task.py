@@ -1,15 +1,16 @@
 """A text as a prediction task: what comes next, given up to `length` units before.
 
-A text is one stream of units: bytes, characters or words. Its last `split` share is the validation part,
-the rest the training part. A string is a window of `length + 1` units within one of the two parts, all
-positions being equally likely. The model reads all but its last unit and predicts all but its first.
-Units outside the vocabulary, which is that of the training part, are read and scored as one unknown unit.
+A text is one stream of units: bytes, characters or words. Its last `split` share is the validation
+part, the rest the training part. A string is a window of `length + 1` units within one of the two
+parts, all positions being equally likely. The model reads all but its last unit and predicts all
+but its first. Units outside the vocabulary, which is that of the training part, are read and scored
+as one unknown unit.
 
-Example (characters, length 3, the text `abcabd`): the window `bcab` reads `bca` and predicts `cab`. By
-frequency, then code point, a, b, c, d are 1, 2, 3, 4, so it reads 2 3 1 and predicts 3 1 2.
+Example (characters, length 3, the text `abcabd`): the window `bcab` reads `bca` and predicts `cab`.
+By frequency, then code point, a, b, c, d are 1, 2, 3, 4, so it reads 2 3 1 and predicts 3 1 2.
 
-The best possible score on a text is unknown, so there is no floor. References take its place: n-grams
-with Kneser-Ney smoothing and the compressor lzma.
+The best possible score on a text is unknown, so there is no floor. References take its place:
+n-grams with Kneser-Ney smoothing and the compressor lzma.
 
 Source: Kneser & Ney 1995; Chen & Goodman 1999 (the n-grams).
 """

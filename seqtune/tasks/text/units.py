@@ -1,7 +1,7 @@
 """Units of a text (bytes, characters or words) and their vocabularies.
 
-A word is a run of letters, digits and underscores, a run of white space, or any other single character.
-So words joined give the text again, and only words outside the vocabulary are lost.
+A word is a run of letters, digits and underscores, a run of white space, or any other single
+character. So words joined give the text again, and only words outside the vocabulary are lost.
 """
 
 import abc

@@ -1,8 +1,8 @@
 """Whether a recursive grammar is ambiguous within its cap, by listing its shortest strings.
 
-Ambiguity of context-free grammars is undecidable, and even within a cap there are too many strings to
-list all of them. So the shortest strings are listed with the number of their derivations, which decides
-small languages and most ambiguous ones.
+Ambiguity of context-free grammars is undecidable, and even within a cap there are too many strings
+to list all of them. So the shortest strings are listed with the number of their derivations, which
+decides small languages and most ambiguous ones.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Binarization: the rules of a recursive grammar with at most two symbols, as arrays.
 
-All dynamic programs of recursive grammars read these. A rule A -> B C D becomes A -> B X and X -> C D,
-where X stands for the rest of a right-hand side; rules that end alike share it. So each rule either splits
-the tokens below a symbol in two, or passes them on whole: a unit rule, A -> B or A -> b. Chains of unit
-rules may be endless, and are summed at once, as a matrix inverse. Rules too long for the cap are left out.
+All dynamic programs of recursive grammars read these. A rule A -> B C D becomes A -> B X and X -> C
+D, where X stands for the rest of a right-hand side; rules that end alike share it. So each rule
+either splits the tokens below a symbol in two, or passes them on whole: a unit rule, A -> B or A ->
+b. Chains of unit rules may be endless, and are summed at once, as a matrix inverse. Rules too long
+for the cap are left out.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class BinaryRules:
     def closure(self) -> np.ndarray:
         """Probability of all chains of unit rules from row to column, float64 [size, size].
 
-        Those of no rules, one, two and so on sum to (1 - u)^-1, which exists since every symbol derives
-        some string: no set of symbols has only unit rules within itself.
+        Those of no rules, one, two and so on sum to (1 - u)^-1, which exists since every symbol
+        derives some string: no set of symbols has only unit rules within itself.
         """
         inverse = np.linalg.inv(np.eye(self.size) - self._matrix(self.units, "left"))
         # Impossible chains must be exactly 0: rounding errors would become spans.

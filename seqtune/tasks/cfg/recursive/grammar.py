@@ -1,9 +1,9 @@
 """Probabilistic context-free grammars with recursion, made finite by a cap on the length of strings.
 
-The distribution is that of the grammar, conditioned on at most `max_length` tokens: strings within the
-cap keep their proportions. So all figures are exact for every kind of recursion: they follow from the
-probability by length (`by_length`), and log P(x) = log inside(x) - log kept. Derivations without the cap
-need not terminate; those of S -> S S with probability 0.6 often would not.
+The distribution is that of the grammar, conditioned on at most `max_length` tokens: strings within
+the cap keep their proportions. So all figures are exact for every kind of recursion: they follow
+from the probability by length (`by_length`), and log P(x) = log inside(x) - log kept. Derivations
+without the cap need not terminate; those of S -> S S with probability 0.6 often would not.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ LEAST_KEPT = 1e-250
 class RecursiveGrammar(Language):
     """A probabilistic context-free grammar, of which strings of at most `max_length` tokens are kept.
 
-    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i + 1.
-    Recursion may be of any sort; right-hand sides are not empty.
+    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i +
+    1. Recursion may be of any sort; right-hand sides are not empty.
 
     Attributes:
         name: for messages and reports.
@@ -57,14 +57,15 @@ class RecursiveGrammar(Language):
             general that is undecidable.
 
     Raises:
-        ValueError: if arguments are wrong, one line for each error; or the cap keeps almost nothing.
+        ValueError: if arguments are wrong, one line for each error; or the cap keeps almost
+            nothing.
 
     Example:
         >>> rules = {"S": (("a", "S", "b"), ("a", "b"))}
         >>> halves = {"S": (0.5, 0.5)}
-        >>> own = RecursiveGrammar(name="anbn", root="S", rules=rules, probabilities=halves, max_length=6)
-        >>> own.kept, own.count(), own.length_distribution.round(3).tolist()
-        (0.875, 3, [0.0, 0.0, 0.571, 0.0, 0.286, 0.0, 0.143])
+        >>> own = RecursiveGrammar(name="anbn", root="S", rules=rules, probabilities=halves,
+        max_length=6) >>> own.kept, own.count(), own.length_distribution.round(3).tolist() (0.875,
+        3, [0.0, 0.0, 0.571, 0.0, 0.286, 0.0, 0.143])
     """
 
     name: str

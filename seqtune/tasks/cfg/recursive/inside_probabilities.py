@@ -7,12 +7,12 @@ I_A[i, j] is the probability that A derives the tokens between boundaries i and 
     I_A[i, j] = sum of U_AB S_B[i, j] over all B
 
 where S of a terminal is 1 over its own token. Ends j are taken in ascending order, and for each the
-starts k in descending order: when the spans from k to j are complete, each is joined with those that end
-at k. So the chart is a list of the spans that exist, not a table of n^2, and covers only symbols that may
-follow the tokens before k: those `predicted` there.
+starts k in descending order: when the spans from k to j are complete, each is joined with those
+that end at k. So the chart is a list of the spans that exist, not a table of n^2, and covers only
+symbols that may follow the tokens before k: those `predicted` there.
 
-Numbers are pairs, value * 2^(-256 exponent), since the probability of a thousand tokens is below the
-smallest float.
+Numbers are pairs, value * 2^(-256 exponent), since the probability of a thousand tokens is below
+the smallest float.
 
 Source: Graham, Harrison and Ruzzo 1980, An improved context-free recognizer; Stolcke 1995.
 """
@@ -60,8 +60,8 @@ class _Tables(NamedTuple):
         terminals: number of terminals.
         root: id of the root.
         longest: most tokens of a string that are parsed.
-        by_left, by_right: RULE; the rules with two symbols, sorted by one of them; those of a symbol
-            begin at `left_begin` and `right_begin`, int64 [symbols + 1].
+        by_left, by_right: RULE; the rules with two symbols, sorted by one of them; those of a
+            symbol begin at `left_begin` and `right_begin`, int64 [symbols + 1].
         lifts: ENTRY; the columns of U.
         corners: ENTRY; the symbols that a symbol may begin with, itself included.
     """

@@ -1,16 +1,16 @@
 """Prefix probabilities of a recursive grammar: what may follow every prefix within the cap; the scorer.
 
-F_A[k, r] is the probability that the first k tokens are generated, that an A starts after them, and that
-what follows this A derives exactly r tokens. With binary rules (`binarization`), inside probabilities I
-and L_C(m) the probability that C derives m tokens, F_root[0, 0] = 1, and
+F_A[k, r] is the probability that the first k tokens are generated, that an A starts after them, and
+that what follows this A derives exactly r tokens. With binary rules (`binarization`), inside
+probabilities I and L_C(m) the probability that C derives m tokens, F_root[0, 0] = 1, and
 
     an A -> B C of probability p adds   p F_A[k, r] L_C(m) to F_B[k, r + m]      B is next
                                         p F_A[j, r] I_B[j, k] to F_C[k, r]       B ends at k
     an A -> B of probability p adds     p F_A[k, r] to F_B[k, r]
 
 so r never falls, and stays the same only in chains of unit rules, which are summed at once
-(`BinaryRules.closure`). With k and r in ascending order everything is complete when it is needed, even
-with left recursion. P(next is t | first k tokens) is proportional to the sum of F_t[k, r] over
+(`BinaryRules.closure`). With k and r in ascending order everything is complete when it is needed,
+even with left recursion. P(next is t | first k tokens) is proportional to the sum of F_t[k, r] over
 r < longest - k, and that of the end to I_root[0, k].
 
 Numbers at one boundary share a power of two: those 10^-300 times the largest of them may be lost.
@@ -50,8 +50,8 @@ class _Tables(NamedTuple):
         lengths: float64 [symbols, longest + 1]; L.
         up_to: float64 [symbols, longest + 1]; the sum of L over all lengths up to this one.
         least, most: int64 [symbols]; the lengths between which L > 0.
-        by_left, by_parent: RULE; the rules with two symbols, sorted by one of them; those of a symbol
-            begin at `left_begin` and `parent_begin`, int64 [symbols + 1].
+        by_left, by_parent: RULE; the rules with two symbols, sorted by one of them; those of a
+            symbol begin at `left_begin` and `parent_begin`, int64 [symbols + 1].
         drops: ENTRY; the rows of `BinaryRules.proper_closure`.
     """
 

@@ -1,12 +1,12 @@
 """Recursive sampler: exact random derivations of a recursive grammar within its cap, without rejection.
 
-The length of a string is drawn first. Then, from the root down, a symbol that has to derive n tokens
-takes one of its rules, and a rule A -> B C one of the ways to divide them into m and n - m, each in
-proportion to its term of L_A(n) = sum of p L_B(m) L_C(n - m). Divisions are tried from both ends, so a
-string of n tokens takes at most about n log n steps.
+The length of a string is drawn first. Then, from the root down, a symbol that has to derive n
+tokens takes one of its rules, and a rule A -> B C one of the ways to divide them into m and n - m,
+each in proportion to its term of L_A(n) = sum of p L_B(m) L_C(n - m). Divisions are tried from both
+ends, so a string of n tokens takes at most about n log n steps.
 
-Source: the recursive method of Flajolet, Zimmermann and Van Cutsem 1994, with probabilities in place of
-counts.
+Source: the recursive method of Flajolet, Zimmermann and Van Cutsem 1994, with probabilities in
+place of counts.
 """
 
 from __future__ import annotations
