@@ -14,10 +14,11 @@ from seqtune.runs.cost import CostEstimator, running_means, strings_per_step
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.runs.spec import RunSpec
-from seqtune.runs.timing import Speed, measure_speed
+from seqtune.runs.timing import NotMeasured, Speed, measure_speed
 from seqtune.stats.power import seeds_needed, underpowered
 from seqtune.sweep.planning.design_warnings import design_warnings
 from seqtune.sweep.planning.forecast import Forecast, forecast_run, forecast_sweep, typical_run
+from seqtune.tasks.build import build_task
 from seqtune.training.optim import build_optimizer
 from tests.sweep.sweeps import SMALL, plan_of, write
 
@@ -100,7 +101,7 @@ def test_strings_of_one_length_have_exact_costs():
     assert (size.tokens_per_step, size.steps, size.tokens) == (8 * 10, 10, 800)
     width, inner, hidden = 16, 2 * 8, 4 * 16
     products = 2 * (4 * width * inner + 2 * width * hidden + 2 * 34 * inner)
-    outputs = spec.task.build().outputs
+    outputs = build_task(spec.task).outputs
     assert size.flops_per_step == 3 * 2 * 8 * 34 * (products + width * outputs)
     assert size.checkpoint_bytes == 3 * 4 * size.parameters
 
@@ -153,11 +154,12 @@ from seqtune.runs.build import build_model
 from seqtune.runs.cost import CostEstimator
 from seqtune.training import memory
 from seqtune.training.scoring import token_scores
+from seqtune.tasks.build import build_task
 import json
 cpu = torch.device("cpu")
 for data in json.loads(sys.argv[1]):
     spec = RunSpec.parse(data)
-    task = spec.task.build()
+    task = build_task(spec.task)
     model = build_model(spec, task=task, device=cpu)
     def step(rows, length):
         tokens = torch.zeros(rows, length, dtype=torch.int64)

@@ -22,7 +22,7 @@ import numpy as np
 from seqtune.provenance import cpu_name
 from seqtune.tasks.base import Strings
 from seqtune.tasks.cfg.grammar import Grammar, grammar
-from seqtune.tasks.cfg.threads import cores
+from seqtune.tasks.cfg.parallel import cores
 
 REPETITIONS = 7
 STRINGS = 4_000

@@ -25,6 +25,7 @@ from seqtune import seeding
 from seqtune.provenance import cpu_name
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.spec import RunSpec
+from seqtune.tasks.build import build_task
 from seqtune.training.device import Transfer
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
@@ -59,7 +60,7 @@ def run_of(task: dict[str, object]) -> RunSpec:
 
 def learner_of(spec: RunSpec) -> TrainState:
     """A fresh learner on the device at hand."""
-    task = spec.task.build()
+    task = build_task(spec.task)
     config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=choose_device(spec))
     return TrainState(model, task=task, config=config)

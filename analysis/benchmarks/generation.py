@@ -89,7 +89,7 @@ def medians(spec: TransformerSpec) -> dict[str, float]:
     ).eval()
     assert isinstance(model, Transformer)
     boards = TASK.boards(BOARDS, generator=np.random.default_rng(0))
-    prompts = TASK.notation.prompts(boards)
+    prompts = TASK.notation.prompt(boards).tokens
     times: dict[str, list[float]] = defaultdict(list)
     expected: Tensor | None = None
     for repetition in range(REPETITIONS + 1):

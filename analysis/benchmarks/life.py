@@ -20,6 +20,7 @@ import numpy as np
 from seqtune.provenance import cpu_name
 from seqtune.tasks.life.board import Boards, Rule, step
 from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.life.task import LifeTask
 
 REPETITIONS = 15
 SIDE = 32
@@ -83,7 +84,7 @@ def draws() -> dict[str, float]:
     for layout in ("homogeneous", "heterogeneous"):
         for density in ("high", "broad"):
             fields = {"rows": SIDE, "columns": SIDE, "density": density, "layout": layout}
-            task = LifeSpec.parse(fields).build()
+            task = LifeTask(LifeSpec.parse(fields))
             tasks[f"{layout}, {density}"] = (
                 DRAWN,
                 lambda task=task: task.boards(DRAWN, generator=generator),

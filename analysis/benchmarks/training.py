@@ -26,6 +26,7 @@ from seqtune.models.recurrent import Recurrent
 from seqtune.provenance import cpu_name
 from seqtune.runs.build import build_model, choose_device
 from seqtune.runs.spec import RunSpec
+from seqtune.tasks.build import build_task
 from seqtune.training.device import Transfer
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing.inputs import draw_prediction_mask
@@ -59,7 +60,7 @@ def spec_of(file: str, changes: Mapping[str, object]) -> RunSpec:
 
 def learner_of(spec: RunSpec) -> tuple[TrainState, Evaluator]:
     """Everything that `train` needs."""
-    task = spec.task.build()
+    task = build_task(spec.task)
     config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=choose_device(spec))
     return TrainState(model, task=task, config=config), Evaluator(spec.evaluation, task=task)

@@ -62,18 +62,13 @@ def _describe(name: str, *, changes: dict[str, object]) -> "Description":
     """
     if Path(name).suffix in (".yaml", ".yml") or Path(name).is_file():
         return _describe_file(Path(name), changes=changes)
-    from seqtune.config.unions import members
-    from seqtune.tasks import TaskSpec
-    from seqtune.tasks.base import LanguageSpec
+    from seqtune.tasks import TASK_SPECS
+    from seqtune.tasks.build import build_task
     from seqtune.tasks.cfg.grammar_spec import DESCRIBED
     from seqtune.tasks.cfg.named import RULES
     from seqtune.tasks.cfg.spec import CfgSpec
 
-    kinds = {
-        member.model_fields["kind"].default: member
-        for member in members(TaskSpec)
-        if issubclass(member, LanguageSpec)
-    }
+    kinds = {spec.model_fields["kind"].default: spec for spec in TASK_SPECS}
     grammars = [*RULES, *DESCRIBED]
     if name not in kinds and name not in grammars:
         raise FileError(f"no such language: {name!r}{nearest(name, [*grammars, *kinds])}")
@@ -86,9 +81,10 @@ def _describe(name: str, *, changes: dict[str, object]) -> "Description":
             f"grammar.{path}" if path in fields else path: value for path, value in changes.items()
         }
     try:
-        return spec.parse(assign(data, changes)).build().describe()
+        parsed: Any = spec.parse(assign(data, changes))
     except SpecError as error:
         raise FileError("\n".join(f"{name}: {line}" for line in error.problems)) from None
+    return build_task(parsed).describe()
 
 
 def _describe_file(file: Path, *, changes: dict[str, object]) -> "Description":
@@ -101,12 +97,13 @@ def _describe_file(file: Path, *, changes: dict[str, object]) -> "Description":
         raise FileError(f"{file}: has no task to describe, neither at the top nor in base")
     from seqtune.config.spec import Spec
     from seqtune.tasks import TaskSpec
+    from seqtune.tasks.build import build_task
 
     class TaskOfFile(Spec):
         task: TaskSpec
 
     try:
-        return TaskOfFile.parse({"task": block["task"]}).task.build().describe()
+        return build_task(TaskOfFile.parse({"task": block["task"]}).task).describe()
     except SpecError as error:
         problems = [Problem((*above, *each.path), each.message) for each in error.problems]
         raise source.error(SpecError(problems)) from None

@@ -12,6 +12,7 @@ from seqtune import seeding
 from seqtune.config.nested import assign
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Batch, Task
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import make_batches
 from seqtune.training.network_cost import (
     TokenCounts,
@@ -168,7 +169,7 @@ class CostEstimator:
 
     def task(self, spec: RunSpec) -> Task:
         """Return the run's task, built once."""
-        return self._once(("task", spec.task.hash()), spec.task.build)
+        return self._once(("task", spec.task.hash()), lambda: build_task(spec.task))
 
     def _memory(self, spec: RunSpec, *, held: int, running: int, length: int) -> Memory:
         training = spec.training

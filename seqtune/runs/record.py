@@ -13,6 +13,7 @@ from seqtune.runs.directory import RunDirectory
 from seqtune.runs.run_session import CHANGED_DATA, OvertimeError, RunSession
 from seqtune.runs.spec import DEFAULT_LIMITS, Keep, Limits, RunSpec
 from seqtune.storage.full_disk import disk_is_full
+from seqtune.tasks.build import build_task
 from seqtune.training import checkpoint
 from seqtune.training.device import is_out_of_memory
 from seqtune.training.measurement import DivergedError, Measurement, Progress
@@ -103,7 +104,7 @@ def check_startable(spec: RunSpec, *, directory: RunDirectory) -> None:
         raise SpecError([error.problem]) from None
     if not directory.exists() or directory.info()["state"] != "running":
         return
-    known, found = directory.info().get("data_hash"), spec.task.build().data_hash
+    known, found = directory.info().get("data_hash"), build_task(spec.task).data_hash
     if known not in (None, found):
         raise FileError(
             f"{directory.path}: {CHANGED_DATA}: {known}, {found}; restore them, or give another "

@@ -19,6 +19,7 @@ from seqtune.runs.directory import RunDirectory
 from seqtune.runs.spec import Keep, Limits, RunSpec
 from seqtune.runs.tensorboard import custom_scalars, write_measurement
 from seqtune.tasks.base import Task
+from seqtune.tasks.build import build_task
 from seqtune.training import checkpoint
 from seqtune.training.device import is_out_of_memory, reset_peak_memory
 from seqtune.training.evaluation import Evaluator
@@ -101,7 +102,7 @@ class RunSession:
         spec, directory = self._spec, self._directory
         device = choose_device(spec)
         reset_peak_memory(device)
-        task = spec.task.build()
+        task = build_task(spec.task)
         known = directory.info().get("data_hash")
         if known not in (None, task.data_hash):
             raise RuntimeError(f"{CHANGED_DATA}: {known}, {task.data_hash}")

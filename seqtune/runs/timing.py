@@ -27,6 +27,7 @@ from seqtune.runs.cost import RunCost
 from seqtune.runs.spec import RunSpec
 from seqtune.storage.files import cache_folder, write_atomically
 from seqtune.tasks.base import Task
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.spec import EvaluationSpec, FreshData
@@ -120,7 +121,7 @@ def _cache_key(spec: RunSpec, *, device: torch.device, threads: int) -> str:
 
 
 def _measure(spec: RunSpec, *, size: RunCost, device: torch.device) -> Speed:
-    task = spec.task.build()
+    task = build_task(spec.task)
     model = build_model(spec, task=task, device=device)
     parts = _parts_of(size.flops_per_step, device=device)
     strings = max(1, spec.training.batch_size // parts)

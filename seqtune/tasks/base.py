@@ -1,24 +1,24 @@
-"""What a task is: it draws strings, lays them out as batches, knows their floor and examines models.
+"""The contract of a task: it draws strings, lays them out, knows their floor and checks completions.
 
-Everything here is NumPy: a task needs neither torch nor a device. Shapes: B strings, T time steps.
+Tasks use NumPy only: neither torch nor a device. Shapes: B strings, T time steps.
 """
 
 import abc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from seqtune.config.spec import Spec
 from seqtune.tasks.description import Description
-from seqtune.tasks.generative_evaluation import Exam, Prompt, Sample
+from seqtune.tasks.generative_evaluation import GenerativeEvaluation, Prompt, Sample
 
 Tokens = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Split: TypeAlias = Literal["train", "valid"]
-"""What strings are for. Only a language that is a given text has to keep the two apart."""
+"""What strings are drawn for. Only a language given by a text has to keep the two apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +39,18 @@ class Strings:
 
     @property
     def lengths(self) -> Tokens:
-        """Tokens of each string, int64 [B]."""
+        """Number of tokens of each string, int64 [B]."""
         return np.diff(self.offsets)
 
     def take(self, rows: Tokens) -> "Strings":
-        """The strings at `rows`, in that order."""
+        """Return the strings at `rows`, in that order."""
         lengths = self.lengths[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         source = np.repeat(self.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Strings(tokens=self.tokens[source], offsets=offsets)
 
     def padded(self, *, fill: int, length: int | None = None) -> Tokens:
-        """The strings as rows of int64 [B, T], filled up at the right; T is the longest by default."""
+        """Return the strings as int64 [B, T], padded at the right; T is the longest by default."""
         lengths = self.lengths
         width = int(lengths.max(initial=0)) if length is None else length
         rows = np.full((len(self), width), fill, dtype=np.int64)
@@ -66,9 +66,9 @@ class Batch:
         tokens: int64 [B, T], what the model reads.
         targets: int64 [B, T], what it has to predict at each step.
         scored: bool [B, T], true where loss and accuracy count.
-        strings: the strings that were laid out, one a row.
-        known: bool [B, T], true where the floor is known as well; None where that is wherever
-            a token is scored.
+        strings: the strings that were laid out, one per row.
+        known: bool [B, T], true where the floor is known; None if it is known for every scored
+            token.
     """
 
     tokens: Tokens
@@ -82,11 +82,11 @@ class Batch:
 
     @property
     def compared(self) -> Mask:
-        """Bool [B, T], true where a token is scored and its floor is known."""
+        """Where a token is scored and its floor is known, bool [B, T]."""
         return self.scored if self.known is None else self.scored & self.known
 
     def rows(self, part: slice) -> "Batch":
-        """Some of its strings, laid out as they are here."""
+        """Return some rows of the batch, laid out as before."""
         return Batch(
             self.tokens[part],
             self.targets[part],
@@ -98,12 +98,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Floor:
-    """The best that any model can do on given strings: sums, so that batches add up.
+    """The best that any model can do on given strings, as sums, so that batches add up.
 
     Attributes:
-        nats: the true distribution's total loss on the compared tokens of these very strings.
-        correct: how many of them a predictor that knows the distribution expects to get right.
-        scored: number of compared tokens: those scored whose floor is known.
+        nats: total loss of the true distribution on the compared tokens of these very strings.
+        correct: how many of these a predictor that knows the distribution gets right on average.
+        scored: number of compared tokens: those that are scored and whose floor is known.
         strings: number of strings.
     """
 
@@ -122,27 +122,27 @@ class Floor:
 
     @property
     def loss(self) -> float:
-        """Nats per scored token."""
+        """Nats per compared token."""
         return self.nats / self.scored
 
     @property
     def accuracy(self) -> float:
-        """Best expected share of scored tokens right, in [0, 1]."""
+        """Best expected share of compared tokens that are right, in [0, 1]."""
         return self.correct / self.scored
 
 
 @dataclass(frozen=True, eq=False)
 class WithTrees:
-    """Strings and what is known of their structure, for every token that a model reads.
+    """Strings and their trees, as labels of every token that a model reads.
 
     Attributes:
         batch: the strings, laid out; B strings of T tokens.
-        levels: names of the L levels of structure, the lowest first.
-        symbols: names of the classes that a node of any level may be of.
-        ancestors: int64 [L, B, T], the class of the node of that level over the token that is read at t;
-            -1 where there is none, as over BOS and padding.
-        boundaries: int64 [L, B, T], 1 where that token is its node's last, 0 where not, -1 where there
-            is no node.
+        levels: names of the L levels of the trees, the lowest first.
+        symbols: names of the classes of nodes.
+        ancestors: int64 [L, B, T], class of the node of that level above the token read at t; -1
+            where there is none, as above BOS and padding.
+        boundaries: int64 [L, B, T], 1 if that token is its node's last, 0 if not, -1 where there is
+            no node.
     """
 
     batch: Batch
@@ -158,9 +158,9 @@ class Task(abc.ABC):
     Attributes:
         vocab_size: number of tokens that a model may read (embedding rows).
         outputs: number of tokens that it may predict (logits).
-        max_length: the most tokens that a model reads, in a batch or in an exam.
+        max_length: the most tokens that a model reads, in a batch or in a generative evaluation.
         prompt_length: tokens at the beginning of every string that are given and never predicted.
-        data_hash: SHA-256 of the data that the language is read from; None if it is made by rules.
+        data_hash: SHA-256 of the data that the language is read from; None if rules define it.
     """
 
     vocab_size: int
@@ -173,92 +173,103 @@ class Task(abc.ABC):
     def draw(
         self, count: int, *, generator: np.random.Generator, split: Split = "train"
     ) -> Strings:
-        """Draws strings of the language."""
+        """Draw strings of the language."""
 
     @abc.abstractmethod
     def batch(self, strings: Strings) -> Batch:
-        """Lays strings out for a model, T being the longest of them."""
+        """Lay strings out for a model; T is the longest of them."""
 
     @abc.abstractmethod
     def floor(self, batch: Batch) -> Floor | None:
-        """The floor of a batch's own strings, over its compared tokens; None where there is none."""
+        """Return the floor of these very strings over the compared tokens; None if it is unknown."""
 
-    def truth(self, batch: Batch) -> npt.NDArray[np.float64] | None:
-        """The true distribution of every target, float64 [B, T, outputs]; None where nobody knows it.
+    def true_distributions(self, batch: Batch) -> npt.NDArray[np.float64] | None:
+        """Return the true distribution of every target, float64 [B, T, outputs]; None if unknown.
 
-        None as well where every compared token is certain: there the floor is 0 and says all. Rows where
-        `batch.compared` is false hold NaN.
+        None as well if every compared token is certain, where the floor of 0 says the same. Rows
+        where `batch.compared` is false hold NaN.
         """
         return None
 
-    def labelled(self, count: int, *, generator: np.random.Generator) -> WithTrees | None:
-        """Strings with their structure; None where a language has none."""
+    def with_trees(self, count: int, *, generator: np.random.Generator) -> WithTrees | None:
+        """Draw strings together with their structure; None if the language has none."""
         return None
 
     def references(self, strings: Strings) -> Mapping[str, float]:
-        """Losses of named predictors on these strings, in nats a scored token.
+        """Return losses of reference predictors on these strings, in nats per scored token.
 
-        They are for languages whose floor nobody knows, and stand in no other.
+        For languages whose floor is unknown; empty for all others.
         """
         return {}
 
-    def parts(self, strings: Strings) -> Strings:
-        """What is looked for in the training data to tell whether these strings were trained on."""
+    def sentences(self, strings: Strings) -> Strings:
+        """Return the units to look up in the training data when train-validation overlap is measured."""
         return strings
 
     @abc.abstractmethod
-    def exam(self, count: int, *, generator: np.random.Generator) -> Exam | None:
-        """The generative scores, from about `count` completions of each kind; None where nothing is generated."""
+    def generative_evaluation(
+        self, count: int, *, generator: np.random.Generator
+    ) -> GenerativeEvaluation | None:
+        """Return the evaluation of about `count` completions of each kind; None if there is none."""
 
     @abc.abstractmethod
     def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
-        """What a person asks to be continued, `count` times.
+        """Return a prompt to be continued `count` times.
 
         Args:
-            text: as people write it; None for what the language begins with, or for drawn prompts.
-            count: how often.
-            generator: what prompts are drawn by.
+            text: the prompt as a user writes it; None for the beginning of a string, or drawn
+            prompts.
+            count: number of completions.
+            generator: draws the prompts.
 
         Raises:
-            ValueError: if the text is no beginning that a model can read.
+            ValueError: if a model cannot read the text as the beginning of a string.
         """
 
     @abc.abstractmethod
-    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
-        """Each completion int64 [B, N] of a prompt as people read it, with where it goes wrong."""
+    def check_completions(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        """Return each completion int64 [B, N] of a prompt as text, with the place of its first error."""
 
     @property
     @abc.abstractmethod
     def token_names(self) -> tuple[str, ...]:
-        """What every token stands for [vocab_size]: a model can be asked about a task that names its own alike."""
+        """What every token stands for [vocab_size]. A model can be evaluated on tasks of equal names."""
 
     @abc.abstractmethod
     def describe(self) -> Description:
-        """The language in figures: sizes, counts, floors, a few strings."""
+        """Return the language in figures: sizes, counts, floors, a few strings."""
 
     def sample(self, count: int, *, generator: np.random.Generator) -> Batch:
-        """Draws strings and lays them out."""
+        """Draw strings and lay them out."""
         return self.batch(self.draw(count, generator=generator))
 
 
 class LanguageSpec(Spec):
-    """What a member of `TaskSpec` describes: a language and how it is laid out."""
+    """What the members of `TaskSpec` have in common: a language and how it is laid out.
+
+    Attributes:
+        size_field: the field that makes strings longer when it grows, and in which a trained model
+            can be evaluated beyond its training; None if there is none.
+        generation_ignores: fields without effect on what `seqtune generate` prints, each with what
+            to write instead.
+        probe_ignores: the same for `seqtune probe`.
+    """
+
+    size_field: ClassVar[str | None] = None
+    generation_ignores: ClassVar[Mapping[str, str]] = {}
+    probe_ignores: ClassVar[Mapping[str, str]] = {}
 
     @property
     def prompt_length(self) -> int:
-        """`Task.prompt_length`, known before anything is built."""
+        """`Task.prompt_length`, known before the task is built."""
         return 0
 
     @property
     @abc.abstractmethod
     def longest(self) -> int:
-        """`Task.max_length`, known before anything is built."""
+        """`Task.max_length`, known before the task is built."""
 
     @property
     @abc.abstractmethod
     def scores(self) -> frozenset[str]:
-        """The metrics that the task has and not every task has, by the names of `METRICS`."""
-
-    @abc.abstractmethod
-    def build(self) -> Task:
-        """The task."""
+        """Names of the metrics that this task has and that not every task has."""

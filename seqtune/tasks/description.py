@@ -1,4 +1,4 @@
-"""A language in figures: a value that a terminal renders and JSON holds."""
+"""The description of a language in figures, as a value to print or to write as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,58 +7,58 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class EstimatedFigure:
-    """A figure found by sampling, with its standard error."""
+    """A figure estimated by sampling, with its standard error."""
 
     value: float
     standard_error: float
 
 
 Value: TypeAlias = int | float | str | bool | EstimatedFigure | None
-"""A figure. Whole numbers are exact, however large; None is one that nobody knows."""
+"""A figure. Integers are exact, however large; None stands for an unknown figure."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures by name, units in the name where they have one."""
+    """Figures by name; the name includes the unit."""
 
     values: Mapping[str, Value]
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data."""
+        """Return plain JSON data."""
         return {name: _plain(value) for name, value in self.values.items()}
 
 
 @dataclass(frozen=True)
 class GridFigure:
-    """A table; every row has a value for every column."""
+    """A table; each row has a value for each column."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Value, ...], ...]
 
     def to_data(self) -> list[dict[str, Any]]:
-        """Plain JSON data: an object a row."""
+        """Return plain JSON data: one object per row."""
         return [dict(zip(self.columns, map(_plain, row), strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
 class ListedStrings:
-    """Lines that are shown as they stand, in letters of equal width."""
+    """Lines to print verbatim, in a monospaced font."""
 
     lines: tuple[str, ...]
 
     def to_data(self) -> list[str]:
-        """Plain JSON data."""
+        """Return plain JSON data."""
         return list(self.lines)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a language is and how large.
+    """Title, summary and figures of a language.
 
     Attributes:
         title: the language's name.
-        summary: a sentence or two.
-        parts: by heading, in order.
+        summary: one or two sentences.
+        parts: figures by heading, in order of display.
     """
 
     title: str
@@ -66,7 +66,7 @@ class Description:
     parts: Mapping[str, Figures | GridFigure | ListedStrings]
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data."""
+        """Return plain JSON data."""
         parts = {heading: part.to_data() for heading, part in self.parts.items()}
         return {"title": self.title, "summary": self.summary, **parts}
 

@@ -1,7 +1,7 @@
-"""A figure that a sample gives, with how far it may be off.
+"""Estimates from samples, with their standard error and, for shares of exactly 0 or 1, a bound.
 
-Tokens of one string depend on one another, so strings are the units that count: a share of tokens has the
-error of a ratio of sums over strings.
+Tokens of one string are not independent, so strings are the units that count: a share of tokens has
+the standard error of a ratio of two sums over strings.
 """
 
 import math
@@ -14,15 +14,21 @@ import numpy.typing as npt
 
 Values = npt.NDArray[Any]
 
+CONFIDENCE = 0.95
+"""Confidence of the bound on a share of exactly 0 or 1."""
+
+DIGITS = 2
+"""Significant digits of the distance between a share and its bound, as displayed."""
+
 
 @dataclass(frozen=True)
 class Score:
-    """A figure found on independent units: strings, boards or completions.
+    """An estimate from independent units: strings, boards or completions.
 
     Attributes:
-        value: the figure; NaN where there is nothing to take it of.
-        count: units that it is taken of.
-        standard_error: standard deviation of the value among samples of so many units; NaN for fewer than two.
+        value: the estimate; NaN if there are no units.
+        count: number of units.
+        standard_error: of the value; NaN for fewer than two units.
     """
 
     value: float
@@ -31,7 +37,7 @@ class Score:
 
     @classmethod
     def mean(cls, values: Values) -> "Score":
-        """The mean of one value a unit [n]; its error is s / sqrt(n).
+        """Return the mean of one value per unit [n], with the standard error s / sqrt(n).
 
         Example:
             0, 0, 1, 1 have the mean 1/2 and s = sqrt(1/3), so the standard error is .289.
@@ -40,10 +46,10 @@ class Score:
 
     @classmethod
     def ratio(cls, numerators: Values, *, denominators: Values) -> "Score":
-        """The ratio r = sum(a) / sum(b) of two sums over units [n], such as nats over tokens.
+        """Return the ratio r = sum(a) / sum(b) of two sums over units [n], such as nats over tokens.
 
-        Its error is linearised: sqrt(n / (n - 1) sum((a - r b)^2)) / sum(b). A unit whose b is 0 has
-        nothing to say, and is not counted.
+        Its standard error is linearised: sqrt(n / (n - 1) sum((a - r b)^2)) / sum(b). Units whose b
+        is 0 carry no information and are not counted.
 
         Example:
             a = 1, 2 and b = 1, 4 give r = 3/5, residuals 2/5 and -2/5, and the standard error .16.
@@ -63,11 +69,11 @@ class Score:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Score":
-        """What `to_data` wrote."""
+        """Read the result of `to_data`."""
         return cls(_number(data["value"]), data["count"], _number(data["standard_error"]))
 
     def to_data(self) -> dict[str, Any]:
-        """Plain JSON data; null stands for what is no finite number."""
+        """Return plain JSON data; null stands for NaN and infinity."""
         return {
             "value": finite(self.value),
             "count": self.count,
@@ -76,9 +82,44 @@ class Score:
 
 
 def finite(value: float) -> float | None:
-    """A number for JSON, which knows neither NaN nor infinity: None in their place."""
+    """Return a number for JSON, which has no NaN and no infinity: None in their place."""
     return value if math.isfinite(value) else None
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else float(value)
+
+
+def bound(share: Score) -> float | None:
+    """Return the one-sided 95 % confidence bound of a share that was found to be exactly 0 or 1.
+
+    There the standard error is 0 and says nothing. If none of n units is right, a share p would
+    have shown itself with probability 1 - (1 - p)^n; the bound is the p for which that is 95 %.
+    Where a unit is itself a share, such as that of a string's tokens, the bound holds for the mean
+    over units.
+
+    Returns:
+        The largest plausible share if 0 was found, the smallest if 1 was found; None for other
+        shares, and if there are no units.
+
+    Example:
+        0 on 20 units is at most 1 - .05^(1/20) = .139; 1 on 20 units is at least .861.
+
+    Source: Hanley & Lippman-Hand 1983, If nothing goes wrong, is everything all right? (the rule of
+    three, 3 / n, approximates it).
+    """
+    if share.count == 0 or share.value not in (0, 1):
+        return None
+    distance = 1 - (1 - CONFIDENCE) ** (1 / share.count)
+    return distance if share.value == 0 else 1 - distance
+
+
+def shown_bound(share: Score) -> float | None:
+    """Return the bound in few digits, rounded away from the share so that it still holds: .14, .86."""
+    exact = bound(share)
+    if exact is None:
+        return None
+    distance = abs(exact - share.value)
+    places = DIGITS - 1 - math.floor(math.log10(distance))
+    outward = math.ceil(distance * 10**places) / 10**places
+    return round(abs(share.value - outward), places)

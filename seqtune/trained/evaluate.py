@@ -22,8 +22,7 @@ from seqtune.runs.directory import LOCK_SECONDS, RunDirectory
 from seqtune.runs.spec import RunSpec
 from seqtune.storage.files import check_writable, replace_text
 from seqtune.tasks.generative_evaluation import Sample
-from seqtune.tasks.score import Score, finite
-from seqtune.tasks.share import bound
+from seqtune.tasks.score import Score, bound, finite
 from seqtune.trained.load import TrainedRun
 from seqtune.training import breakdown
 from seqtune.training.evaluation import Evaluator
@@ -150,7 +149,10 @@ def check_saveable(trained: TrainedRun) -> None:
         OSError: if the directory is not writable.
     """
     generator = seeding.generator(0, "generate")
-    if GENERATE in trained.changes and trained.task.exam(1, generator=generator) is None:
+    if (
+        GENERATE in trained.changes
+        and trained.task.generative_evaluation(1, generator=generator) is None
+    ):
         raise FileError(
             f"--set {GENERATE}: has no effect, since this task's layout generates nothing; leave "
             "it out"

@@ -10,9 +10,9 @@ import torch
 
 from seqtune import seeding
 from seqtune.config.yaml_file import FileError
+from seqtune.tasks import TASK_SPECS
 from seqtune.tasks.generative_evaluation import CELLS, Prompt, Sample
-from seqtune.tasks.score import Score, finite
-from seqtune.tasks.share import bound, shown_bound
+from seqtune.tasks.score import Score, bound, finite, shown_bound
 from seqtune.trained.load import TrainedRun
 from seqtune.training.generation import generate, rows_at_once
 
@@ -28,10 +28,11 @@ UNUSED = {
     "evaluation.generate": "write --count NUMBER",
     "evaluation.free": "leave it out",
     "evaluation.seed": "write --seed NUMBER",
-    "task.cut": "write --prompt TEXT with the tokens to continue from",
-    "task.score_padding": "leave it out: it only affects losses",
-    "task.patterns": "write --prompt PATTERN",
-    "task.rollout_steps": "leave it out: seqtune evaluate does roll-outs",
+    **{
+        f"task.{field}": hint
+        for spec in TASK_SPECS
+        for field, hint in spec.generation_ignores.items()
+    },
 }
 """Paths whose change would have no effect, and what to write instead."""
 
@@ -115,7 +116,7 @@ class Generation:
             temperature = self._temperature(prompt)
             prompt = replace(prompt, longest=self._longest, temperature=temperature)
             completions = generate(model, prompt, generator=draws).cpu().numpy()
-            yield from self._trained.task.judge(prompt, completions=completions)
+            yield from self._trained.task.check_completions(prompt, completions=completions)
 
     def to_data(self) -> dict[str, Any]:
         """Generate the samples and return them as plain JSON data, with a summary."""

@@ -26,6 +26,7 @@ from seqtune.runs.build import DeviceError, build_model, choose_device
 from seqtune.runs.directory import RunDirectory, State, run_directories
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Task
+from seqtune.tasks.build import build_task
 
 STATE_PHRASES: Mapping[Literal["running", "stopped", "diverged", "failed"], str] = MappingProxyType(
     {
@@ -106,7 +107,7 @@ def load(
     _check_changeable(changes, original=original, changeable=changeable, unused=unused)
     # Always in single precision, which every device supports, whatever the training precision.
     spec = _changed(info["spec"], changes={"training.precision": "fp32", **changes})
-    task = original.task.build()
+    task = build_task(original.task)
     _check_data(task, known=info.get("data_hash"), path=path)
     try:
         device = choose_device(spec)
@@ -116,7 +117,7 @@ def load(
     model = build_model(original, task=task, device=torch.device("cpu"))
     _load_weights(model, weights=weights, path=directory.weights)
     if spec.task != original.task:
-        known, task = task, spec.task.build()
+        known, task = task, build_task(spec.task)
         _check_fit(task, known=known, model=model)
     return TrainedRun(directory, spec, dict(changes), task, model.to(device).eval(), epoch, info)
 
@@ -137,7 +138,7 @@ def _run_hint(path: Path) -> str:
 def build_untrained(trained: TrainedRun) -> SequenceModel:
     """Build the run's model with its initial weights, as they were before training."""
     original = _parsed(trained.info["spec"], path=trained.directory.path)
-    task = original.task.build()
+    task = build_task(original.task)
     return build_model(original, task=task, device=trained.model.device).eval()
 
 

@@ -20,8 +20,9 @@ from seqtune import provenance, seeding
 from seqtune.config.yaml_file import FileError
 from seqtune.models.base import SequenceModel
 from seqtune.runs.directory import State
+from seqtune.tasks import TASK_SPECS
 from seqtune.tasks.base import Strings
-from seqtune.tasks.share import bound
+from seqtune.tasks.score import bound
 from seqtune.trained.load import TrainedRun, build_untrained
 from seqtune.training.probe_fitting import (
     Predictions,
@@ -50,8 +51,7 @@ UNUSED = {
     "evaluation.strings": "write --strings NUMBER",
     "evaluation.free": "leave it out",
     "evaluation.generate": "leave it out",
-    "task.cut": "leave it out: it only affects generation",
-    "task.score_padding": "leave it out: padding is in no tree",
+    **{f"task.{field}": hint for spec in TASK_SPECS for field, hint in spec.probe_ignores.items()},
 }
 """Paths whose change would have no effect, and what to write instead."""
 
@@ -174,7 +174,7 @@ def probe(trained: TrainedRun, *, strings: int = STRINGS) -> ProbeReport:
     if strings < 2:
         raise FileError(f"--strings: must be at least 2, but got {strings}")
     generator = seeding.generator(trained.spec.evaluation.seed, "probe")
-    labelled = trained.task.labelled(2 * strings, generator=generator)
+    labelled = trained.task.with_trees(2 * strings, generator=generator)
     path = trained.directory.path
     if labelled is None:
         raise FileError(

@@ -67,7 +67,7 @@ def make_tables(evaluator: Evaluator, model: SequenceModel) -> dict[str, tuple[R
     if len(np.unique(evaluator.strings.lengths)) > 1:
         tables["by length"] = _by_length(found)
     generator = seeding.generator(evaluator.spec.seed, "valid", TREE_STREAM)
-    labelled = evaluator.task.labelled(evaluator.spec.strings, generator=generator)
+    labelled = evaluator.task.with_trees(evaluator.spec.strings, generator=generator)
     if labelled is not None:
         tables["by level"] = _by_level(evaluator, model, labelled=labelled)
     return tables
@@ -144,7 +144,7 @@ def _by_level(
     for start in range(0, len(labelled.batch), size):
         part = slice(start, start + size)
         batch = labelled.batch.rows(part)
-        truth = evaluator.task.truth(batch)
+        truth = evaluator.task.true_distributions(batch)
         found = _score(model, batch, truth=truth, has_floor=evaluator.floor is not None)
         parts.append(_Sums.of(found, groups=groups[part], count=len(names)))
     sums = _Sums.concatenate(parts)

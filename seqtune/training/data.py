@@ -81,14 +81,14 @@ class Batches:
         self._task = task
         self._training = training
         self._seed = seed
-        parts = task.parts(watched)
+        parts = task.sentences(watched)
         self._overlap = _Overlap(parts)
         self.seen = np.zeros(len(parts), dtype=bool) if seen is None else seen.copy()
         self.waited_seconds = 0.0
         self._set: Strings | None = None
         if isinstance(data, FixedData):
             self._set = CachedDataset(language, strings=data.strings, seed=seed).load(task)
-            self.seen |= self._overlap.find(task.parts(self._set))
+            self.seen |= self._overlap.find(task.sentences(self._set))
 
     def of_epoch(
         self, epoch: int, *, prepare: Callable[[Batch], Prepared]
@@ -125,7 +125,7 @@ class Batches:
         generator = seeding.generator(self._seed, "data", epoch)
         for _ in range(self._training.batches_per_epoch):
             strings = self._task.draw(self._training.batch_size, generator=generator)
-            self.seen |= self._overlap.find(self._task.parts(strings))
+            self.seen |= self._overlap.find(self._task.sentences(strings))
             yield strings
 
     def _shuffle(self, strings: Strings, epoch: int) -> Iterator[Strings]:

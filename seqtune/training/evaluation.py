@@ -127,12 +127,12 @@ class Evaluator:
     def truth(self, number: int) -> npt.NDArray[np.float64] | None:
         """Return the true distributions of a batch, as `Task.truth` does."""
         cached = self._truths.get(number)
-        return self.task.truth(self.batches[number]) if cached is None else cached
+        return self.task.true_distributions(self.batches[number]) if cached is None else cached
 
     def _floor_of_batch(self, number: int) -> npt.NDArray[np.float64]:
         """Return the floor of a batch's strings [B] in nats, and cache its true distributions."""
         batch = self.batches[number]
-        truth = self.task.truth(batch)
+        truth = self.task.true_distributions(batch)
         if truth is not None:
             cached = sum(each.size for each in self._truths.values())
             if cached + truth.size <= CACHED_NUMBERS:
@@ -169,7 +169,7 @@ class Evaluator:
             return None
         # The prompts are the same after every epoch; what is sampled from the model is not.
         prompts = seeding.generator(self.spec.seed, "generate")
-        exam = self.task.exam(self.spec.generate, generator=prompts)
+        exam = self.task.generative_evaluation(self.spec.generate, generator=prompts)
         if exam is None:
             return None
         generator = torch.Generator(model.device)

@@ -8,6 +8,7 @@ import torch
 from seqtune.runs.build import build_model
 from seqtune.runs.no_effect import settings_without_effect
 from seqtune.runs.spec import RunSpec
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
 from tests.training.runs import tiny
@@ -18,7 +19,7 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
 
 
 def final_loss(spec: RunSpec) -> float:
-    task = spec.task.build()
+    task = build_task(spec.task)
     config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
     learner = TrainState(model, task=task, config=config)
@@ -81,4 +82,4 @@ def test_a_setting_with_an_effect_is_not_named(
 )
 def test_the_longest_string_is_known_before_anything_is_built(task: dict[str, Any]):
     spec = tiny(task=task).task
-    assert spec.longest == spec.build().max_length
+    assert spec.longest == build_task(spec).max_length

@@ -20,6 +20,7 @@ from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.runs.spec import RunSpec
 from seqtune.storage.full_disk import disk_is_full
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.grammar import grammar
 from seqtune.tasks.picture import paint
 from tests.storage.disk import fill, small_disk
@@ -86,7 +87,7 @@ def test_the_best_weights_are_kept_with_their_spec(tmp_path: Path):
         about = file.metadata()
     assert json.loads(about["spec"]) == tiny().to_data()
     assert int(about["epoch"]) == losses.index(min(losses)) + 1
-    task = tiny().task.build()
+    task = build_task(tiny().task)
     build_model(tiny(), task=task, device=torch.device("cpu")).load_state_dict(
         load_file(run.weights)
     )
@@ -175,8 +176,8 @@ def test_on_a_full_disk_a_run_breaks_off_and_goes_on_once_there_is_room(tmp_path
 
 ENDING = """
 import sys, threading, time
-from seqtune.record import record
-from seqtune.rundir import RunDirectory
+from seqtune.runs.record import record
+from seqtune.runs.directory import RunDirectory
 from tests.sweep.sweeps import write
 from tests.training.runs import tiny
 
@@ -200,7 +201,7 @@ def test_a_run_whose_process_ends_around_it_is_not_at_fault(tmp_path: Path):
 
 
 def test_weights_are_those_of_the_seed_and_leave_the_global_generator_alone():
-    task = tiny().task.build()
+    task = build_task(tiny().task)
     before = torch.random.get_rng_state()
     first, again = (build_model(tiny(), task=task, device=torch.device("cpu")) for _ in range(2))
     other = build_model(tiny(seed=1), task=task, device=torch.device("cpu"))

@@ -11,6 +11,7 @@ from seqtune import seeding
 from seqtune.config.unions import members
 from seqtune.tasks import TaskSpec
 from seqtune.tasks.base import Floor, Strings, Task
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.grammar_spec import DyckSpec, GeneratedSpec
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.description import Figures
@@ -44,7 +45,7 @@ def spec(request: pytest.FixtureRequest) -> TaskSpec:
 
 @pytest.fixture
 def task(spec: TaskSpec) -> Task:
-    return spec.build()
+    return build_task(spec)
 
 
 def test_every_task_is_here_at_its_default():
@@ -117,7 +118,7 @@ def test_the_floor_covers_the_compared_tokens(task: Task):
 
 def test_the_truth_has_the_floor_of_the_same_tokens(task: Task):
     batch = task.sample(30, generator=seeding.generator(0, "data"))
-    truth, floor = task.truth(batch), task.floor(batch)
+    truth, floor = task.true_distributions(batch), task.floor(batch)
     if truth is None:
         assert floor is None or (floor.nats == 0 and floor.accuracy == 1)
         return
@@ -135,12 +136,12 @@ def test_the_truth_has_the_floor_of_the_same_tokens(task: Task):
 
 def test_kl_is_a_score_where_the_truth_is_known_and_not_certain(spec: TaskSpec, task: Task):
     batch = task.sample(4, generator=seeding.generator(0, "data"))
-    assert ("valid/kl" in spec.scores) == (task.truth(batch) is not None)
+    assert ("valid/kl" in spec.scores) == (task.true_distributions(batch) is not None)
 
 
 def test_labels_are_of_what_is_read(spec: TaskSpec, task: Task):
     """Every token that a grammar's string is made of has a node above it, and its last token ends one."""
-    found = task.labelled(12, generator=seeding.generator(0, "probe"))
+    found = task.with_trees(12, generator=seeding.generator(0, "probe"))
     assert (found is not None) == isinstance(spec, CfgSpec)
     if found is None:
         return
@@ -160,7 +161,7 @@ def test_labels_are_of_what_is_read(spec: TaskSpec, task: Task):
     # Within a node, its symbol stays the same.
     inside = (found.boundaries[..., :-1] == 0) & (found.ancestors[..., 1:] >= 0)
     assert (found.ancestors[..., 1:] == found.ancestors[..., :-1])[inside].all()
-    again = task.labelled(12, generator=seeding.generator(0, "probe"))
+    again = task.with_trees(12, generator=seeding.generator(0, "probe"))
     assert again is not None
     assert (again.batch.tokens == batch.tokens).all()
 
@@ -175,7 +176,7 @@ def test_rows_of_a_batch_are_its_strings_as_they_are_laid_out(task: Task):
 
 
 def test_an_exam_gives_the_scores_that_the_spec_names(spec: TaskSpec, task: Task):
-    exam = task.exam(6, generator=seeding.generator(0, "generate"))
+    exam = task.generative_evaluation(6, generator=seeding.generator(0, "generate"))
     named = spec.scores & GENERATED
     if exam is None:
         assert not named
@@ -219,12 +220,12 @@ def test_every_task_prompts_and_judges_what_a_person_asks(
         assert asked.tokens.shape[1] + asked.longest - 1 <= task.max_length
     generator = np.random.default_rng(0)
     completions = generator.integers(task.outputs, size=(5, asked.longest))
-    samples = task.judge(asked, completions=completions)
+    samples = task.check_completions(asked, completions=completions)
     assert [sample.title for sample in samples] == ["1", "2", "3", "4", "5"]
     for sample in samples:
         assert (sample.right is False) == (sample.wrong_at is not None) == (sample.reason != "")
         assert sample.wrong_at is None or 0 <= sample.wrong_at <= len(sample.text)
-    assert task.judge(asked, completions=completions[:2])[1].text == samples[1].text
+    assert task.check_completions(asked, completions=completions[:2])[1].text == samples[1].text
     json.dumps([sample.to_data() for sample in samples], allow_nan=False)
 
 

@@ -20,8 +20,10 @@ from seqtune.runs.build import build_model
 from seqtune.runs.directory import RunDirectory
 from seqtune.runs.record import record
 from seqtune.runs.spec import RunSpec
-from seqtune.tasks.cfg.judging import terminals
+from seqtune.tasks.build import build_task
+from seqtune.tasks.cfg.generative_evaluation import read_terminals
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.generative_evaluation import SEAM
 from seqtune.trained.generate import (
     ONE_CONTINUATION,
@@ -80,7 +82,7 @@ def test_the_command_has_help():
 
 def with_model(spec: RunSpec, model: SequenceModel | None = None) -> TrainedRun:
     """A run with a given model, by default an untrained one."""
-    task = spec.task.build()
+    task = build_task(spec.task)
     own = model or build_model(spec, task=task, device=torch.device("cpu")).eval()
     directory = RunDirectory("none")
     return TrainedRun(directory, spec, changes={}, task=task, model=own, epoch=0, info={})
@@ -119,14 +121,14 @@ def test_a_line_holds_a_string_with_a_mark_where_it_goes_wrong(runs: Mapping[str
     *lines, blank, summary = done.stdout.splitlines()
     assert len(lines) == 40
     assert blank == ""
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     right = 0
     for line in lines:
         verdict, _, text = line.partition(" ")
         assert verdict in "✓✗"
         if verdict == "✓":
             right += 1
-            string = terminals(text, language=task.grammar)
+            string = read_terminals(text, language=task.grammar)
             assert task.grammar.accepts([string]).all()
         else:
             assert text.count("⟨wrong: ") == 1

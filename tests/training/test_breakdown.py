@@ -9,9 +9,13 @@ import torch
 from seqtune.models import LSTMSpec
 from seqtune.models.base import SequenceModel
 from seqtune.models.build import build_network
-from seqtune.tasks.base import Batch, LanguageSpec, Strings, Task, WithTrees
+from seqtune.tasks import TaskSpec
+from seqtune.tasks.base import Batch, Strings, Task, WithTrees
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.life.task import LifeTask
 from seqtune.tasks.score import Score
 from seqtune.tasks.text.spec import TextSpec
 from seqtune.training.breakdown import Row, levels, make_tables
@@ -19,7 +23,7 @@ from seqtune.training.evaluation import Evaluator
 from seqtune.training.spec import EvaluationSpec
 from tests.models.oracle import Oracle
 
-SPECS: list[LanguageSpec] = [
+SPECS: list[TaskSpec] = [
     CfgSpec(grammar="cfg3b", height=4),
     CfgSpec(grammar="cfg3b", height=3, format="padded"),
     CfgSpec(grammar="cfg3b", height=3, format="packed", length=50),
@@ -58,8 +62,8 @@ def total(rows: tuple[Row, ...], name: str) -> int:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.kind}-{spec.hash()}")
-def test_the_rows_of_a_table_add_up_to_the_score_of_all(spec: LanguageSpec):
-    task = spec.build()
+def test_the_rows_of_a_table_add_up_to_the_score_of_all(spec: TaskSpec):
+    task = build_task(spec)
     evaluator, model = evaluator_of(task), small(task)
     whole = evaluator.evaluate(model, epoch=1).scores
     rows = make_tables(evaluator, model)["by position"]
@@ -73,7 +77,7 @@ def test_the_rows_of_a_table_add_up_to_the_score_of_all(spec: LanguageSpec):
 
 
 def test_positions_count_from_1_and_have_a_row_each_while_they_are_few():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     evaluator, model = evaluator_of(task), small(task)
     rows = make_tables(evaluator, model)["by position"]
     assert [row["position"] for row in rows] == [str(number) for number in range(1, 11)]
@@ -83,7 +87,7 @@ def test_positions_count_from_1_and_have_a_row_each_while_they_are_few():
 
 
 def test_many_positions_share_32_rows():
-    task = CfgSpec(grammar="cfg3b", height=4).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=4))
     rows = make_tables(evaluator_of(task, strings=300), small(task))["by position"]
     names = [str(row["position"]) for row in rows]
     assert len(names) == 32
@@ -94,7 +98,7 @@ def test_many_positions_share_32_rows():
 
 
 def test_a_prompt_has_no_row():
-    task = LifeSpec.parse({"kind": "life", "vocabulary": "compact"}).build()
+    task = LifeTask(LifeSpec.parse({"kind": "life", "vocabulary": "compact"}))
     rows = make_tables(evaluator_of(task), small(task))["by position"]
     # 35 characters are given, so the first that is predicted, the blank, is target number 35.
     assert [row["position"] for row in rows] == [str(number) for number in range(35, 55)]
@@ -102,7 +106,7 @@ def test_a_prompt_has_no_row():
 
 
 def test_lengths_are_those_of_the_strings_themselves():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     evaluator = evaluator_of(task)
     rows = make_tables(evaluator, Oracle(task.grammar))["by length"]
     assert [row["length"] for row in rows] == ["6", "7", "8", "9"]
@@ -116,7 +120,7 @@ def test_lengths_are_those_of_the_strings_themselves():
 
 
 def test_many_lengths_share_8_rows_whose_scores_add_up():
-    task = CfgSpec(grammar="cfg3b", height=4).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=4))
     evaluator, model = evaluator_of(task, strings=200), small(task)
     rows = make_tables(evaluator, model)["by length"]
     whole = evaluator.evaluate(model, epoch=1).scores
@@ -138,8 +142,8 @@ def test_many_lengths_share_8_rows_whose_scores_add_up():
         (TextSpec(length=20), ["by position"]),
     ],
 )
-def test_a_task_has_the_tables_that_mean_something_there(spec: LanguageSpec, names: list[str]):
-    task = spec.build()
+def test_a_task_has_the_tables_that_mean_something_there(spec: TaskSpec, names: list[str]):
+    task = build_task(spec)
     assert list(make_tables(evaluator_of(task, strings=8), small(task))) == names
 
 
@@ -170,7 +174,7 @@ def test_a_target_is_of_the_highest_level_that_ends_before_it():
 
 def test_levels_of_a_tree_count_the_nodes_that_end():
     """Height 2 has three nodes of height 1 and is one of height 2: two end below it alone."""
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     evaluator = evaluator_of(task, strings=40)
     rows = make_tables(evaluator, Oracle(task.grammar))["by level"]
     counts = {row["level"]: row["tokens"] for row in rows}
@@ -187,7 +191,7 @@ def test_levels_of_a_tree_count_the_nodes_that_end():
 
 
 def test_batches_of_any_size_give_the_same_tables(monkeypatch: pytest.MonkeyPatch):
-    task = CfgSpec(grammar="cfg3b", height=3).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=3))
     model = small(task)
     whole = make_tables(evaluator_of(task), model)
     monkeypatch.setattr("seqtune.training.evaluation.TOKENS_PER_BATCH", 100)

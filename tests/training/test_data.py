@@ -6,7 +6,9 @@ import pytest
 
 from seqtune import seeding
 from seqtune.tasks.base import Batch, Strings, Task
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.training.data import AHEAD, Batches
 from seqtune.training.spec import DataSpec, FixedData, FreshData, TrainingSpec
 from tests.waiting import wait_until
@@ -30,7 +32,7 @@ def rows_of(batches: Batches, epoch: int) -> list[list[list[int]]]:
 
 @pytest.mark.parametrize("data", [FreshData(), FixedData(strings=30)])
 def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     batches = made(task, data=data)
     quick = rows_of(batches, 1)
     slow = []
@@ -44,7 +46,7 @@ def test_batches_are_those_of_one_generator_whoever_is_faster(data: DataSpec):
 
 
 def test_fresh_batches_are_what_the_task_samples():
-    task = CfgSpec(grammar="cfg3b", height=3).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=3))
     generator = seeding.generator(0, "data", 1)
     plain = [task.sample(8, generator=generator).tokens.tolist() for _ in range(10)]
     assert rows_of(made(task, data=FreshData()), 1) == plain
@@ -53,13 +55,13 @@ def test_fresh_batches_are_what_the_task_samples():
 def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
     drawn = []
 
-    class Counting(type(CfgSpec(grammar="cfg3b", height=2).build())):
+    class Counting(CfgTask):
         def draw(self, count: int, **settings) -> Strings:
             drawn.append(count)
             return super().draw(count, **settings)
 
-    task = CfgSpec(grammar="cfg3b", height=2).build()
-    counting = Counting(task.grammar, format="sentence")
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
+    counting = Counting(CfgSpec(grammar="cfg3b", height=2))
     batches = made(
         counting, data=FreshData(), watched=task.draw(5, generator=np.random.default_rng(0))
     )
@@ -73,14 +75,14 @@ def test_only_a_few_batches_are_made_ahead_and_no_thread_stays():
 
 
 def test_it_is_measured_how_long_steps_wait():
-    class Slow(type(CfgSpec(grammar="cfg3b", height=2).build())):
+    class Slow(CfgTask):
         def draw(self, count: int, **settings) -> Strings:
             time.sleep(0.02)
             return super().draw(count, **settings)
 
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     watched = task.draw(5, generator=np.random.default_rng(0))
-    slow = made(Slow(task.grammar, format="sentence"), data=FreshData(), watched=watched)
+    slow = made(Slow(CfgSpec(grammar="cfg3b", height=2)), data=FreshData(), watched=watched)
     started = time.perf_counter()
     rows_of(slow, 0)
     spent = time.perf_counter() - started
@@ -92,19 +94,19 @@ def test_it_is_measured_how_long_steps_wait():
 
 
 def test_what_goes_wrong_while_a_batch_is_made_is_told_where_it_is_asked_for():
-    class Broken(type(CfgSpec(grammar="cfg3b", height=2).build())):
+    class Broken(CfgTask):
         def draw(self, count: int, **settings) -> Strings:
             raise RuntimeError("no more strings")
 
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     watched = task.draw(5, generator=np.random.default_rng(0))
-    batches = made(Broken(task.grammar, format="sentence"), data=FreshData(), watched=watched)
+    batches = made(Broken(CfgSpec(grammar="cfg3b", height=2)), data=FreshData(), watched=watched)
     with pytest.raises(RuntimeError, match="no more strings"):
         next(batches.of_epoch(0, prepare=as_made))
 
 
 def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     batches = made(task, data=FreshData())
     watched = task.draw(50, generator=seeding.generator(0, "valid"))
     trained = {
@@ -117,23 +119,23 @@ def test_validation_strings_that_were_trained_on_are_counted_by_comparing_them()
 
 def test_of_packed_windows_the_whole_sentences_inside_are_counted():
     spec = CfgSpec(grammar="cfg3b", height=1, format="packed", length=20)
-    task = spec.build()  # a language of two strings
+    task = build_task(spec)  # a language of two strings
     batches = made(task, data=FixedData(strings=20))
-    sentences = task.parts(task.draw(50, generator=seeding.generator(0, "valid")))
+    sentences = task.sentences(task.draw(50, generator=seeding.generator(0, "valid")))
     assert len(batches.seen) == len(sentences) > 100
     assert {tuple(sentence.tolist()) for sentence in sentences} == {(3, 1), (1, 2, 3)}
     assert batches.seen.all()
 
 
 def test_windows_too_short_for_a_sentence_count_none():
-    task = CfgSpec(grammar="cfg3b", height=4, format="packed", length=10).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=4, format="packed", length=10))
     batches = made(task, data=FixedData(strings=20))
     assert len(batches.seen) == 0
     assert len(rows_of(batches, 0)) == TRAINING.batches_per_epoch
 
 
 def test_what_was_seen_before_stays_seen_and_is_not_changed_in_place():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     watched = task.draw(50, generator=seeding.generator(0, "valid"))
     before = np.arange(50) < 10
     batches = Batches(
@@ -146,7 +148,7 @@ def test_what_was_seen_before_stays_seen_and_is_not_changed_in_place():
 
 
 def test_of_a_fixed_set_all_of_it_counts_as_trained_on():
-    task = CfgSpec(grammar="cfg3b", height=4).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=4))
     watched = task.draw(40, generator=seeding.generator(0, "data"))
     mine = made(task, data=FixedData(strings=40), watched=watched)
     assert mine.seen.all()  # the same draw
@@ -159,11 +161,11 @@ def test_strings_of_other_lengths_and_zeros_are_told_apart():
         lengths = [len(row) for row in rows]
         return Strings(np.concatenate(rows), np.concatenate([[0], np.cumsum(lengths)]))
 
-    class Own(type(CfgSpec(grammar="cfg3b", height=2).build())):
+    class Own(CfgTask):
         def draw(self, count: int, **settings) -> Strings:
             return strings([1, 2], [1, 2, 0, 0, 0], [3])
 
-    task = Own(CfgSpec(grammar="cfg3b", height=2).build().grammar, format="sentence")
+    task = Own(CfgSpec(grammar="cfg3b", height=2))
     watched = strings([1, 2], [1, 2, 0], [2, 1], [3], [1, 2])
     batches = made(task, data=FixedData(strings=3), watched=watched)
     assert batches.seen.tolist() == [True, False, False, True, True]

@@ -8,6 +8,7 @@ import pytest
 
 from seqtune import seeding
 from seqtune.storage.files import cache_folder
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.training import data
 from seqtune.training.data import CachedDataset
@@ -27,7 +28,7 @@ def folders() -> list[Path]:
 
 
 def test_a_set_is_what_the_task_draws_and_is_drawn_once():
-    task = SPEC.build()
+    task = build_task(SPEC)
     expected = task.draw(40, generator=seeding.generator(3, "data"))
     wanted = CachedDataset(SPEC.hash(), strings=40, seed=3)
     first = wanted.load(task)
@@ -43,7 +44,7 @@ def test_a_set_is_what_the_task_draws_and_is_drawn_once():
 
 
 def test_other_sets_are_kept_apart_and_small_ones_not_at_all(monkeypatch: pytest.MonkeyPatch):
-    task = SPEC.build()
+    task = build_task(SPEC)
     for wanted in (
         CachedDataset(SPEC.hash(), strings=40, seed=0),
         CachedDataset(SPEC.hash(), strings=40, seed=1),
@@ -59,7 +60,7 @@ def test_other_sets_are_kept_apart_and_small_ones_not_at_all(monkeypatch: pytest
 
 
 def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch):
-    task = SPEC.build()
+    task = build_task(SPEC)
     kept = CachedDataset(SPEC.hash(), strings=40, seed=0).load(task)
     size = sum(file.stat().st_size for file in folders()[0].glob("*.npy"))
     monkeypatch.setattr(data, "CACHE_BYTES", int(2.5 * size))
@@ -73,7 +74,7 @@ def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_set_that_a_kill_left_half_written_is_drawn_again():
-    task = SPEC.build()
+    task = build_task(SPEC)
     wanted = CachedDataset(SPEC.hash(), strings=40, seed=0)
     expected = wanted.load(task).tokens.copy()
     (folders()[0] / "offsets.npy").unlink()

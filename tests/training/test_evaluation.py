@@ -8,8 +8,11 @@ from seqtune import seeding
 from seqtune.models import LSTMSpec
 from seqtune.models.base import SequenceModel
 from seqtune.models.build import build_network
-from seqtune.tasks.base import Floor, LanguageSpec, Task
+from seqtune.tasks import TaskSpec
+from seqtune.tasks.base import Floor, Task
+from seqtune.tasks.build import build_task
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.score import Score
@@ -36,7 +39,7 @@ def floor_of(evaluator: Evaluator) -> Floor:
     ],
 )
 def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgSpec):
-    task = spec.build()
+    task = CfgTask(spec)
     # Freely it would read its own strings, after which the true ones are impossible.
     evaluator = Evaluator(EvaluationSpec(strings=100, free=0, generate=50), task=task)
     scores = evaluator.evaluate(Oracle(task.grammar), epoch=1).metrics
@@ -48,7 +51,7 @@ def test_the_true_distribution_scores_excess_zero_and_is_always_valid(spec: CfgS
 
 
 def test_a_model_that_knows_nothing_is_far_above_the_floor():
-    task = CfgSpec(grammar="cfg3b", height=3).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=3))
     model = build_network(
         LSTMSpec(width=8),
         vocab_size=task.vocab_size,
@@ -67,7 +70,7 @@ def test_a_model_that_knows_nothing_is_far_above_the_floor():
 
 
 def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     spec = EvaluationSpec(strings=37, seed=3)
     first, again = (Evaluator(spec, task=task) for _ in range(2))
     other = Evaluator(EvaluationSpec(strings=37, seed=4), task=task)
@@ -77,7 +80,7 @@ def test_the_floor_is_of_the_very_strings_that_the_model_is_measured_on():
 
 
 def test_after_every_epoch_the_same_strings_are_gone_on_with_in_other_ways():
-    task = CfgSpec(grammar="cfg3b", height=3, cut=4).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=3, cut=4))
     evaluator = Evaluator(EvaluationSpec(strings=20, generate=16), task=task)
     model = small(task)
 
@@ -94,7 +97,7 @@ def test_after_every_epoch_the_same_strings_are_gone_on_with_in_other_ways():
 
 
 def test_the_padded_layout_has_nothing_to_generate():
-    task = CfgSpec(grammar="cfg3b", height=2, format="padded").build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2, format="padded"))
     model = build_network(
         LSTMSpec(width=8),
         vocab_size=task.vocab_size,
@@ -106,7 +109,7 @@ def test_the_padded_layout_has_nothing_to_generate():
     assert scores["valid/excess"] > 0
 
 
-KNOWN: list[LanguageSpec] = [
+KNOWN: list[TaskSpec] = [
     CfgSpec(grammar="cfg3b", height=3),
     CfgSpec(grammar="cfg3f", height=3),
     CfgSpec(grammar="cfg3b", height=3, format="padded"),
@@ -138,8 +141,8 @@ def scores_of(task: Task, model: SequenceModel, **fields: int) -> dict[str, Scor
 
 @pytest.mark.parametrize("spec", KNOWN, ids=lambda spec: f"{spec.kind}-{spec.hash()}")
 @pytest.mark.parametrize("seed", [0, 1])
-def test_excess_estimates_kl_from_the_tokens_that_were_drawn(spec: LanguageSpec, seed: int):
-    task = spec.build()
+def test_excess_estimates_kl_from_the_tokens_that_were_drawn(spec: TaskSpec, seed: int):
+    task = build_task(spec)
     evaluator = Evaluator(EvaluationSpec(strings=400, free=0, generate=0, seed=seed), task=task)
     scores = evaluator.evaluate(small(task, seed=seed), epoch=1).scores
     kl, excess = scores["valid/kl"], scores["valid/excess"]
@@ -150,8 +153,8 @@ def test_excess_estimates_kl_from_the_tokens_that_were_drawn(spec: LanguageSpec,
 
 
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.kind}-{spec.hash()}")
-def test_a_task_has_the_scores_that_it_names_and_those_of_every_task(spec: LanguageSpec):
-    task = spec.build()
+def test_a_task_has_the_scores_that_it_names_and_those_of_every_task(spec: TaskSpec):
+    task = build_task(spec)
     found = scores_of(task, small(task), generate=4)
     common = {"valid/loss", "valid/accuracy", "valid/exact", *FREE}
     assert set(found) == common | spec.scores
@@ -182,7 +185,7 @@ def test_an_outcome_that_the_model_excludes_costs_infinitely_much():
 
 @torch.no_grad()
 def test_errors_are_those_of_sums_over_strings():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     model = small(task)
     evaluator = Evaluator(EvaluationSpec(strings=30, free=0, generate=0), task=task)
     scores = evaluator.evaluate(model, epoch=1).scores
@@ -201,9 +204,9 @@ def test_errors_are_those_of_sums_over_strings():
 
 @torch.no_grad()
 @pytest.mark.parametrize("spec", EVERY, ids=lambda spec: f"{spec.kind}-{spec.hash()}")
-def test_freely_a_model_reads_what_it_predicts_token_by_token(spec: LanguageSpec):
+def test_freely_a_model_reads_what_it_predicts_token_by_token(spec: TaskSpec):
     """The same loss as a plain loop that replaces every scored target in the next input."""
-    task = spec.build()
+    task = build_task(spec)
     model = small(task).eval()
     scores = scores_of(task, model, strings=12, free=5)
     strings = task.draw(12, generator=seeding.generator(0, "valid"), split="valid")
@@ -232,7 +235,7 @@ def test_freely_a_model_reads_what_it_predicts_token_by_token(spec: LanguageSpec
 
 
 def test_free_scores_are_of_as_many_strings_as_there_are_or_of_none():
-    task = CfgSpec(grammar="cfg3b", height=1).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=1))
     model = small(task)
     assert scores_of(task, model, strings=7, free=100)["free/loss"].count == 7
     assert not FREE & set(scores_of(task, model, free=0))
@@ -245,8 +248,8 @@ def test_free_scores_are_of_as_many_strings_as_there_are_or_of_none():
     [spec for spec in EVERY if not (isinstance(spec, CfgSpec) and spec.score_padding)],
     ids=lambda spec: f"{spec.kind}-{spec.hash()}",
 )
-def test_bounds_on_the_memory_change_no_score(spec: LanguageSpec, monkeypatch: pytest.MonkeyPatch):
-    task = spec.build()
+def test_bounds_on_the_memory_change_no_score(spec: TaskSpec, monkeypatch: pytest.MonkeyPatch):
+    task = build_task(spec)
     model = small(task)
     whole = scores_of(task, model)
     monkeypatch.setattr("seqtune.training.evaluation.CACHED_NUMBERS", 3000)
@@ -276,7 +279,7 @@ def test_tokens_that_are_not_scored_count_nothing_whatever_their_logits():
 
 
 def test_a_scored_model_stays_in_the_mode_it_was_in():
-    task = CfgSpec(grammar="cfg3b", height=1).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=1))
     model = build_network(
         LSTMSpec(width=8, dropout=0.5),
         vocab_size=task.vocab_size,
@@ -291,7 +294,7 @@ def test_a_scored_model_stays_in_the_mode_it_was_in():
 
 
 def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
-    task = CfgSpec(grammar="cfg3b", height=1).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=1))
     model = build_network(
         LSTMSpec(width=8),
         vocab_size=task.vocab_size,
@@ -305,7 +308,7 @@ def test_a_broken_model_is_noticed_before_anything_is_sampled_from_it():
 
 
 def test_completions_end_with_the_stop_or_are_cut():
-    task = CfgSpec(grammar="cfg3b", height=2).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=2))
     model = build_network(
         LSTMSpec(width=8),
         vocab_size=task.vocab_size,

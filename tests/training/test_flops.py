@@ -9,10 +9,11 @@ from seqtune.models.build import build_network
 from seqtune.models.recurrent_spec import GATES, CellName
 from seqtune.models.transformer_spec import Positions
 from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.life.task import LifeTask
 from seqtune.training.network_cost import training_flops_per_token
 from tests.models.transformers import small
 
-LIFE = LifeSpec(rows=2, columns=3, vocabulary="compact").build()
+LIFE = LifeTask(LifeSpec(rows=2, columns=3, vocabulary="compact"))
 
 
 def matrix_products(spec: TransformerSpec, *, tokens: float) -> float:

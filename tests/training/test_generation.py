@@ -7,6 +7,7 @@ import torch
 from seqtune.models import LSTMSpec
 from seqtune.models.build import build_network
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.tasks.generative_evaluation import Prompt
 from seqtune.training.generation import TOKENS_AT_ONCE, generate, generate_in_parts, rows_at_once
 from tests.models.oracle import Oracle
@@ -14,7 +15,7 @@ from tests.models.oracle import Oracle
 
 def drawn(temperature: float, *, seed: int = 0) -> list[list[int]]:
     """Strings of an oracle whose every choice is between equals, or certain."""
-    task = CfgSpec(grammar="cfg3b", height=1).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=1))
     prompt = Prompt(
         np.zeros((400, 1), dtype=np.int64), longest=4, stop=task.eos, temperature=temperature
     )

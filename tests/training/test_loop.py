@@ -10,6 +10,7 @@ from seqtune.config.yaml_file import read_yaml
 from seqtune.runs.build import build_model, cpu_trains_lstm_in_bf16
 from seqtune.runs.spec import RunSpec
 from seqtune.tasks.base import Task
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.measurement import GENERATED, METRICS, DivergedError, Measurement, Progress
@@ -26,7 +27,7 @@ def learner_of(spec: RunSpec, *, task: Task) -> TrainState:
 
 
 def measurements(spec: RunSpec) -> list[Measurement]:
-    task = spec.task.build()
+    task = build_task(spec.task)
     return list(train(learner_of(spec, task=task), evaluator=Evaluator(spec.evaluation, task=task)))
 
 
@@ -152,7 +153,7 @@ def test_bf16_learns_what_fp32_learns(model: dict[str, Any]):
 def test_the_heartbeat_tells_where_a_run_is(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seqtune.training.epoch_metrics.HEARTBEAT_SECONDS", 0.0)
     spec = tiny()
-    task = spec.task.build()
+    task = build_task(spec.task)
     beats: list[Progress] = []
     list(
         train(

@@ -40,6 +40,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory():
 LIMITED = """
 import resource, sys
 import torch
+from seqtune.tasks.build import build_task
 from seqtune.training.loop import train
 from seqtune.training.evaluation import Evaluator
 from tests.training.runs import tiny
@@ -51,7 +52,7 @@ spec = tiny(
     training__batches_per_epoch=1, evaluation__strings=16,
     training__micro_batch=sys.argv[1] if sys.argv[1] == "auto" else int(sys.argv[1]),
 )
-task = spec.task.build()
+task = build_task(spec.task)
 learner = learner_of(spec, task=task)
 evaluator = Evaluator(spec.evaluation, task=task)
 now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -4,12 +4,13 @@ import pytest
 from seqtune import seeding
 from seqtune.tasks.base import WithTrees
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 from seqtune.training.probes import Examples, make_examples
 
 
 def labelled(count: int = 80, **fields: object) -> WithTrees:
-    task = CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 3, **fields}).build()
-    return task.labelled(count, generator=seeding.generator(0, "probe"))
+    task = CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 3, **fields}))
+    return task.with_trees(count, generator=seeding.generator(0, "probe"))
 
 
 def found(own: WithTrees, *, most: int = 100_000, seed: int = 0) -> Examples:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqtune.tasks.share import bound, shown_bound
+from seqtune.tasks.score import bound, shown_bound
 from seqtune.trained.probe import ProbeReport
 from seqtune.training.probes import TARGETS, ProbeResult, greatest_error, signed
 

@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqtune.tasks.generative_evaluation import CELLS, SEAM, Cells, Sample
+from seqtune.tasks.generative_evaluation import CELLS, SEAM, Cells, Sample, visible
 from seqtune.tasks.picture import PALETTE
-from seqtune.tasks.signs import visible
 from seqtune.trained.generate import Generation, GenerationCounts
 
 SIGNS = (".", "O", "x", "X", "?")

@@ -7,8 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seqtune.tasks.score import Score
-from seqtune.tasks.share import shown_bound
+from seqtune.tasks.score import Score, shown_bound
 from seqtune.trained.evaluate import EvaluationResult, Field, has_bound
 from seqtune.trained.load import TrainedRun
 from seqtune.training import breakdown

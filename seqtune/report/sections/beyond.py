@@ -21,11 +21,10 @@ from seqtune.report.figures.growth_drawing import draw
 from seqtune.report.figures.moving_growth import moving_growth
 from seqtune.report.sections.section import Chart, Section, Table
 from seqtune.report.shorten import distinct
+from seqtune.tasks import TASK_SPECS
 from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
 
 TITLE = "Beyond training"
-GROWING = {"cfg": "height", "life": "rows"}
-"""By kind of task, the field by which its strings grow and a model can still be asked."""
 CELLS_A_PANEL = 9
 """More lines would hide one another; those with the best values of the metric are drawn."""
 LONGEST_NAME = 32
@@ -63,9 +62,8 @@ def section(results: Results) -> Section | None:
 
 def _hint(results: Results) -> str:
     """Which command evaluates; nothing where no field grows."""
-    field = next(
-        (GROWING[task["kind"]] for task in results.tasks if task.get("kind") in GROWING), ""
-    )
+    fields = {spec.model_fields["kind"].default: spec.size_field for spec in TASK_SPECS}
+    field = next((name for task in results.tasks if (name := fields.get(task.get("kind")))), "")
     values = sorted(
         {task[field] for task in results.tasks if isinstance(task.get(field), int)} if field else ()
     )

@@ -3,8 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from seqtune.tasks.generative_evaluation import SEAM, Sample
-from seqtune.tasks.signs import visible
+from seqtune.tasks.generative_evaluation import SEAM, Sample, visible
 
 PROMPT, COMPLETION, REST = 100, 200, 100
 """Characters that are kept: the end of the prompt, the beginning of what was made of it, and what comes

@@ -1,18 +1,18 @@
-"""The exact dynamic program: probabilities of strings, and of what follows each of their prefixes.
+"""Inside and prefix probabilities of a grammar without recursion, by an exact dynamic program.
 
 Two passes over a string of n tokens, with I_A[i, j] = P(A derives tokens i to j):
 
-- *inside*, from the root at boundary 0 down: I_A[i, .] is found when a rule first asks for A at
-  boundary i, so only what the tokens before i allow is looked at. log P(string) = log I_root[0, n].
+- *inside*, from the root at boundary 0 down: I_A[i, .] is computed when a rule first asks for A at
+  boundary i, so only for what the tokens before i allow. log P(string) = log I_root[0, n].
 - *outside*, top-down: f_A[k] = P(the first k tokens are generated and an A starts at boundary k).
   f_root[0] = 1; a rule A -> B C D of probability p adds p f_A to f_B, p (f_A * I_B) to f_C and
   p (f_A * I_B * I_C) to f_D. P(next is t | first k tokens) is proportional to f_t[k], and the end
   to I_root[0, k].
 
-The chart is sparse: I_A[i, j] > 0 for few j, so it holds lists of those, not tables of n^2. Symbols
-that derive few strings, terminals first of all, are matched as tries: that spares the lowest levels
-of the tree, where most of the work would be. Numbers are pairs, value * 2^(-256 exponent), since
-the probability of a thousand tokens is less than the least float.
+The chart is sparse: I_A[i, j] > 0 for few j, so it holds lists of these, not tables of n^2. Symbols
+that derive few strings, such as terminals, are matched as tries: that spares the lowest levels of
+the tree, where most of the work would be. Numbers are pairs, value * 2^(-256 exponent), since the
+probability of a thousand tokens is below the smallest float.
 
 Source: Jelinek and Lafferty 1991; Stolcke 1995.
 """
@@ -22,19 +22,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from seqtune.tasks.cfg.scoring import Scorer
-
-if TYPE_CHECKING:
-    from seqtune.tasks.cfg.grammar import Grammar
-    from seqtune.tasks.cfg.rules import RuleTable
+from seqtune.tasks.cfg.parallel import Scorer
+from seqtune.tasks.cfg.rules import RuleTable
 
 TRIE_TOKENS = 2_048
-"""A symbol is matched as a trie if its derivations together have at most about so many tokens."""
+"""A symbol is matched as a trie if its derivations together have at most about this many tokens."""
 
 STEP = 2.0**256
 TINY = 1 / STEP
@@ -69,14 +66,14 @@ class _Tables(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """Memory for one string of up to `longest` tokens, used again for the next.
+    """Memory for one string of up to `longest` tokens, reused for the next.
 
     Attributes:
         first: int32 [longest + 1, symbols]; where in `spans` those of a symbol from a boundary on
-            begin, -1 where they are not known yet.
+            begin, -1 where they are unknown so far.
         spans: SPAN; value, exponent and end of I > 0. A list of them ends with one of end -1.
         size: int64 [1]; how many spans are in use.
-        frames: FRAME [levels]; for every height the symbol under work, what of it is next, and the
+        frames: FRAME [levels]; for every height the symbol in progress, its next step, and the
             height of the symbol that waits for it.
         sums: NUMBER [3 levels, longest + 1]; rows of sums over boundaries, almost all of them 0.
         touched: int32, like `sums`; the boundaries of the sums of a row that are not 0.
@@ -104,14 +101,14 @@ class _String(NamedTuple):
     end: int
 
 
-class Chart(Scorer):
-    """Scores strings of one grammar."""
+class ChartScorer(Scorer):
+    """Scores strings of one grammar, given its rules."""
 
     slice_tokens = 1 << 16
 
-    def __init__(self, grammar: Grammar):
-        self.terminals = grammar.table.terminals
-        self._tables = _tabulate(grammar)
+    def __init__(self, table: RuleTable) -> None:
+        self.terminals = table.terminals
+        self._tables = _tabulate(table)
 
     def _nats(self, tokens: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         out = np.empty(len(offsets) - 1)
@@ -126,20 +123,19 @@ class Chart(Scorer):
     def _run(
         self, score: Callable[..., int], tokens: np.ndarray, offsets: np.ndarray, out: np.ndarray
     ) -> None:
-        """Writes what a compiled function makes of all strings; more memory when it asks for it."""
+        """Run a compiled function on all strings; give it more memory when it asks for it."""
         longest = int(np.diff(offsets).max(initial=0))
         spans = 32 * (longest + 32)
         done = 0
         while done < len(offsets) - 1:
             work = _work(self._tables, longest=longest, terminals=self.terminals, spans=spans)
-            # As plain tuples: a cache that names classes cannot be read once these are renamed.
+            # As plain tuples: a numba cache that names classes cannot be read once these are renamed.
             done = score((tokens, offsets), done, out, tuple(self._tables), tuple(work))
             spans *= 4
 
 
-def _tabulate(grammar: Grammar) -> _Tables:
-    """The tables of a grammar, without the symbols that are seen inside tries only."""
-    table = grammar.table
+def _tabulate(table: RuleTable) -> _Tables:
+    """Return the tables of a grammar, without the symbols that occur inside tries only."""
     has_trie = _chart_symbols(table)
     numbers = {symbol: number for number, symbol in enumerate(has_trie)}
     symbols, rules, rhs, strings = [], [], [], []
@@ -147,7 +143,7 @@ def _tabulate(grammar: Grammar) -> _Tables:
         trie = len(strings) if has_trie[symbol] else -1
         symbols.append((len(rules), table.heights[symbol], trie))
         if has_trie[symbol]:
-            strings.append(list(grammar.strings(table.symbols[symbol]).items()))
+            strings.append(list(table.strings(symbol).items()))
             continue
         for rule, right in enumerate(table.right_hand_sides(symbol), table.rule_begin[symbol]):
             rules.append((len(rhs), len(rhs) + len(right), table.probability[rule]))
@@ -161,8 +157,8 @@ def _tabulate(grammar: Grammar) -> _Tables:
 
 
 def _chart_symbols(table: RuleTable) -> dict[int, bool]:
-    """Ids of the root and of all symbols that large ones use, and whether each is to have a trie."""
-    root = len(table.symbols) - 1
+    """Return the ids of the root and all symbols that large ones use, and whether each gets a trie."""
+    root = table.root
     count, longest, is_small = [0], [0], [False]
     used = {root}
     for symbol in range(1, root + 1):
@@ -176,7 +172,7 @@ def _chart_symbols(table: RuleTable) -> dict[int, bool]:
 
 
 def _tries(groups: list[list[tuple[tuple[int, ...], float]]]) -> np.ndarray:
-    """NODE [nodes + 1] of tries of groups of (string, probability); that of group i begins at i."""
+    """Return NODE [nodes + 1] of tries of (string, probability) groups; that of group i begins at i."""
     # The queue of (token to the node, depth, strings through it) grows while it is read.
     queue = [(0, 0, group) for group in groups]
     nodes = []
@@ -193,7 +189,7 @@ def _tries(groups: list[list[tuple[tuple[int, ...], float]]]) -> np.ndarray:
 
 
 def _work(tables: _Tables, *, longest: int, terminals: int, spans: int) -> _Work:
-    """Memory for strings of up to `longest` tokens, with room for a number of spans."""
+    """Return memory for strings of up to `longest` tokens and a number of spans."""
     symbols = len(tables.symbols) - 1
     levels = int(tables.symbols["height"].max()) + 1
     return _Work(
@@ -209,8 +205,8 @@ def _work(tables: _Tables, *, longest: int, terminals: int, spans: int) -> _Work
     )
 
 
-# All memory comes from outside, so numba need not count references (`_nrt=False`): counting took
-# several times as long as the work itself.
+# All memory is allocated outside, so numba need not count references (`_nrt=False`): counting took
+# several times as long as the computation itself.
 _compiled = njit(error_model="numpy", _nrt=False)  # pyright: ignore[reportCallIssue]
 _entry = njit(  # pyright: ignore[reportCallIssue]
     cache=True, nogil=True, error_model="numpy", _nrt=False
@@ -219,7 +215,7 @@ _entry = njit(  # pyright: ignore[reportCallIssue]
 
 @_entry
 def _log_probability(strings, begin, out, tables, work):
-    """Scores strings from number `begin` on; returns the first that there is no room for, or n."""
+    """Score strings from number `begin` on; return the first that memory is too small for, or n."""
     tokens, offsets = strings
     tables, work = _Tables(*tables), _Work(*work)
     for i in range(begin, len(out)):
@@ -232,7 +228,7 @@ def _log_probability(strings, begin, out, tables, work):
 
 @_entry
 def _next_token(strings, begin, out, tables, work):
-    """Rows of strings from number `begin` on; returns the first that there is no room for, or n."""
+    """Write rows of strings from number `begin` on; return the first without memory, or n."""
     tokens, offsets = strings
     tables, work = _Tables(*tables), _Work(*work)
     for i in range(begin, len(offsets) - 1):
@@ -247,7 +243,7 @@ def _next_token(strings, begin, out, tables, work):
 
 @_compiled
 def _accumulate(numbers, row, column, value, exponent):
-    """Adds value * 2^(-256 exponent) to a number; 2^-256 of the larger one is nothing."""
+    """Add value * 2^(-256 exponent) to a number; summands 2^-512 times the other vanish."""
     if value < TINY:
         value *= STEP
         exponent += 1
@@ -267,7 +263,7 @@ def _accumulate(numbers, row, column, value, exponent):
 
 @_compiled
 def _add(work, row, boundary, value, exponent):
-    """Adds to the sum of a row at a boundary."""
+    """Add to the sum of a row at a boundary."""
     if work.sums[row, boundary].value == 0.0:
         work.touched[row, work.counts[row]] = boundary
         work.counts[row] += 1
@@ -276,10 +272,10 @@ def _add(work, row, boundary, value, exponent):
 
 @_compiled
 def _extend(work, source, used, target, symbol):
-    """Moves the sums of a row, from entry `used` on, over all spans of a symbol to row `target`.
+    """Move the sums of a row, from entry `used` on, over all spans of a symbol to row `target`.
 
-    Returns the first entry at whose boundary the symbol's spans are not known, else how many there
-    are.
+    Returns the first entry at whose boundary the symbol's spans are unknown, else the number of
+    entries.
     """
     while used < work.counts[source]:
         boundary = work.touched[source, used]
@@ -299,10 +295,10 @@ def _extend(work, source, used, target, symbol):
 
 @_compiled
 def _inside(string, tables, work):
-    """Finds the spans of symbols wherever the tokens before allow them, from the root at 0 on.
+    """Find the spans of symbols wherever the tokens before allow them, from the root at 0 on.
 
-    A symbol waits for the spans of lower ones only, so one at most is under work at each height.
-    Returns False if there is no room for all spans.
+    A symbol waits for the spans of lower ones only, so at most one is in progress at each height.
+    Returns False if memory is too small for all spans.
     """
     length = string.end - string.begin
     root = work.first.shape[1] - 1
@@ -314,7 +310,7 @@ def _inside(string, tables, work):
     height = -1
     work.size[0] = 0
     while True:
-        # A match now and a symbol closed at every height before the next one, at most.
+        # At most one match now and one symbol closed at every height before the next one.
         if work.size[0] + (len(work.frames) + 1) * (length + 2) > len(work.spans):
             return False
         if tables.symbols[symbol].trie >= 0:
@@ -335,7 +331,7 @@ def _inside(string, tables, work):
 
 @_compiled
 def _match(string, tables, work, symbol, boundary):
-    """Finds the spans of a symbol that has a trie."""
+    """Find the spans of a symbol that has a trie."""
     size = work.size[0]
     work.first[boundary, symbol] = size
     node = tables.symbols[symbol].trie
@@ -355,7 +351,7 @@ def _match(string, tables, work, symbol, boundary):
 
 @_compiled
 def _child(tables, node, token):
-    """The node of a trie that a token leads to, -1 if none."""
+    """Return the node of a trie that a token leads to, -1 if none."""
     for child in range(tables.nodes[node].first_child, tables.nodes[node + 1].first_child):
         if tables.nodes[child].token == token:
             return child
@@ -364,7 +360,7 @@ def _child(tables, node, token):
 
 @_compiled
 def _open(tables, work, symbol, start, waiting):
-    """Begins work on a symbol at a boundary, for the symbol of height `waiting`."""
+    """Begin a symbol at a boundary, for the symbol of height `waiting`."""
     height = tables.symbols[symbol].height
     frame = work.frames[height]
     frame.symbol = symbol
@@ -385,7 +381,7 @@ def _begin_rule(tables, work, height, rule):
 
 @_compiled
 def _resume(tables, work, height):
-    """Goes on with the symbol under work at a height, until it is done or has to wait.
+    """Continue the symbol in progress at a height, until it is done or has to wait.
 
     Row 3 * height of the sums is I of the symbol; the next two, in turns, are what its rule derives
     before the place that is next. Returns -1 if the symbol is done, else the boundary at which the
@@ -413,7 +409,7 @@ def _resume(tables, work, height):
 
 @_compiled
 def _close(work, height):
-    """Ends work on a symbol: its sums become spans."""
+    """Finish a symbol: its sums become spans."""
     row = 3 * height
     size = work.size[0]
     work.first[work.frames[height].start, work.frames[height].symbol] = size
@@ -433,7 +429,7 @@ def _close(work, height):
 
 @_compiled
 def _log_root(work, length):
-    """The log of I_root[0, length]; -inf if that is 0."""
+    """Return the log of I_root[0, length]; -inf if that is 0."""
     i = work.first[0, work.first.shape[1] - 1]
     while work.spans[i].end >= 0:
         if work.spans[i].end == length:
@@ -444,7 +440,7 @@ def _log_root(work, length):
 
 @_compiled
 def _outside(string, tables, work):
-    """Fills `before` and `follow`, given the spans that `_inside` found."""
+    """Fill `before` and `follow`, given the spans that `_inside` found."""
     boundaries = string.end - string.begin + 1
     root = work.first.shape[1] - 1
     _clear(work.before, root + 1, boundaries)
@@ -454,7 +450,7 @@ def _outside(string, tables, work):
         for k in range(boundaries):
             if work.before[symbol, k].value > 0.0:
                 if tables.symbols[symbol].trie >= 0:
-                    _foretell(string, tables, work, symbol, k)
+                    _predict(string, tables, work, symbol, k)
                 else:
                     _pass_down(tables, work, symbol, k)
     i = work.first[0, root]
@@ -474,7 +470,7 @@ def _clear(numbers, rows, columns):
 
 @_compiled
 def _pass_down(tables, work, symbol, k):
-    """Adds to f of the symbols in the rules of one that starts at boundary k."""
+    """Add to f of the symbols in the rules of a symbol that starts at boundary k."""
     f = work.before[symbol, k]
     for r in range(tables.symbols[symbol].first_rule, tables.symbols[symbol + 1].first_rule):
         rule = tables.rules[r]
@@ -495,8 +491,8 @@ def _pass_down(tables, work, symbol, k):
 
 
 @_compiled
-def _foretell(string, tables, work, symbol, k):
-    """Adds what a symbol with a trie, begun at boundary k, lets expect as far as tokens agree."""
+def _predict(string, tables, work, symbol, k):
+    """Add the tokens that a symbol with a trie, begun at boundary k, predicts while tokens agree."""
     f = work.before[symbol, k]
     node = tables.symbols[symbol].trie
     place = string.begin + k
@@ -511,7 +507,7 @@ def _foretell(string, tables, work, symbol, k):
 
 @_compiled
 def _normalise(work, k, out, row):
-    """Writes row k of `follow` as a distribution; NaN if it is all 0: there is no such prefix."""
+    """Write row k of `follow` as a distribution; NaN if it is all 0: no string has that prefix."""
     least = np.iinfo(np.int64).max
     for column in range(work.follow.shape[1]):
         if work.follow[k, column].value > 0.0:
@@ -520,7 +516,7 @@ def _normalise(work, k, out, row):
     for column in range(work.follow.shape[1]):
         value = work.follow[k, column].value
         if value > 0.0:
-            # Five steps are less than the least float.
+            # Five steps are below the smallest float.
             for _ in range(min(work.follow[k, column].exponent - least, 5)):
                 value *= TINY
         out[row, column] = value

@@ -1,7 +1,7 @@
-"""A grammar in figures: what `seqtune describe` tells of it.
+"""A grammar in figures, for `seqtune describe`.
 
-Counts and lengths are exact. An entropy is exact where no string has two trees, or where all strings can
-be listed; what only samples tell has its standard error with it.
+Counts and lengths are exact. An entropy is exact if no string has two trees, or if all strings can
+be listed; estimates from samples come with their standard error.
 """
 
 import math
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from seqtune.tasks.base import Strings
-from seqtune.tasks.cfg import tree_text
-from seqtune.tasks.cfg.ambiguity import ENUMERABLE, ROUNDING
-from seqtune.tasks.cfg.grammar import Grammar
-from seqtune.tasks.cfg.language import Language
+from seqtune.tasks.cfg.ambiguity import SAMPLES
+from seqtune.tasks.cfg.grammar import ENUMERABLE, Grammar
+from seqtune.tasks.cfg.language import ROUNDING, SAMPLE_SEED, Language
 from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 from seqtune.tasks.cfg.rules import natural, reachable
+from seqtune.tasks.cfg.trees import draw_tree
 from seqtune.tasks.description import (
     Description,
     EstimatedFigure,
@@ -25,16 +25,14 @@ from seqtune.tasks.description import (
     Value,
 )
 
-SAMPLES = 2_048
-SEED = 0
 SHOWN = 3
-"""Strings that are shown with their trees."""
+"""Strings shown with their trees."""
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
 
 def describe(language: Language) -> Description:
-    """Rules, counts, lengths, entropy, floors, ambiguity, levels, and a few strings with their trees."""
+    """Return rules, counts, lengths, entropy, floors, ambiguity, levels, and strings with trees."""
     parts = {
         "grammar": Figures(_grammar(language)),
         "lengths": Figures(_lengths(language)),
@@ -44,7 +42,7 @@ def describe(language: Language) -> Description:
     }
     if isinstance(language, Grammar):
         parts["levels"] = _levels(language)
-    trees = language.sample_trees(SHOWN, np.random.default_rng(SEED))
+    trees = language.sample_trees(SHOWN, np.random.default_rng(SAMPLE_SEED))
     log_probability = language.log_probability(Strings(trees.tokens, trees.offsets))
     parts["strings"] = GridFigure(
         columns=("string", "tokens", "nats"),
@@ -56,7 +54,7 @@ def describe(language: Language) -> Description:
         ),
     )
     parts["trees"] = ListedStrings(
-        tuple(line for row in range(SHOWN) for line in (*tree_text.draw(trees, row), ""))[:-1]
+        tuple(line for row in range(SHOWN) for line in (*draw_tree(trees, row), ""))[:-1]
     )
     return Description(title=_title(language), summary=_summary(language), parts=parts)
 
@@ -121,7 +119,7 @@ def _derivations(language: Language) -> dict[str, Value]:
 def _ambiguous_share(language: Language) -> Value:
     if language.ambiguity().verdict == "unambiguous":
         return 0.0
-    trees = language.sample_trees(SAMPLES, np.random.default_rng(SEED))
+    trees = language.sample_trees(SAMPLES, np.random.default_rng(SAMPLE_SEED))
     gains = language.log_probability(Strings(trees.tokens, trees.offsets)) - trees.log_probability
     share = float((gains > ROUNDING).mean())
     return EstimatedFigure(share, standard_error=math.sqrt(share * (1 - share) / SAMPLES))
@@ -145,7 +143,7 @@ def _exact_or_estimate(estimate: EstimatedFigure) -> Value:
 
 
 def best_accuracy(language: Language) -> EstimatedFigure:
-    """Share of tokens and ends that a predictor which knows the distribution gets right."""
+    """Return the share of tokens and ends that the best predictor gets right."""
     if isinstance(language, Grammar) and language.count() <= ENUMERABLE:
         known = language.strings()
         right = _expected_right(language, [np.array(string) for string in known])
@@ -153,11 +151,11 @@ def best_accuracy(language: Language) -> EstimatedFigure:
         return EstimatedFigure(
             float(weights @ right) / (language.lengths.mean + 1), standard_error=0.0
         )
-    tokens, offsets = language.sample_flat(SAMPLES, np.random.default_rng(SEED))
+    tokens, offsets = language.sample_flat(SAMPLES, np.random.default_rng(SAMPLE_SEED))
     strings = Strings(tokens, offsets)
     right, predicted = _expected_right(language, list(strings)), strings.lengths + 1
     share = float(right.sum() / predicted.sum())
-    # Of a ratio of means, by its linearisation.
+    # The standard deviation of a ratio of means, linearised.
     spread = float((right - share * predicted).std(ddof=1)) / predicted.mean()
     return EstimatedFigure(share, standard_error=spread / math.sqrt(SAMPLES))
 
@@ -183,7 +181,7 @@ def _rules(language: Language) -> tuple[str, ...]:
 
 
 def _levels(language: Grammar) -> GridFigure:
-    """A row a nonterminal that the root reaches, from the root down."""
+    """Return one row per nonterminal that the root reaches, from the root down."""
     table = language.table
     inner = [symbol for symbol in table.symbols[::-1] if symbol in language.rules]
     parts = [language.with_root(symbol) for symbol in inner]

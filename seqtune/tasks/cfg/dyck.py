@@ -1,14 +1,14 @@
 """Dyck languages: brackets that are closed in the order in which they were opened, kind by kind.
 
-A bracket word is one bracket pair or several beside one another; a pair is closed at once or holds a
-word. With k kinds of brackets nested at most m deep the language is known as Dyck-(k, m). For every
-depth i there is a nonterminal S_i for words and P_i for pairs:
+A bracket word is one or more bracket pairs in a row; a pair is empty or holds a word. With k kinds
+of brackets nested at most m deep the language is known as Dyck-(k, m). For every depth i there is a
+nonterminal S_i for words and P_i for pairs:
 
     S_i -> P_i | P_i S_i
     P_i -> ( ) | ( S_i+1 )      for every kind of bracket; P_m has the first of the two only
 
-Without a bound on the depth S_i is S and P_i is P. The empty word is left out. A word splits into
-pairs, and a pair into its brackets and what is between, in one way only: the grammar is unambiguous.
+Without a bound on the depth S_i is S and P_i is P. The empty word is excluded. A word splits into
+pairs, and a pair into its brackets and their content, in only one way: the grammar is unambiguous.
 
 Source: Chomsky and Schuetzenberger 1963, The algebraic theory of context-free languages; bounded
 depth: Hewitt et al. 2020, RNNs can generate bounded hierarchical languages with optimal memory.
@@ -19,7 +19,7 @@ from __future__ import annotations
 from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 
 BRACKETS = ("()", "[]", "{}", "<>")
-"""The first kinds of brackets; the fifth is written (5 and 5), and so on."""
+"""The first four kinds of brackets; the fifth is written (5 and 5), and so on."""
 
 
 def dyck(
@@ -30,21 +30,21 @@ def dyck(
     more: float = 0.5,
     nested: float = 0.5,
 ) -> RecursiveGrammar:
-    """Bracket words of at most `max_length` tokens.
+    """Return the grammar of bracket words of at most `max_length` tokens.
 
     Token ids follow from `pairs` alone, in the natural order of names: for up to three kinds they
     are ( 1, ) 2, [ 3, ] 4, { 5, } 6; with a fourth, < 3 and > 4 come before [ 5; from the fifth on,
     (5 stands behind ( and 5) behind ). `RecursiveGrammar.terminals` lists them.
 
     Args:
-        pairs: Kinds of brackets, all equally likely.
-        depth: How deep brackets may be nested, 1 for not at all; None for no bound.
-        max_length: Tokens of the longest word.
-        more: Probability that another pair follows beside a pair, rather than none.
-        nested: Probability that a pair holds a word, rather than nothing, where `depth` allows it.
+        pairs: kinds of brackets, all equally likely.
+        depth: how deep brackets may be nested, 1 for not at all; None for no bound.
+        max_length: tokens of the longest word.
+        more: probability that another pair follows a pair.
+        nested: probability that a pair holds a word, where `depth` allows it.
 
     Raises:
-        ValueError: An argument is out of range; one line for each.
+        ValueError: if arguments are out of range; one line for each.
 
     Example:
         With two kinds, "[ ] ( )" and "( [ ] [ ] )" are words, "( ]", "( [ ) ]" and "( ) )" are not.
@@ -77,14 +77,14 @@ def dyck(
 
 
 def _symbols(level: int, depth: int | None) -> tuple[str, str, str]:
-    """Names of the words and the pairs of a level, and of the words inside its pairs."""
+    """Return the symbols of words and pairs of a level, and of the words inside its pairs."""
     if depth is None:
         return "S", "P", "S"
     return f"S{level}", f"P{level}", f"S{level + 1}"
 
 
 def _brackets(kind: int) -> tuple[str, str]:
-    """The opening and the closing bracket of a kind, counted from 1."""
+    """Return the opening and closing bracket of a kind, counted from 1."""
     if kind <= len(BRACKETS):
         return BRACKETS[kind - 1][0], BRACKETS[kind - 1][1]
     return f"({kind}", f"{kind})"
@@ -93,7 +93,7 @@ def _brackets(kind: int) -> tuple[str, str]:
 def _problems(
     pairs: int, depth: int | None, max_length: int, *, more: float, nested: float
 ) -> list[str]:
-    """What is wrong with the arguments of `dyck`."""
+    """Return the errors in the arguments of `dyck`."""
     found = [
         f"{name}: must be an integer of at least {least}{other}, but got {value!r}"
         for name, value, least, other in (

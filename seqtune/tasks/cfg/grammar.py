@@ -1,68 +1,67 @@
 """Probabilistic context-free grammars without recursion: rules, counts, lengths, entropies.
 
-A grammar is a value: rules with their probabilities, and the root that strings grow from. Another
-nonterminal as the root keeps every rule and so every terminal, since a token id must mean the same
+A grammar is a value: rules with their probabilities, and the root that strings are derived from.
+Another nonterminal as the root keeps all rules, and so all terminals: a token id must mean the same
 at every height. Recursive grammars are in `recursive`: they have no height, and no longest string.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache, cached_property, reduce
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from seqtune.config.errors import nearest
-from seqtune.tasks.cfg.ambiguity import Ambiguity, Entropy, judge, string_entropy
+from seqtune.tasks.cfg.ambiguity import Ambiguity, find_ambiguity
 from seqtune.tasks.cfg.language import Language, Lengths
 from seqtune.tasks.cfg.named import RULES
-from seqtune.tasks.cfg.probabilities import (
-    Probabilities,
-    probability_problems,
-    read_probabilities,
-    scaled,
-)
+from seqtune.tasks.cfg.parallel import Sampler, Scorer
 from seqtune.tasks.cfg.rules import (
+    Probabilities,
     RawRules,
     Rules,
     RuleTable,
+    Word,
     begins,
     children_first,
     cycle,
     natural,
+    probability_problems,
     problems,
     reachable,
+    read_probabilities,
     read_rules,
+    scale,
 )
 
-if TYPE_CHECKING:
-    from seqtune.tasks.cfg.chart import Chart
-    from seqtune.tasks.cfg.sampler import Sampler
+ENUMERABLE = 20_000
+"""Most derivations for which the strings are listed, for exact figures of an ambiguous grammar."""
 
-Value = TypeVar("Value")
+Folded = TypeVar("Folded")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grammar(Language):
     """A probabilistic context-free grammar without recursion.
 
-    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i + 1.
+    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i +
+    1.
 
     Attributes:
-        name: For messages and reports.
-        root: The nonterminal that strings are derived from.
-        rules: Right-hand sides of every nonterminal, also of those that the root does not reach.
-        probabilities: Of every right-hand side; equal ones by default.
+        name: for messages and reports.
+        root: the nonterminal that strings are derived from.
+        rules: right-hand sides of every nonterminal, also of those that the root does not reach.
+        probabilities: of every right-hand side; equal by default.
 
     Raises:
-        ValueError: The rules or the root are not a grammar, one line for each of the `problems`; or
-            the rules are recursive.
+        ValueError: if the rules or the root are not a grammar, one line for each of the `problems`;
+            or if the rules are recursive.
 
     Example:
         >>> rules = {"S": ["A A", "A"], "A": ["a", "b a"]}
@@ -90,21 +89,21 @@ class Grammar(Language):
         probabilities = dict(self.probabilities) or read_probabilities(rules)
         if found := probability_problems(rules, probabilities):
             raise ValueError("\n".join(found))
-        object.__setattr__(self, "probabilities", MappingProxyType(scaled(probabilities)))
+        object.__setattr__(self, "probabilities", MappingProxyType(scale(probabilities)))
 
     @classmethod
     def from_rules(cls, *, name: str, root: str | int, rules: RawRules) -> Grammar:
-        """The grammar of rules as a person writes them.
+        """Return the grammar of rules as users write them.
 
         Args:
-            name: For messages and reports.
-            root: The nonterminal that strings are derived from.
-            rules: For every nonterminal its right-hand sides, each a text that is split at blanks,
-                as "A B", or a list of symbols; integers are turned into text. A mapping from texts
-                to probabilities stands for right-hand sides that are not equally likely.
+            name: for messages and reports.
+            root: the nonterminal that strings are derived from.
+            rules: for every nonterminal its right-hand sides, each a text that is split at blanks,
+                as "A B", or a list of symbols; integers become text. A mapping from texts to
+                probabilities is for right-hand sides that are not equally likely.
 
         Raises:
-            ValueError: One line for each of the `problems`.
+            ValueError: one line for each of the `problems`.
         """
         if found := problems(root, rules):
             raise ValueError("\n".join(found))
@@ -119,12 +118,12 @@ class Grammar(Language):
         return hash((self.name, self.root, frozenset(self.rules.items())))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tables stay behind: a worker process builds its own sooner than it could read them.
+        # Without tables: a worker process builds them faster than it could read them.
         return _restore, (self.name, self.root, dict(self.rules), dict(self.probabilities))
 
     @cached_property
     def heights(self) -> Mapping[str, int]:
-        """Longest path to a leaf from every nonterminal; 1 where all rules hold terminals only."""
+        """Longest path from every nonterminal to a leaf; 1 if its rules hold terminals only."""
         heights = self._fold(0, lambda rules, _: 1 + max(map(max, rules)))
         return MappingProxyType(
             {symbol: heights[symbol] for symbol in sorted(self.rules, key=natural)}
@@ -152,11 +151,11 @@ class Grammar(Language):
         return MappingProxyType(self._fold(1, lambda rules, _: sum(map(math.prod, rules))))
 
     def count(self) -> int:
-        """Exact number of derivations, which is that of strings if the grammar is unambiguous."""
+        """Return the exact number of derivations; that of strings if the grammar is unambiguous."""
         return self.counts[self.root]
 
     def derivation_entropy(self) -> float:
-        """Entropy of the derivations in nats, exact; that of the strings is at most this."""
+        """Return the exact entropy of the derivations in nats; that of the strings is at most this."""
         entropies = self._fold(
             0.0,
             lambda rules, p: math.fsum(
@@ -165,40 +164,27 @@ class Grammar(Language):
         )
         return entropies[self.root]
 
-    def strings(self, symbol: str | None = None) -> dict[tuple[int, ...], float]:
-        """Every string of `symbol` (the root if None) with its probability.
+    def strings(self) -> dict[Word, float]:
+        """Return every string with its probability; see `RuleTable.strings`."""
+        return self.table.strings(self.table.root)
 
-        Only for small languages: time and memory grow with the number of derivations.
-        """
-        merged: dict[tuple[int, ...], float] = {}
-        for string, probability in self.derivations(symbol):
-            merged[string] = merged.get(string, 0.0) + probability
-        return merged
-
-    def derivations(self, symbol: str | None = None) -> list[tuple[tuple[int, ...], float]]:
-        """String and probability of every derivation of `symbol`; see `strings`."""
-        symbol = self.root if symbol is None else symbol
-        if symbol not in self.rules:
-            return [((self.terminals.index(symbol) + 1,), 1.0)]
-        return [
-            (sum((string for string, _ in parts), ()), math.prod(p for _, p in parts) * share)
-            for rhs, share in zip(self.rules[symbol], self.probabilities[symbol], strict=True)
-            for parts in itertools.product(*map(self.derivations, rhs))
-        ]
+    def derivations(self) -> list[tuple[Word, float]]:
+        """Return string and probability of every derivation; see `strings`."""
+        return self.table.derivations(self.table.root)
 
     def with_root(self, symbol: str | int) -> Grammar:
-        """The same rules and terminals, with strings derived from `symbol`.
+        """Return the grammar of the same rules and terminals with `symbol` as the root.
 
         Raises:
-            ValueError: `symbol` is not a nonterminal.
+            ValueError: if `symbol` is not a nonterminal.
         """
         return replace(self, root=str(symbol))
 
     def with_height(self, height: int) -> Grammar:
-        """The same from the root of that height whose mean string is longest; the first of equals.
+        """Return the same with the root of that height whose mean length is largest; ties: the first.
 
         Raises:
-            ValueError: No nonterminal has that height.
+            ValueError: if no nonterminal has that height.
         """
         tallest = max(self.heights.values())
         if isinstance(height, bool) or height not in range(1, tallest + 1):
@@ -210,7 +196,7 @@ class Grammar(Language):
 
     @cached_property
     def table(self) -> RuleTable:
-        """The rules that the root reaches, as arrays: what sampler and chart read."""
+        """The rules that the root reaches, as arrays: what sampler, scorer and ambiguity search read."""
         reached = reachable(self.root, self.rules)
         inner = sorted(reached & set(self.rules), key=lambda s: (self.heights[s], natural(s)))
         symbols = ("", *self.terminals, *inner)
@@ -232,20 +218,22 @@ class Grammar(Language):
         )
 
     def _make_sampler(self) -> Sampler:
-        from seqtune.tasks.cfg.sampler import Sampler
+        from seqtune.tasks.cfg.sampler import LevelSampler
 
-        return Sampler(self)
+        return LevelSampler(self.table, mean_length=self.lengths.mean)
 
-    def _make_chart(self) -> Chart:
-        from seqtune.tasks.cfg.chart import Chart
+    def _make_scorer(self) -> Scorer:
+        from seqtune.tasks.cfg.chart import ChartScorer
 
-        return Chart(self)
+        return ChartScorer(self.table)
 
-    def _find_ambiguity(self) -> Ambiguity:
-        return judge(self)
+    def _search_ambiguity(self) -> Ambiguity:
+        return find_ambiguity(self.table)
 
-    def _find_entropy(self) -> Entropy:
-        return string_entropy(self)
+    def _entropy_by_listing(self) -> float | None:
+        if self.count() > ENUMERABLE:
+            return None
+        return -math.fsum(p * math.log(p) for p in self.strings().values())
 
     @cached_property
     def _mean_lengths(self) -> dict[str, Fraction]:
@@ -258,10 +246,10 @@ class Grammar(Language):
         )
 
     def _fold(
-        self, leaf: Value, join: Callable[[list[list[Value]], tuple[float, ...]], Value]
-    ) -> dict[str, Value]:
-        """A value of every symbol: of terminals `leaf`, else what `join` makes of rules and probabilities."""
-        values: dict[str, Value] = {}
+        self, leaf: Folded, join: Callable[[list[list[Folded]], tuple[float, ...]], Folded]
+    ) -> dict[str, Folded]:
+        """Fold the rules bottom-up: `leaf` for terminals, `join(rules, probabilities)` for others."""
+        values: dict[str, Folded] = {}
         for symbol in children_first(self.rules):
             right = self.rules.get(symbol)
             values[symbol] = (
@@ -273,7 +261,7 @@ class Grammar(Language):
 
 
 def _mixture(rules: list[list[np.ndarray]], p: tuple[float, ...]) -> np.ndarray:
-    """Length distribution of a symbol, from those of the symbols in its rules."""
+    """Return the length distribution of a symbol from those of the symbols in its rules."""
     sums = [reduce(np.convolve, rhs) for rhs in rules]
     whole = np.zeros(max(map(len, sums)))
     for share, own in zip(p, sums, strict=True):
@@ -282,7 +270,7 @@ def _mixture(rules: list[list[np.ndarray]], p: tuple[float, ...]) -> np.ndarray:
 
 
 def _exact(probabilities: tuple[float, ...]) -> list[Fraction]:
-    """Fractions that sum to 1: equal ones exactly."""
+    """Return fractions that sum to 1, exactly equal if the probabilities are."""
     if len(set(probabilities)) == 1:
         return [Fraction(1, len(probabilities))] * len(probabilities)
     parts = [Fraction(p) for p in probabilities]
@@ -290,15 +278,15 @@ def _exact(probabilities: tuple[float, ...]) -> list[Fraction]:
 
 
 def grammar(name: str, *, root: int | str | None = None, height: int | None = None) -> Grammar:
-    """A named grammar, whole or from another root.
+    """Return a named grammar, whole or from another root.
 
     Args:
-        name: One of `named.RULES`.
-        root: The nonterminal that strings are derived from; the grammar's own if None.
-        height: Height of the tree in place of a root: see `Grammar.with_height`.
+        name: one of `named.RULES`.
+        root: the nonterminal that strings are derived from; None is the grammar's own root.
+        height: height of the tree in place of a root; see `Grammar.with_height`.
 
     Raises:
-        ValueError: No such grammar, root or height, or both root and height.
+        ValueError: if there is no such grammar, root or height, or both root and height are given.
 
     Example:
         >>> grammar("cfg3b", height=2).root

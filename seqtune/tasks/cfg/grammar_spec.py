@@ -1,4 +1,4 @@
-"""Grammars as they are written in a file: the user's own, generated families, bracket words."""
+"""Specs of grammars that a file describes: the user's own, random ones, bracket words."""
 
 import abc
 from typing import Annotated, Literal, Self, TypeAlias
@@ -11,13 +11,18 @@ from seqtune.config.unions import ByKind, ByShape, OrInShort
 from seqtune.tasks.cfg.dyck import dyck
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
-from seqtune.tasks.cfg.probabilities import read_probabilities
-from seqtune.tasks.cfg.random_families import generated
+from seqtune.tasks.cfg.random_families import random_grammar
 from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
-from seqtune.tasks.cfg.rules import cycle, problems, read_rules, terminal_problems
+from seqtune.tasks.cfg.rules import (
+    cycle,
+    problems,
+    read_probabilities,
+    read_rules,
+    terminal_problems,
+)
 
 LONGEST_RECURSIVE = 2_048
-"""Largest cap: scores of a recursive grammar take time with its square, and more."""
+"""Largest cap: the time to score strings of a recursive grammar grows at least with its square."""
 
 
 def _as_text(value: object) -> object:
@@ -41,18 +46,18 @@ RightHandSides = Annotated[
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Described(Spec):
-    """A grammar that is described rather than named."""
+class _DescribedGrammar(Spec):
+    """What all described grammars have in common."""
 
     @abc.abstractmethod
     def build(self) -> Language:
-        """The grammar.
+        """Return the grammar.
 
         Raises:
-            ValueError: if there is none like that.
+            ValueError: if there is no such grammar.
         """
 
-    def _checked(self) -> Self:
+    def _check_grammar(self) -> Self:
         try:
             self.build()
         except ValueError as error:
@@ -63,7 +68,7 @@ class _Described(Spec):
         return self
 
 
-class OwnSpec(_Described):
+class OwnSpec(_DescribedGrammar):
     """A grammar of the user's own. Right-hand sides in a list are equally likely.
 
     Example:
@@ -75,14 +80,14 @@ class OwnSpec(_Described):
     name: str = "own"
     root: Symbol
     rules: dict[str, RightHandSides]
-    """Symbol -> its right-hand sides: a list, or a mapping to their probabilities. Each is a list of
-    symbols or their names with blanks between."""
+    """Right-hand sides of every symbol: a list, or a mapping to their probabilities. Each is a list of
+    symbols, or their names separated by blanks."""
     terminals: Symbols | None = None
-    """The symbols that need no rules; null takes for one whatever has none. Listed, they let a misspelt
+    """The symbols without rules; null takes all that have none. Listing them lets a misspelt
     nonterminal be found."""
     max_length: int | None = Field(default=None, ge=1, le=LONGEST_RECURSIVE)
-    """Tokens of the longest string. A recursive grammar needs it: longer strings are left out, and
-    the probabilities of the others are scaled up to sum to 1."""
+    """Tokens of the longest string, for recursive grammars: longer strings are left out, and the
+    probabilities of the others are scaled up to sum to 1."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -101,7 +106,7 @@ class OwnSpec(_Described):
             raise problem(
                 "is for recursive grammars, and this one is not; leave it out", at="max_length"
             )
-        return self._checked()
+        return self._check_grammar()
 
     def build(self) -> Language:
         if self.max_length is None:
@@ -115,31 +120,31 @@ class OwnSpec(_Described):
         )
 
 
-class GeneratedSpec(_Described):
-    """A random grammar like the cfg3 ones: all leaves at one depth, the same number of rules everywhere."""
+class GeneratedSpec(_DescribedGrammar):
+    """A random grammar like cfg3: all leaves at one depth, every nonterminal with as many rules."""
 
     kind: Literal["generated"] = "generated"
     height: int = Field(default=3, ge=1)
-    """Of the tree."""
+    """Height of the tree."""
     symbols: int = Field(default=3, ge=1, le=100)
-    """Nonterminals of every height below the root."""
+    """Nonterminals of each height below the root."""
     rules: int = Field(default=2, ge=1, le=100)
     """Right-hand sides of a nonterminal, all equally likely."""
     lengths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)] = (2, 3)
     """Symbols of a right-hand side; each length is as likely as the others."""
     terminals: int = Field(default=3, ge=1)
     ambiguity: Literal["allow", "forbid"] = "allow"
-    """`forbid`: drawn anew until it is proven that no string has two trees."""
+    """`forbid`: draw again until it is proven that no string has two trees."""
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.lengths:
             raise problem("needs at least one length", at="lengths")
-        return self._checked()
+        return self._check_grammar()
 
     def build(self) -> Language:
-        return generated(
+        return random_grammar(
             height=self.height,
             symbols=self.symbols,
             rules=self.rules,
@@ -150,24 +155,24 @@ class GeneratedSpec(_Described):
         )
 
 
-class DyckSpec(_Described):
-    """Well-nested brackets of several kinds, nested at most so deep."""
+class DyckSpec(_DescribedGrammar):
+    """Well-nested brackets of several kinds, of bounded depth."""
 
     kind: Literal["dyck"] = "dyck"
     pairs: int = Field(default=2, ge=1)
     """Kinds of brackets."""
     depth: int | None = Field(default=4, ge=1)
-    """Brackets inside one another at most; null for no bound."""
+    """Deepest nesting; null for no bound."""
     max_length: int = Field(default=32, ge=2, le=LONGEST_RECURSIVE)
     """Tokens of the longest string."""
     more: Share = 0.5
-    """Probability that another pair follows beside a pair."""
+    """Probability that another pair follows a pair."""
     nested: Share = 0.5
     """Probability that a pair holds something, where the depth allows it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        return self._checked()
+        return self._check_grammar()
 
     def build(self) -> Language:
         return dyck(
@@ -186,4 +191,4 @@ GrammarSpec: TypeAlias = Annotated[
 """A grammar that is described rather than named."""
 
 DESCRIBED = {"generated": GeneratedSpec, "dyck": DyckSpec}
-"""Grammars whose kind alone is a description."""
+"""Grammars that their kind alone describes."""

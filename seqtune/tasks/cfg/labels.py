@@ -1,11 +1,11 @@
-"""What a model reads of a grammar's strings, and the nodes of their trees over every token.
+"""Strings of a grammar with the nodes of their trees above every token that a model reads.
 
-Levels: where all leaves lie at one depth, as in the cfg3 grammars, `height h` is the node h steps above
-the token, up to the root. Elsewhere heights differ by the path that is taken, so levels count from the
-root: `depth d` is the node d steps below it, and a token nearer to the root has none there. The lowest
-level comes first, and of the deep trees of recursive grammars only the `LEVELS` nearest to the root are
-kept. The root is a level like the others: it tells nothing as an ancestor, being always the same, but where
-it ends is where the string does.
+Levels: if all leaves lie at one depth, as in the cfg3 grammars, `height h` is the node h steps
+above the token, up to the root. Elsewhere heights depend on the path, so levels count from the
+root: `depth d` is the node d steps below it, and tokens nearer to the root have none there. The
+lowest level comes first; of the deep trees of recursive grammars only the `LEVELS` levels nearest
+to the root are kept. The root is a level like the others: as an ancestor it is always the same, but
+its boundary is the end of the string.
 
 The tree is the one that a string was drawn by; in an ambiguous grammar it may have others.
 """
@@ -18,14 +18,15 @@ import numpy as np
 from seqtune.tasks.base import Batch, Strings, Tokens, WithTrees
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.language import Language
-from seqtune.tasks.cfg.layouts import SENTENCES_SKIPPED, Layout, Packed, Sentences
+from seqtune.tasks.cfg.layouts import SENTENCES_SKIPPED, Packed, Sentences, StringLayout
 from seqtune.tasks.cfg.rules import reachable
 from seqtune.tasks.cfg.trees import Trees
 
 LEVELS = 8
-"""Most levels of a tree whose leaves lie at many depths."""
+"""Most levels of a tree whose leaves lie at several depths."""
+
 CHUNK_TOKENS = 1 << 14
-"""Tokens whose trees are held at once, on average: a recursive grammar's may be deep."""
+"""Mean number of tokens whose trees are held at once: a recursive grammar's may be deep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +35,8 @@ class _Labels:
 
     Attributes:
         strings: n strings.
-        rows: int64 [2 x L, total]; the class of the node over every token by level, lowest first, and
-            then whether the token is its last; -1 where there is no node.
+        rows: int64 [2 x L, total]; by level, lowest first, the class of the node above every token,
+            and then whether the token is its last; -1 where there is no node.
         symbols: names of the classes.
     """
 
@@ -44,14 +45,16 @@ class _Labels:
     symbols: tuple[str, ...]
 
 
-def labelled(layout: Layout, *, count: int, generator: np.random.Generator) -> WithTrees:
-    """So many strings of a layout (windows, if it is packed) with the nodes over every token read."""
+def draw_with_trees(
+    layout: StringLayout, *, count: int, generator: np.random.Generator
+) -> WithTrees:
+    """Draw `count` strings of a layout (windows, if it is packed) with the nodes above every token."""
     if isinstance(layout, Packed):
         drawn = _windows(layout, count=count, generator=generator)
     else:
         drawn = _sentences(layout.language, count=count, generator=generator)
     batch = layout.batch(drawn.strings)
-    rows = _laid_out(drawn, batch=batch, after_bos=isinstance(layout, Sentences))
+    rows = _lay_out(drawn, batch=batch, after_bos=isinstance(layout, Sentences))
     ancestors, boundaries = np.split(rows, 2)
     return WithTrees(
         batch=batch,
@@ -63,7 +66,7 @@ def labelled(layout: Layout, *, count: int, generator: np.random.Generator) -> W
 
 
 def _has_one_depth(grammar: Grammar) -> bool:
-    """Whether all leaves of all trees lie at one depth."""
+    """Return whether all leaves of all trees lie at one depth."""
     heights = grammar.heights
     return all(
         heights.get(child, 0) == heights[symbol] - 1
@@ -74,7 +77,7 @@ def _has_one_depth(grammar: Grammar) -> bool:
 
 
 def _level_names(language: Language) -> tuple[str, ...]:
-    """The levels, the lowest first."""
+    """Return the names of the levels, the lowest first."""
     depths = LEVELS
     if isinstance(language, Grammar):
         if _has_one_depth(language):
@@ -84,18 +87,18 @@ def _level_names(language: Language) -> tuple[str, ...]:
 
 
 def _sentences(language: Language, *, count: int, generator: np.random.Generator) -> _Labels:
-    """So many strings; drawn by parts, since the trees of one part may be deeper than those kept."""
+    """Draw `count` strings, in parts, since their trees may be deeper than the levels kept."""
     part = max(1, round(CHUNK_TOKENS / language.lengths.mean))
     levels = len(_level_names(language))
     parts = [
         _labels(language.sample_trees(min(part, count - done), generator), language, levels=levels)
         for done in range(0, count, part)
     ]
-    return _joined(parts)
+    return _join(parts)
 
 
 def _labels(trees: Trees, language: Language, *, levels: int) -> _Labels:
-    """The levels that are kept, the lowest first."""
+    """Return the labels of the levels that are kept, the lowest first."""
     depths = min(levels, len(trees.ancestors))
     # Id 0 is no symbol, then come the terminals.
     first = 1 + len(language.terminals)
@@ -108,7 +111,7 @@ def _labels(trees: Trees, language: Language, *, levels: int) -> _Labels:
     return _Labels(strings, rows=lowest_first, symbols=trees.symbols[first:])
 
 
-def _joined(parts: Iterable[_Labels]) -> _Labels:
+def _join(parts: Iterable[_Labels]) -> _Labels:
     parts = list(parts)
     lengths = np.concatenate([part.strings.lengths for part in parts])
     return _Labels(
@@ -122,7 +125,7 @@ def _joined(parts: Iterable[_Labels]) -> _Labels:
 
 
 def _windows(layout: Packed, *, count: int, generator: np.random.Generator) -> _Labels:
-    """Windows of a stream of sentences, that starts anywhere in it, as `Packed.draw` makes them."""
+    """Draw windows of a stream of sentences, as `Packed.draw` makes them."""
     language, size = layout.language, layout.window + 1
     skipped = int(generator.random() * max(size, SENTENCES_SKIPPED * language.lengths.max))
     needed = skipped + count * size
@@ -131,7 +134,7 @@ def _windows(layout: Packed, *, count: int, generator: np.random.Generator) -> _
         sentences = int(missing / (language.lengths.mean + 2)) + 2
         drawn = _sentences(language, count=sentences, generator=generator)
         pieces.append(_stream(drawn, layout=layout))
-    stream = _joined(pieces)
+    stream = _join(pieces)
     tokens = stream.strings.tokens[skipped:needed]
     return _Labels(
         Strings(tokens=tokens, offsets=np.arange(count + 1) * size),
@@ -140,8 +143,8 @@ def _windows(layout: Packed, *, count: int, generator: np.random.Generator) -> _
     )
 
 
-def _stream(drawn: _Labels, *, layout: Layout) -> _Labels:
-    """The sentences, each between BOS and EOS, over which there is no node."""
+def _stream(drawn: _Labels, *, layout: StringLayout) -> _Labels:
+    """Return the sentences, each between BOS and EOS, which have no nodes."""
     strings = drawn.strings
     offsets = strings.offsets + 2 * np.arange(len(strings) + 1)
     before = np.repeat(np.arange(len(strings)), strings.lengths)
@@ -154,12 +157,12 @@ def _stream(drawn: _Labels, *, layout: Layout) -> _Labels:
     return _Labels(Strings(tokens=tokens, offsets=offsets), rows=rows, symbols=drawn.symbols)
 
 
-def _laid_out(drawn: _Labels, *, batch: Batch, after_bos: bool) -> Tokens:
-    """The labels of what is read, int64 [2 x L, B, T]; -1 over BOS and padding."""
+def _lay_out(drawn: _Labels, *, batch: Batch, after_bos: bool) -> Tokens:
+    """Return the labels of the tokens read, int64 [2 x L, B, T]; -1 above BOS and padding."""
     offsets, longest = drawn.strings.offsets, batch.tokens.shape[1] + 1
     padded = [Strings(labels, offsets).padded(fill=-1, length=longest) for labels in drawn.rows]
-    # What is read after BOS moves by one step, over padding that it leaves at the end.
+    # After BOS all tokens are one step later; the padding at the end leaves room for that.
     rows = np.roll(np.stack(padded), int(after_bos), axis=-1)[..., :-1]
-    # The padded layout does not read a string's last token, but padding in its place.
+    # The padded layout reads padding in place of a string's last token.
     rows[:, batch.tokens == 0] = -1
     return rows

@@ -1,4 +1,4 @@
-"""The ways to lay a grammar's strings out for a model, each with its true distributions and its floor.
+"""Ways to lay a grammar's strings out for a model, each with its true distributions and floor.
 
 Terminals are tokens 1 to t; BOS is 0, EOS is t + 1.
 """
@@ -11,18 +11,18 @@ import numpy.typing as npt
 
 from seqtune.tasks.base import Batch, Floor, Mask, Strings, Tokens
 from seqtune.tasks.cfg.language import Language
-from seqtune.tasks.cfg.threads import slices
+from seqtune.tasks.cfg.parallel import slices
 
-Truth: TypeAlias = npt.NDArray[np.float64]
+Distributions: TypeAlias = npt.NDArray[np.float64]
 
 FLOOR_TOKENS = 1 << 18
-"""For a floor, next-token distributions of about so many tokens are held at once."""
+"""For a floor, distributions of about this many tokens are held at once."""
 
 SENTENCES_SKIPPED = 4
-"""Packed windows begin at a random place within so many of the longest sentences."""
+"""Packed windows begin at a random position within this many of the longest sentences."""
 
 
-class Layout(abc.ABC):
+class StringLayout(abc.ABC):
     """How strings become batches.
 
     Attributes:
@@ -40,36 +40,36 @@ class Layout(abc.ABC):
         self.bos, self.eos = 0, len(language.terminals) + 1
 
     def draw(self, count: int, *, generator: np.random.Generator) -> Strings:
-        """Draws what becomes a row of a batch: here, a string."""
+        """Draw what becomes the rows of a batch; by default, strings."""
         tokens, offsets = self.language.sample_flat(count, generator)
         return Strings(tokens=tokens, offsets=offsets)
 
     @abc.abstractmethod
     def batch(self, strings: Strings) -> Batch:
-        """Lays strings out."""
+        """Lay strings out."""
 
     @abc.abstractmethod
-    def truth(self, batch: Batch) -> Truth:
-        """The true distribution of every compared token, float64 [B, T, outputs]; NaN elsewhere."""
+    def true_distributions(self, batch: Batch) -> Distributions:
+        """Return the distribution of every compared token, float64 [B, T, outputs]; NaN elsewhere."""
 
     def floor(self, batch: Batch) -> Floor:
-        """The floor of the compared tokens."""
+        """Return the floor of the compared tokens."""
         nats = correct = 0.0
         for part in slices(batch.strings.offsets, tokens=FLOOR_TOKENS):
             own = batch.rows(part)
-            true = self.truth(own)[own.compared]
+            true = self.true_distributions(own)[own.compared]
             chosen = np.take_along_axis(true, own.targets[own.compared][:, None], axis=1)
             nats -= float(np.log(chosen).sum())
             correct += float(true.max(axis=1).sum())
         compared = int(batch.compared.sum())
         return Floor(nats=nats, correct=correct, scored=compared, strings=len(batch))
 
-    def parts(self, strings: Strings) -> Strings:
-        """The sentences that the rows of a batch hold whole."""
+    def sentences(self, strings: Strings) -> Strings:
+        """Return the sentences that lie entirely within the rows of a batch."""
         return strings
 
 
-class Sentences(Layout):
+class Sentences(StringLayout):
     """Reads BOS s1 .. sn and predicts s1 .. sn EOS; padding never counts."""
 
     def __init__(self, language: Language) -> None:
@@ -84,19 +84,19 @@ class Sentences(Layout):
         scored = np.arange(longest + 1) <= strings.lengths[:, None]
         return Batch(tokens, rows, scored, strings)
 
-    def truth(self, batch: Batch) -> Truth:
+    def true_distributions(self, batch: Batch) -> Distributions:
         rows, _ = self.language.next_token_batch(batch.strings)
-        truth = _unknown(batch, outputs=self.outputs)
-        truth[batch.scored] = _after_zero(rows)
-        return truth
+        true = _unknown(batch, outputs=self.outputs)
+        true[batch.scored] = _after_zero(rows)
+        return true
 
 
-class Padded(Layout):
+class Padded(StringLayout):
     """Reads s1 .. s(n-1), predicts s2 .. sn, and 0 from there to the end of the longest string.
 
-    Wherever the target is padding, so is the input: the end of a string is never predicted, nor is its
-    first token. A model knows from its input that the string goes on, so the floor takes each
-    distribution given that it does; padding, where it is scored, costs nothing.
+    Where the target is padding, so is the input: neither the end of a string nor its first token is
+    ever predicted. A model knows from its input that the string continues, so the floor conditions
+    each distribution on that; padding is certain, so where it is scored its loss is 0.
     """
 
     ends = False
@@ -105,7 +105,7 @@ class Padded(Layout):
         super().__init__(language)
         self._score_padding = score_padding
         self.outputs = self.eos
-        # One step at least: where every string has one token, there is only padding to read.
+        # At least one step: if every string has one token, there is only padding to read.
         self.max_length = max(1, language.lengths.max - 1)
 
     def batch(self, strings: Strings) -> Batch:
@@ -115,30 +115,30 @@ class Padded(Layout):
         scored = np.ones_like(targets, dtype=bool) if self._score_padding else targets > 0
         return Batch(tokens, targets, scored, strings)
 
-    def truth(self, batch: Batch) -> Truth:
+    def true_distributions(self, batch: Batch) -> Distributions:
         rows, offsets = self.language.next_token_batch(batch.strings)
-        kept = np.ones(len(rows), dtype=bool)
-        kept[offsets[:-1]] = kept[offsets[1:] - 1] = False
-        going_on = rows[kept, :-1] / (1.0 - rows[kept, -1:])
-        truth = _unknown(batch, outputs=self.outputs)
-        truth[batch.targets > 0] = _after_zero(going_on)
-        truth[batch.scored & (batch.targets == 0)] = np.eye(1, self.outputs)
-        return truth
+        used = np.ones(len(rows), dtype=bool)
+        used[offsets[:-1]] = used[offsets[1:] - 1] = False
+        going_on = rows[used, :-1] / (1.0 - rows[used, -1:])
+        true = _unknown(batch, outputs=self.outputs)
+        true[batch.targets > 0] = _after_zero(going_on)
+        true[batch.scored & (batch.targets == 0)] = np.eye(1, self.outputs)
+        return true
 
 
-class Packed(Layout):
+class Packed(StringLayout):
     """Windows of the endless stream BOS string EOS BOS string EOS ..., starting anywhere in it.
 
-    A string of this layout is a window: one token more than the model reads. The floor of a token is
-    exact from the first BOS of its window on, a last sentence that is cut included; before it nobody
-    knows how the sentence began, and the floor is unknown. A BOS is certain after EOS, always.
+    A string of this layout is a window: one token more than the model reads. The floor of a token
+    is exact from the first BOS of its window on, including a last sentence that is cut; before it
+    the beginning of the sentence is missing, and the floor is unknown. After EOS, BOS is certain.
     """
 
     def __init__(self, language: Language, *, window: int) -> None:
         super().__init__(language)
         self.window = window
         self.outputs = self.eos + 1
-        # Generation reads a whole sentence, however short the windows are.
+        # Generation reads a whole sentence, even if windows are shorter.
         self.max_length = max(window, language.lengths.max + 1)
 
     def draw(self, count: int, *, generator: np.random.Generator) -> Strings:
@@ -153,12 +153,12 @@ class Packed(Layout):
         stream = np.concatenate(pieces)[skipped:needed]
         return Strings(tokens=stream, offsets=np.arange(count + 1) * size)
 
-    def parts(self, strings: Strings) -> Strings:
-        sentences, is_whole = self._sentences(strings.padded(fill=self.eos))
+    def sentences(self, strings: Strings) -> Strings:
+        sentences, is_whole = self._split(strings.padded(fill=self.eos))
         return sentences.take(np.flatnonzero(is_whole))
 
     def _stream(self, sentences: Strings) -> np.ndarray:
-        """The sentences one after the other, each between BOS and EOS."""
+        """Return the sentences end to end, each between BOS and EOS."""
         begins = sentences.offsets[:-1] + 2 * np.arange(len(sentences))
         stream = np.empty(len(sentences.tokens) + 2 * len(sentences), sentences.tokens.dtype)
         inner = np.ones(len(stream), dtype=bool)
@@ -176,21 +176,21 @@ class Packed(Layout):
         scored = np.ones_like(targets, dtype=bool)
         return Batch(rows[:, :-1], targets, scored, strings, known=known)
 
-    def truth(self, batch: Batch) -> Truth:
-        sentences, is_whole = self._sentences(batch.strings.padded(fill=self.eos))
+    def true_distributions(self, batch: Batch) -> Distributions:
+        sentences, is_whole = self._split(batch.strings.padded(fill=self.eos))
         rows, offsets = self.language.next_token_batch(sentences)
-        kept = np.ones(len(rows), dtype=bool)
-        kept[offsets[1:] - 1] = is_whole
+        used = np.ones(len(rows), dtype=bool)
+        used[offsets[1:] - 1] = is_whole
         begins = batch.targets == self.bos
-        truth = _unknown(batch, outputs=self.outputs)
-        truth[batch.compared & ~begins] = _after_zero(rows[kept])
-        truth[begins] = np.eye(1, self.outputs)
-        return truth
+        true = _unknown(batch, outputs=self.outputs)
+        true[batch.compared & ~begins] = _after_zero(rows[used])
+        true[begins] = np.eye(1, self.outputs)
+        return true
 
-    def _sentences(self, rows: Tokens) -> tuple[Strings, Mask]:
-        """What follows every BOS up to EOS or the window's end, and whether it comes to EOS."""
+    def _split(self, rows: Tokens) -> tuple[Strings, Mask]:
+        """Return what follows every BOS up to EOS or the window's end, and whether it reaches EOS."""
         number = np.cumsum(rows == self.bos, axis=1)
-        # A number for every sentence of the batch; those that began before their window have none.
+        # A number for every sentence of the batch; those that began before their window have 0.
         keys = np.where(number > 0, number + np.arange(len(rows))[:, None] * (rows.shape[1] + 1), 0)
         # A BOS as the last target of a window begins a sentence of which nothing is predicted.
         inside = (keys > 0) & (rows != self.bos)
@@ -203,10 +203,10 @@ class Packed(Layout):
         return Strings(tokens=rows[inside][~ends], offsets=offsets), is_whole
 
 
-def _unknown(batch: Batch, *, outputs: int) -> Truth:
+def _unknown(batch: Batch, *, outputs: int) -> Distributions:
     return np.full((*batch.targets.shape, outputs), np.nan)
 
 
 def _after_zero(rows: np.ndarray) -> np.ndarray:
-    """Distributions whose first column is token 1, with a column for token 0: it cannot follow."""
+    """Insert a column for token 0, which cannot follow, before that of token 1."""
     return np.pad(rows, ((0, 0), (1, 0)))

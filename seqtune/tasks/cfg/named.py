@@ -1,4 +1,4 @@
-"""The named grammars, and the notation that they are written in.
+"""The named grammars, and the notation in which they are written.
 
 Synthetic languages of *Physics of Language Models*. Terminals are 1, 2 and 3; all leaves of a tree
 lie at one depth, 6 (7 in cfg3j and cfg3k). Nonterminals are numbered from the bottom up, three a
@@ -12,10 +12,10 @@ import re
 
 
 def parse_rules(text: str) -> dict[str, list[list[str]]]:
-    """Rules in compact notation, `A -> B C | D; B -> x`: separated by semicolons or line ends.
+    """Parse rules in compact notation, `A -> B C | D; B -> x`: separated by semicolons or line ends.
 
     Raises:
-        ValueError: A rule has no arrow, or a nonterminal is given twice.
+        ValueError: if a rule has no arrow, or a nonterminal has two lines.
     """
     rules: dict[str, list[list[str]]] = {}
     for line in filter(str.strip, re.split(r"[;\n]", text)):

@@ -1,7 +1,8 @@
-"""Families of random grammars whose tree height, branching and ambiguity are chosen.
+"""Random grammars of given tree height, branching and ambiguity.
 
-Like the cfg3 grammars: one root; below it, at each height, the same number of nonterminals; a
-right-hand side holds symbols of the height below only, so that all leaves lie at one depth.
+They are like the cfg3 grammars: one root; below it, at each height, the same number of
+nonterminals; a right-hand side holds only symbols of the height below, so that all leaves lie at
+one depth.
 """
 
 from collections.abc import Sequence
@@ -10,23 +11,23 @@ from functools import cache
 import numpy as np
 
 from seqtune import seeding
-from seqtune.tasks.cfg.ambiguity import is_proven_unambiguous
+from seqtune.tasks.cfg.ambiguity import find_ambiguity
 from seqtune.tasks.cfg.grammar import Grammar
 
 TRIES = 50
-"""Draws of the rules of one nonterminal before the whole grammar is begun anew."""
+"""Draws of one nonterminal's rules before the whole grammar is drawn again."""
 
 RESTARTS = 10
-"""Draws of a whole grammar before the wish counts as one that cannot be met."""
+"""Draws of the whole grammar before giving up."""
 
 STEPS = 5_000
-"""Steps of the search for a second derivation, after which a draft is dropped as if it had one."""
+"""Steps of the search for a second derivation; a draft that needs more is dropped."""
 
 Words = tuple[tuple[str, ...], ...]
 
 
 @cache
-def generated(
+def random_grammar(
     *,
     height: int,
     symbols: int,
@@ -36,9 +37,9 @@ def generated(
     unambiguous: bool,
     seed: int,
 ) -> Grammar:
-    """A random grammar; equal arguments give the same one on every machine.
+    """Return a random grammar; equal arguments give the same one on every machine.
 
-    The terminals are 1, 2, ...; nonterminals are numbered on from there, from the bottom up. No two
+    Terminals are 1, 2, ...; nonterminals have the numbers after these, from the bottom up. No two
     nonterminals of a height share a right-hand side.
 
     Args:
@@ -47,11 +48,11 @@ def generated(
         rules: right-hand sides of a nonterminal, all equally likely.
         lengths: symbols of a right-hand side: each length is as likely as the others.
         terminals: number of terminals.
-        unambiguous: whether rules are drawn anew until no string can have two trees, which is proven.
+        unambiguous: whether to draw again until it is proven that no string has two trees.
         seed: of the draws.
 
     Raises:
-        ValueError: if there are too few right-hand sides, or no unambiguous grammar was found.
+        ValueError: if there are too few right-hand sides, or no unambiguous grammar is found.
     """
     name = f"generated-{seed}"
     _check(height=height, symbols=symbols, rules=rules, lengths=lengths, terminals=terminals)
@@ -86,7 +87,7 @@ def generated(
 def _check(
     *, height: int, symbols: int, rules: int, lengths: Sequence[int], terminals: int
 ) -> None:
-    """Every level needs as many right-hand sides as its nonterminals have rules."""
+    """Check that there are enough right-hand sides on every level."""
     levels = {
         (1 if level == height else symbols, terminals if level == 1 else symbols)
         for level in range(1, height + 1)
@@ -110,7 +111,7 @@ def _add_level(
     unambiguous: bool,
     generator: np.random.Generator,
 ) -> bool:
-    """Draws the rules of a level's nonterminals; False if that came to no end."""
+    """Draw the rules of a level's nonterminals; return False after too many tries."""
     taken: set[tuple[str, ...]] = set()
     for symbol in own:
         for _ in range(TRIES):
@@ -143,4 +144,4 @@ def _is_unambiguous(symbol: str, rules: dict[str, Words]) -> bool:
     part = Grammar.from_rules(
         name="draft", root=symbol, rules={k: list(v) for k, v in rules.items()}
     )
-    return is_proven_unambiguous(part, steps=STEPS)
+    return find_ambiguity(part.table, steps=STEPS).verdict == "unambiguous"

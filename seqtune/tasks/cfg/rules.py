@@ -1,8 +1,9 @@
-"""Rules of a grammar: as people write them, what can be wrong with them, and laid out as arrays."""
+"""Rules of a grammar and their probabilities: reading, checking, and as arrays."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -13,17 +14,23 @@ from typing import Any
 import numpy as np
 
 from seqtune.config.errors import listed, nearest
-from seqtune.tasks.cfg.probabilities import value_problems
 
 Rules = Mapping[str, tuple[tuple[str, ...], ...]]
+Probabilities = Mapping[str, tuple[float, ...]]
 RawRules = Mapping[Any, Sequence[Any] | Mapping[Any, float]]
-"""As people write them: of a nonterminal a list of right-hand sides, all equally likely, or a mapping
-from right-hand sides to their probabilities. A right-hand side is text or a list of symbols."""
+"""Rules as users write them: for every nonterminal a list of right-hand sides, all equally likely, or a
+mapping from right-hand sides to their probabilities. A right-hand side is text or a list of symbols."""
+
+Word = tuple[int, ...]
+"""A sequence of symbol ids, such as the token ids of a string."""
+
+ROUNDING = 1e-6
+"""By how much the sum of written probabilities may differ from 1; they are then scaled to it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RuleTable:
-    """The rules that the root reaches, as arrays.
+    """The rules that the root reaches, as arrays; they are not recursive.
 
     Symbol ids: 0 is none; 1 to `terminals` are the terminals, by their token ids; then come the
     nonterminals by height. So a symbol's id is larger than those in its right-hand sides, and the
@@ -48,17 +55,43 @@ class RuleTable:
     rhs: np.ndarray
     probability: np.ndarray
 
-    def right_hand_sides(self, symbol: int) -> list[tuple[int, ...]]:
-        """The right-hand sides of a symbol's rules; none for a terminal."""
+    @property
+    def root(self) -> int:
+        """Id of the root."""
+        return len(self.symbols) - 1
+
+    def right_hand_sides(self, symbol: int) -> list[Word]:
+        """Return the right-hand sides of a symbol's rules; none for a terminal."""
         begins = self.rhs_begin[self.rule_begin[symbol] : self.rule_begin[symbol + 1] + 1].tolist()
         return [tuple(self.rhs[i:j].tolist()) for i, j in itertools.pairwise(begins)]
 
+    def derivations(self, symbol: int) -> list[tuple[Word, float]]:
+        """Return string and probability of every derivation of a symbol; see `strings`."""
+        if symbol <= self.terminals:
+            return [((symbol,), 1.0)]
+        shares = self.probability[self.rule_begin[symbol] : self.rule_begin[symbol + 1]].tolist()
+        return [
+            (sum((string for string, _ in parts), ()), math.prod(p for _, p in parts) * share)
+            for rhs, share in zip(self.right_hand_sides(symbol), shares, strict=True)
+            for parts in itertools.product(*map(self.derivations, rhs))
+        ]
+
+    def strings(self, symbol: int) -> dict[Word, float]:
+        """Return every string of a symbol with its probability.
+
+        Only for small languages: time and memory grow with the number of derivations.
+        """
+        merged: dict[Word, float] = {}
+        for string, probability in self.derivations(symbol):
+            merged[string] = merged.get(string, 0.0) + probability
+        return merged
+
 
 def problems(root: str | int, rules: RawRules) -> list[str]:
-    """All that keeps root and rules from being a grammar, one line each; empty if nothing does.
+    """Return all errors in a grammar's root and rules, one line each; empty if there are none.
 
-    Rules are as in `Grammar.from_rules`. Where they cannot be read, nothing else is looked at.
-    Recursion is no problem here: `cycle` tells of it.
+    Rules are as in `Grammar.from_rules`. If they cannot be read, nothing else is checked. Recursion
+    is not an error; `cycle` finds it.
     """
     if found := _shape_problems(rules):
         return found
@@ -73,7 +106,7 @@ def problems(root: str | int, rules: RawRules) -> list[str]:
 
 
 def read_rules(rules: RawRules) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Rules with every symbol as text, without their probabilities."""
+    """Return rules with every symbol as text, without their probabilities."""
     return {
         str(left): tuple(
             tuple(str(rhs).split() if isinstance(rhs, str | int) else map(str, rhs))
@@ -84,7 +117,7 @@ def read_rules(rules: RawRules) -> dict[str, tuple[tuple[str, ...], ...]]:
 
 
 def _shape_problems(rules: Any) -> list[str]:
-    """Why rules cannot be read."""
+    """Return why rules cannot be read."""
     if not isinstance(rules, Mapping) or not rules:
         return [
             "rules must map nonterminals to their right-hand sides, such as {'S': ['a b', 'a']}, "
@@ -103,7 +136,7 @@ def _shape_problems(rules: Any) -> list[str]:
 
 
 def _rule_problems(left: str, right: tuple[tuple[str, ...], ...]) -> list[str]:
-    """What is wrong with the rules of one nonterminal, taken alone."""
+    """Return the errors in the rules of one nonterminal."""
     found = []
     if not right:
         found.append(
@@ -130,7 +163,7 @@ def _rule_problems(left: str, right: tuple[tuple[str, ...], ...]) -> list[str]:
 
 
 def root_problems(root: str, rules: Rules) -> list[str]:
-    """What is wrong with the root."""
+    """Return the errors in the root."""
     if root in rules:
         return []
     names = sorted(rules, key=natural)
@@ -140,7 +173,7 @@ def root_problems(root: str, rules: Rules) -> list[str]:
 
 
 def productive_problems(rules: Rules) -> list[str]:
-    """The nonterminals that derive no string, since every rule leads back to such a one."""
+    """Return an error for each nonterminal that derives no string, since all its rules recur."""
     ending: set[str] = set()
     while new := {
         left
@@ -154,13 +187,13 @@ def productive_problems(rules: Rules) -> list[str]:
         f"{left}: must derive a string, but every one of its rules leads back to {left}; "
         "give it a rule that ends"
         for left in endless
-        # What only leads to such a symbol is mended with it.
+        # A symbol that only leads to such a one is right once that is.
         if left in set().union(*(reachable(s, endless) for rhs in endless[left] for s in rhs))
     ]
 
 
 def terminal_problems(rules: Rules, *, terminals: Sequence[str]) -> list[str]:
-    """What is wrong with sound rules if these are all their terminals."""
+    """Return the errors in rules that are otherwise correct, if these are all their terminals."""
     known = [*rules, *terminals]
     found = [
         f"{left}: right-hand side {number} holds {symbol}, which is neither a nonterminal nor one of "
@@ -179,8 +212,72 @@ def terminal_problems(rules: Rules, *, terminals: Sequence[str]) -> list[str]:
     return found
 
 
+def read_probabilities(rules: Mapping[Any, Any]) -> dict[str, tuple[float, ...]]:
+    """Return the probability of every right-hand side; those of a list are equally likely."""
+    return scale(
+        {
+            str(left): tuple(right.values()) if isinstance(right, Mapping) else (1.0,) * len(right)
+            for left, right in rules.items()
+        }
+    )
+
+
+def scale(weights: Mapping[Any, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+    """Scale weights to probabilities that sum to 1 over the rules of a nonterminal."""
+    return {str(left): _scale_to_one(values) for left, values in weights.items()}
+
+
+def _scale_to_one(values: Sequence[float]) -> tuple[float, ...]:
+    total = math.fsum(values)
+    # Values that sum to 1 already stay as they are, to the last digit.
+    return tuple(float(value) if abs(total - 1) < 1e-15 else value / total for value in values)
+
+
+def probability_problems(rules: Mapping[str, Sequence[Any]], probabilities: Any) -> list[str]:
+    """Return the errors in the probabilities of rules that are otherwise correct, one line each."""
+    if not isinstance(probabilities, Mapping):
+        return [
+            "probabilities must map nonterminals to one number for each right-hand side, such as "
+            f"{{'S': (0.4, 0.6)}}, but got {probabilities!r}"
+        ]
+    own = {str(left): values for left, values in probabilities.items()}
+    found = [
+        f"{left}: must have rules, since it has probabilities, but got none; leave out {left}"
+        for left in own
+        if left not in rules
+    ]
+    for left, right in rules.items():
+        values = own.get(left, ())
+        is_list = isinstance(values, Sequence) and not isinstance(values, str)
+        if not is_list or len(values) != len(right):
+            found.append(
+                f"{left}: must have as many probabilities as right-hand sides, {len(right)}, "
+                f"but got {len(values) if is_list else values!r}; write one for each"
+            )
+        else:
+            numbered = {f"number {number}": value for number, value in enumerate(values, start=1)}
+            found += value_problems(left, numbered)
+    return found
+
+
+def value_problems(left: str, values: Mapping[Any, Any]) -> list[str]:
+    """Return the errors in the probabilities of a nonterminal's rules, given by rule names."""
+    found = [
+        f"{left}: a probability must be a number above 0 and at most 1, but {name} is {value!r}; "
+        "leave out a rule that is never used"
+        for name, value in values.items()
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1
+    ]
+    if not found and abs(math.fsum(values.values()) - 1) > ROUNDING:
+        terms = " + ".join(f"{value:g}" for value in values.values())
+        found.append(
+            f"{left}: probabilities must sum to 1, but got {terms} = {math.fsum(values.values()):g}"
+        )
+    return found
+
+
 def cycle(rules: Rules) -> list[str]:
-    """Symbols that lead from one back to itself; empty if none do."""
+    """Return symbols that lead from one back to itself; empty if the rules are not recursive."""
     try:
         children_first(rules)
     except CycleError as error:
@@ -191,14 +288,18 @@ def cycle(rules: Rules) -> list[str]:
 
 
 def children_first(rules: Mapping[str, Sequence[tuple[str, ...]]]) -> list[str]:
-    """All symbols, each after those of its right-hand sides; CycleError if rules are recursive."""
+    """Return all symbols, each after those of its right-hand sides.
+
+    Raises:
+        CycleError: if the rules are recursive.
+    """
     return list(
         TopologicalSorter({a: list(itertools.chain(*rules[a])) for a in rules}).static_order()
     )
 
 
 def reachable(root: str, rules: Rules) -> set[str]:
-    """The symbols that derivations from `root` can hold."""
+    """Return the symbols that derivations from `root` can contain."""
     reached, waiting = {root}, [root]
     while waiting:
         new = set(itertools.chain(*rules.get(waiting.pop(), ()))) - reached
@@ -208,10 +309,10 @@ def reachable(root: str, rules: Rules) -> set[str]:
 
 
 def natural(symbol: str) -> tuple[int, int, str]:
-    """Sort key: numbers by value, then text."""
+    """Return a sort key: numbers by value, then text."""
     return (0, int(symbol), symbol) if re.fullmatch(r"-?[0-9]+", symbol) else (1, 0, symbol)
 
 
 def begins(groups: Iterable[Sized]) -> np.ndarray:
-    """Where each group begins, and the last one ends, if one is laid out after the other."""
+    """Return where each group begins, and the last one ends, if they are laid end to end."""
     return np.cumsum([0, *map(len, groups)])

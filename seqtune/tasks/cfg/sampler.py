@@ -1,36 +1,34 @@
-"""Random strings of a grammar, all at once and level by level.
+"""Draws strings of a grammar without recursion, all at once and level by level.
 
-Strings grow together from a row of roots: each pass replaces every symbol of one height, from the
-root's down to 1, by a right-hand side. A pass draws one random number a symbol in one call and
-rewrites the row in one compiled loop, in which no branch depends on the rule drawn: that, and rows
-short enough for a core's cache, is what makes it fast. Many strings are grown row by row, each from
-a generator of its own, so that several threads give the same strings as one.
+All strings are derived together, from a row of roots: each pass replaces every symbol of one
+height, from the root's down to 1, by a right-hand side. A pass draws one random number per symbol
+in one call and rewrites the row in one compiled loop without a branch on the rule drawn; that, and
+rows short enough for a core's cache, makes it fast. Each row has a generator of its own, so that
+several threads give the same strings as one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
-from seqtune.tasks.cfg.threads import mapped
-from seqtune.tasks.cfg.trees import Growth, Trees
-
-if TYPE_CHECKING:
-    from seqtune.tasks.cfg.grammar import Grammar
+from seqtune.tasks.cfg.parallel import Sampler
+from seqtune.tasks.cfg.rules import RuleTable
+from seqtune.tasks.cfg.trees import Trees
 
 CHUNK_TOKENS = 1 << 18
-"""Tokens that grow together, on average. Part of what a seed means: changing it changes strings."""
+"""Mean tokens of a row. Part of what a seed means: another value gives other strings."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Row:
-    """Partly grown strings: symbol ids, string after string, and int64 offsets [strings + 1].
+    """Partly derived strings: symbol ids, string after string, and int64 offsets [strings + 1].
 
-    Symbols of `height` are replaced next, by rules that the numbers `uniform` pick; none is higher.
+    Symbols of `height`, the largest present, are replaced next, by rules that the numbers `uniform`
+    pick.
     """
 
     height: int
@@ -39,11 +37,15 @@ class _Row:
     uniform: np.ndarray
 
 
-class Sampler:
-    """Draws strings of one grammar."""
+class LevelSampler(Sampler):
+    """Draws strings of one grammar.
 
-    def __init__(self, grammar: Grammar):
-        table = grammar.table
+    Args:
+        table: the grammar's rules.
+        mean_length: mean tokens of a string.
+    """
+
+    def __init__(self, table: RuleTable, *, mean_length: float) -> None:
         lengths = np.diff(table.rhs_begin)
         filled = np.arange(lengths.max()) < lengths[:, None]
         small = len(table.symbols) <= np.iinfo(np.int8).max
@@ -52,54 +54,39 @@ class Sampler:
         self._table = table
         self._lengths = lengths
         by_symbol = np.split(table.probability, table.rule_begin[1:-1])
-        # Where rules are equally likely, a multiplication picks one; 0 stands for where they are not.
+        # If rules are equally likely, a multiplication picks one; 0 stands for those that are not.
         even = [len(own) if len(set(own.tolist())) == 1 else 0 for own in by_symbol]
         self._thresholds = np.concatenate([_thresholds(own) for own in by_symbol])
         self._rules = (table.rule_begin[:-1], np.array(even), self._thresholds, lengths, padded)
         self._symbol_type = padded.dtype
-        self._chunk = max(1, round(CHUNK_TOKENS / grammar.lengths.mean))
-
-    def sample(
-        self, n: int, *, generator: np.random.Generator, threads: int = 1
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids and offsets of `n` strings, as `Grammar.sample_flat` describes them."""
-        if n < 0:
-            raise ValueError(f"n >= 0 must hold, but got n={n}")
-        if n <= self._chunk:
-            row = self._grown(n, generator=generator)
-            return row.symbols, row.offsets
-        sizes = [min(self._chunk, n - begun) for begun in range(0, n, self._chunk)]
-        jobs = zip(sizes, generator.spawn(len(sizes)), strict=True)
-        rows = mapped(lambda job: self._grown(job[0], generator=job[1]), jobs, threads=threads)
-        lengths = np.concatenate([np.diff(row.offsets) for row in rows])
-        return np.concatenate([row.symbols for row in rows]), np.cumsum(np.insert(lengths, 0, 0))
+        self.chunk_strings = max(1, round(CHUNK_TOKENS / mean_length))
 
     def sample_trees(self, n: int, *, generator: np.random.Generator) -> Trees:
-        """`n` strings with the derivations that they were drawn by."""
-        *rows, last = self._grow(n, generator=generator)
-        growth = Growth(n)
+        """Draw `n` strings with their derivations."""
+        *rows, last = self._rows(n, generator=generator)
+        labels = _TreeLabels(n)
         log_rules = np.log(self._table.probability)
         log_probability = np.zeros(n)
         for row in rows:
             replaced = self._table.heights[row.symbols] == row.height
-            rules = self._chosen(row.symbols[replaced], row.uniform)
+            rules = self._choose(row.symbols[replaced], row.uniform)
             lengths = np.ones(len(row.symbols), dtype=np.int64)
             lengths[replaced] = self._lengths[rules]
-            growth.replace(row.symbols, replaced=replaced, lengths=lengths)
+            labels.replace(row.symbols, replaced=replaced, lengths=lengths)
             gains = np.zeros(len(row.symbols))
             gains[replaced] = log_rules[rules]
             log_probability += np.add.reduceat(gains, row.offsets[:-1])
         return Trees(
             tokens=last.symbols,
             offsets=last.offsets,
-            ancestors=growth.ancestors,
-            boundary=growth.boundary,
+            ancestors=labels.ancestors,
+            boundary=labels.boundary,
             log_probability=log_probability,
             symbols=self._table.symbols,
         )
 
-    def _grow(self, n: int, *, generator: np.random.Generator) -> Iterator[_Row]:
-        """The rows between `n` roots and `n` strings, both included."""
+    def _rows(self, n: int, *, generator: np.random.Generator) -> Iterator[_Row]:
+        """Yield the rows from `n` roots to `n` strings, both included."""
         heights = self._table.heights
         root = len(heights) - 1
         height = int(heights[root])
@@ -114,12 +101,12 @@ class Sampler:
             symbols, offsets = _rewrite(symbols, offsets, uniform, is_next, self._rules)
             height -= 1
 
-    def _grown(self, n: int, *, generator: np.random.Generator) -> _Row:
-        *_, row = self._grow(n, generator=generator)
-        return row
+    def _draw(self, n: int, *, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        *_, row = self._rows(n, generator=generator)
+        return row.symbols, row.offsets
 
-    def _chosen(self, symbols: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-        """The rules by which the compiled loop replaces symbols."""
+    def _choose(self, symbols: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+        """Return the rules by which the compiled loop replaces symbols."""
         begin, counts, *_ = self._rules
         rules = begin[symbols] + (uniform * counts[symbols]).astype(np.int64)
         for symbol in np.unique(symbols[counts[symbols] == 0]).tolist():
@@ -130,16 +117,58 @@ class Sampler:
         return rules
 
 
+class _TreeLabels:
+    """The labels of rows of symbols, as each pass of the sampler lengthens them."""
+
+    def __init__(self, count: int) -> None:
+        self._depth = np.zeros(count, dtype=np.int64)
+        self._ancestors: list[np.ndarray] = []
+        self._boundary: list[np.ndarray] = []
+
+    def replace(self, symbols: np.ndarray, *, replaced: np.ndarray, lengths: np.ndarray) -> None:
+        """Replace symbols by their children.
+
+        Args:
+            symbols: ids of a row [symbols].
+            replaced: bool, which of them are replaced.
+            lengths: int64, by how many symbols each; 1 for one that stays.
+        """
+        if replaced.any() and self._depth[replaced].max() == len(self._ancestors):
+            self._ancestors.append(np.zeros(len(symbols), dtype=np.int32))
+            self._boundary.append(np.zeros(len(symbols), dtype=bool))
+        for depth, (ancestors, boundary) in enumerate(
+            zip(self._ancestors, self._boundary, strict=True)
+        ):
+            own = replaced & (self._depth == depth)
+            ancestors[own] = symbols[own]
+            boundary[own] = True
+        is_last = np.zeros(lengths.sum(), dtype=bool)
+        is_last[np.cumsum(lengths) - 1] = True
+        self._depth = np.repeat(self._depth + replaced, lengths)
+        self._ancestors = [np.repeat(each, lengths) for each in self._ancestors]
+        self._boundary = [np.repeat(each, lengths) & is_last for each in self._boundary]
+
+    @property
+    def ancestors(self) -> np.ndarray:
+        """int32 [depths, symbols], as in `Trees`."""
+        return np.stack(self._ancestors)
+
+    @property
+    def boundary(self) -> np.ndarray:
+        """Bool [depths, symbols], as in `Trees`."""
+        return np.stack(self._boundary)
+
+
 def _thresholds(probability: np.ndarray) -> np.ndarray:
-    """A symbol's rule is the first whose threshold is above a number drawn from [0, 1)."""
+    """Return thresholds: the first above a number drawn from [0, 1) picks a symbol's rule."""
     sums = np.cumsum(probability)
-    sums[-1:] = np.inf  # whatever rounding makes of 1
+    sums[-1:] = np.inf  # since rounding may end below 1
     return sums
 
 
 @njit(cache=True, nogil=True)
 def _count(symbols, is_next):
-    """Number of symbols to be replaced."""
+    """Return the number of symbols to be replaced."""
     count = 0
     for symbol in symbols:
         count += is_next[symbol]
@@ -148,7 +177,7 @@ def _count(symbols, is_next):
 
 @njit(cache=True, nogil=True)
 def _rewrite(symbols, offsets, uniform, is_next, rules):
-    """Symbols and offsets of the next row; `uniform` in [0, 1) picks the rule of each replacement."""
+    """Return symbols and offsets of the next row; `uniform` in [0, 1) picks each rule."""
     rule_begin, even_counts, thresholds, lengths, padded = rules
     width = padded.shape[1]
     out = np.empty(len(symbols) + (width - 1) * len(uniform) + width, symbols.dtype)
@@ -169,7 +198,7 @@ def _rewrite(symbols, offsets, uniform, is_next, rules):
                 while uniform[drawn] >= thresholds[rule]:
                     rule += 1
             drawn += 1
-            # Always the full width, and what is too much overwritten: the length is no branch.
+            # Always the full width, the surplus overwritten later: no branch on the length.
             for i in range(width):
                 out[size + i] = padded[rule, i]
             size += lengths[rule]

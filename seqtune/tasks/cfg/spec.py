@@ -1,6 +1,6 @@
-"""Which language, and how its strings are laid out."""
+"""Spec of a context-free grammar: the language, and how its strings are laid out."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
@@ -11,30 +11,37 @@ from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.grammar_spec import DESCRIBED, GeneratedSpec, GrammarSpec, Symbol
 from seqtune.tasks.cfg.language import Language
 
-if TYPE_CHECKING:
-    from seqtune.tasks.cfg.task import CfgTask
-
 WINDOW = 512
-"""Tokens of a packed window unless `length` says otherwise; those of the cfg3 papers."""
+"""Tokens of a packed window unless `length` says otherwise, as in the cfg3 papers."""
 
 CUT = 50
-"""Tokens that the cut exam gives unless `cut` says otherwise; those of the cfg3 papers."""
+"""Given tokens of cut strings unless `cut` says otherwise, as in the cfg3 papers."""
 
 RARE = 0.01
-"""Strings that are longer than the cut must be more than this share: they are found by drawing."""
+"""More than this share of strings must be longer than the cut: these are found by drawing."""
 
 LONGEST = 8_192
-"""Most tokens of a string: what is found for every length, and every prefix, stays quick."""
+"""Most tokens of a string: bounds the time of what is computed per length and per prefix."""
 
 
 class CfgSpec(LanguageSpec):
     """Strings of a context-free grammar; `root` or `height` takes a part of the grammar's tree."""
 
+    size_field: ClassVar = "height"
+    generation_ignores: ClassVar = {
+        "cut": "write --prompt TEXT with the tokens to be gone on with",
+        "score_padding": "leave it out: it is of losses",
+    }
+    probe_ignores: ClassVar = {
+        "cut": "leave it out: it is of what is generated",
+        "score_padding": "leave it out: padding is in no tree",
+    }
+
     kind: Literal["cfg"] = "cfg"
     grammar: Annotated[
         Annotated[str, Tag("value")] | Annotated[GrammarSpec, Tag("mapping")], ByShape
     ] = GeneratedSpec()
-    """A named grammar (cfg3b, cfg3f, ..., dyck), or one that is described: `kind` own, generated, dyck."""
+    """A named grammar (cfg3b, ..., dyck), or a description of `kind` own, generated or dyck."""
     root: Symbol | None = None
     height: int | None = Field(default=None, ge=1)
     format: Literal["sentence", "padded", "packed"] = "sentence"
@@ -43,15 +50,15 @@ class CfgSpec(LanguageSpec):
     score_padding: bool = False
     """Whether the padded format counts its padding in loss and accuracy, as the seed log does."""
     cut: int | None = Field(default=None, ge=0)
-    """Tokens of a true string that are given in the cut exam, before the model goes on; 0 leaves that exam
-    out, and null is 50, or half the shortest string where that is less."""
+    """Tokens of a true string that are given before the model continues it, in the second part of the
+    generative evaluation; 0 leaves that part out, null is 50 or half the shortest string if less."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         try:
             longest = self.language().lengths.max
         except ValueError as error:
-            raise problem(str(error), at=self._culprit()) from None
+            raise problem(str(error), at=self._wrong_field()) from None
         if longest > LONGEST:
             raise problem(
                 f"has strings of up to {longest:,} tokens, but at most {LONGEST:,} are supported; "
@@ -76,7 +83,7 @@ class CfgSpec(LanguageSpec):
             return
         if self.format == "padded":
             raise problem(
-                "is where exams cut a string, but the padded format has no exam; leave it out",
+                "is for generative evaluation, which the padded format does not have; leave it out",
                 at="cut",
             )
         if self.cut >= longest:
@@ -93,7 +100,7 @@ class CfgSpec(LanguageSpec):
                 at="cut",
             )
 
-    def _culprit(self) -> str:
+    def _wrong_field(self) -> str:
         try:
             self._whole()
         except ValueError:
@@ -107,7 +114,7 @@ class CfgSpec(LanguageSpec):
         return grammar(self.grammar) if described is None else described().build()
 
     def language(self) -> Language:
-        """The grammar with its root moved to `root` or to `height`.
+        """Return the grammar with its root at `root` or at `height`.
 
         Raises:
             ValueError: if the grammar, the root or the height is unknown, or both are given.
@@ -138,7 +145,7 @@ class CfgSpec(LanguageSpec):
 
     @property
     def scores(self) -> frozenset[str]:
-        """The metrics that not every task has; the padded layout ends no string that it generates."""
+        """Metrics that not every task has; the padded layout has no generative evaluation."""
         names = {"valid/excess", "valid/excess_string", "valid/kl"}
         if self.format != "padded":
             names.add("generate/valid")
@@ -148,18 +155,7 @@ class CfgSpec(LanguageSpec):
 
     @property
     def given(self) -> int:
-        """Tokens that the cut exam gives; 0 where there is none."""
+        """Given tokens of cut strings; 0 if there is no such part."""
         if self.format == "padded":
             return 0
         return min(CUT, self.language().lengths.min // 2) if self.cut is None else self.cut
-
-    def build(self) -> "CfgTask":
-        from seqtune.tasks.cfg.task import CfgTask
-
-        return CfgTask(
-            self.language(),
-            format=self.format,
-            window=self.length or WINDOW,
-            score_padding=self.score_padding,
-            cut=self.given,
-        )

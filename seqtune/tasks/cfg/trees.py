@@ -1,25 +1,29 @@
-"""Strings with their trees, as labels of every token: what a probe reads from a model's hidden states."""
+"""Strings with their derivation trees, as labels of every token; and trees drawn as text."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+COLUMNS = 96
+"""Most characters of a line of a drawing."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trees:
     """Strings and the derivations that they were drawn by.
 
-    Depth 0 is the root; where all leaves lie at one depth H, as in the cfg3 grammars, depth d is the
-    level of height H - d.
+    Depth 0 is the root; where all leaves lie at one depth H, as in the cfg3 grammars, depth d is
+    the level of height H - d.
 
     Attributes:
         tokens: token ids [total], string after string.
         offsets: int64 [n + 1]; string i is tokens[offsets[i]:offsets[i + 1]].
-        ancestors: int32 [depths, total]; the id of the nonterminal at that depth above the token, 0
+        ancestors: int32 [depths, total]; id of the nonterminal at that depth above the token, 0
             where the token itself is not deeper.
         boundary: bool [depths, total]; whether the token is the last of that nonterminal's.
         log_probability: float64 [n]; of each derivation, in nats.
-        symbols: the name of every id; id 0 is none, and then come the terminals by their token ids.
+        symbols: name of every id; id 0 is none, then come the terminals by their token ids.
     """
 
     tokens: np.ndarray
@@ -33,43 +37,57 @@ class Trees:
         return len(self.offsets) - 1
 
 
-class Growth:
-    """The labels of rows of symbols that grow, row by row, into strings."""
+@dataclass(frozen=True)
+class _Node:
+    name: str
+    begin: int
+    end: int
 
-    def __init__(self, count: int) -> None:
-        self._depth = np.zeros(count, dtype=np.int64)
-        self._ancestors: list[np.ndarray] = []
-        self._boundary: list[np.ndarray] = []
 
-    def replace(self, symbols: np.ndarray, *, replaced: np.ndarray, lengths: np.ndarray) -> None:
-        """Replaces symbols by their children.
+def draw_tree(trees: Trees, row: int) -> tuple[str, ...]:
+    """Return one string's tree as text: a line per level, every node above the tokens that it derives.
 
-        Args:
-            symbols: ids of a row [symbols].
-            replaced: bool, which of them are.
-            lengths: int64, by how many each; 1 for one that stays.
-        """
-        if replaced.any() and self._depth[replaced].max() == len(self._ancestors):
-            self._ancestors.append(np.zeros(len(symbols), dtype=np.int32))
-            self._boundary.append(np.zeros(len(symbols), dtype=bool))
-        for depth, (ancestors, boundary) in enumerate(
-            zip(self._ancestors, self._boundary, strict=True)
-        ):
-            here = replaced & (self._depth == depth)
-            ancestors[here] = symbols[here]
-            boundary[here] = True
-        is_last = np.zeros(lengths.sum(), dtype=bool)
-        is_last[np.cumsum(lengths) - 1] = True
-        self._depth = np.repeat(self._depth + replaced, lengths)
-        self._ancestors = [np.repeat(each, lengths) for each in self._ancestors]
-        self._boundary = [np.repeat(each, lengths) & is_last for each in self._boundary]
+    Example:
+        The string 3 1 3 2 1 3 2 of cfg3b's root 10:
 
-    @property
-    def ancestors(self) -> np.ndarray:
-        """int32 [depths, symbols], as in `Trees`."""
-        return np.stack(self._ancestors)
+            10────────────
+            7── 9──── 8──
+            3 1 3 2 1 3 2
+    """
+    own = slice(int(trees.offsets[row]), int(trees.offsets[row + 1]))
+    tokens = [trees.symbols[token] for token in trees.tokens[own]]
+    levels = [
+        list(_nodes(ancestors[own], boundary[own], names=trees.symbols))
+        for ancestors, boundary in zip(trees.ancestors, trees.boundary, strict=True)
+    ]
+    width = 1 + max(map(len, tokens))
+    for node in (node for level in levels for node in level):
+        width = max(width, -(-(len(node.name) + 1) // (node.end - node.begin)))
+    lines = [_line(level, width=width) for level in levels if level]
+    lines.append("".join(token.ljust(width) for token in tokens))
+    return tuple(_shorten(line.rstrip()) for line in lines)
 
-    @property
-    def boundary(self) -> np.ndarray:
-        """Bool [depths, symbols], as in `Trees`."""
-        return np.stack(self._boundary)
+
+def _nodes(
+    ancestors: np.ndarray, boundary: np.ndarray, *, names: tuple[str, ...]
+) -> Iterator[_Node]:
+    """Yield the nodes of a level from left to right."""
+    begin = 0
+    for position in range(len(ancestors)):
+        if ancestors[position] == 0:
+            begin = position + 1
+        elif boundary[position]:
+            yield _Node(names[ancestors[position]], begin=begin, end=position + 1)
+            begin = position + 1
+
+
+def _line(nodes: list[_Node], *, width: int) -> str:
+    line = ""
+    for node in nodes:
+        span = (node.end - node.begin) * width - 1
+        line = line.ljust(node.begin * width) + node.name.ljust(span, "─")
+    return line
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…"

@@ -1,13 +1,13 @@
-"""How many cells of a board are alive: the distribution that each board's share of live cells is drawn from.
+"""The density of first boards: the distribution of each board's share of live cells.
 
-Given its share p, a homogeneous board has independent cells, each alive with probability p. A reader of
-the board who knows the distribution of p but not p itself predicts the next cell after m cells, k of them
-alive, by (a + k) / (a + b + m) where p is beta(a, b): with a = b = 1, where p may be anything from 0 to 1,
-that is Laplace's rule (k + 1) / (m + 2). It is the best prediction there is, so it gives the floor.
+Given its share p, a homogeneous board has independent cells, each alive with probability p. If p is
+beta(a, b) distributed and unknown, the best prediction after m cells, k of them alive, is
+(a + k) / (a + b + m); for uniform p (a = b = 1) that is Laplace's rule (k + 1) / (m + 2). The floor
+follows from it.
 
-Shares are spread evenly over a draw: of A boards, one has its share in each A-th part of the distribution
-(for `broad`, one in each [i / A, (i + 1) / A), as i / (A - 1) is in the experiment that the language comes
-from), in random order. Each by itself still has the distribution named.
+Shares are stratified over a draw: of A boards, one has its share in each A-th part of the
+distribution (for `broad`, in [i / A, (i + 1) / A), where LifeGPT takes i / (A - 1)), in random
+order. Each share by itself still has the distribution named.
 """
 
 import abc
@@ -27,32 +27,32 @@ Probabilities: TypeAlias = npt.NDArray[np.float64]
 
 
 class _Density(Spec):
-    """What every density can do."""
+    """What all densities have in common."""
 
     @abc.abstractmethod
     def shares(self, count: int, *, generator: np.random.Generator) -> Probabilities:
-        """The shares of live cells of that many boards, float64 [B]."""
+        """Draw the shares of live cells of that many boards, float64 [B]."""
 
     @abc.abstractmethod
-    def predicted(self, cells: Boards) -> Probabilities:
-        """Probability that each of the cells [B, n] is alive, given those before it; float64 [B, n]."""
+    def predict(self, cells: Boards) -> Probabilities:
+        """Return P(alive) of each of the cells [B, n] given those before it, float64 [B, n]."""
 
     @abc.abstractmethod
     def entropy(self, cells: int) -> float:
-        """Nats that the cells of a board are expected to cost whoever predicts them best."""
+        """Return the expected loss of the best prediction of a board's cells, in nats."""
 
 
-class _Known(_Density):
+class _FixedShare(_Density):
     """The same share in every board."""
 
     @abc.abstractmethod
     def share_alive(self) -> float:
-        """Probability that a cell is alive."""
+        """Return the probability that a cell is alive."""
 
     def shares(self, count: int, *, generator: np.random.Generator) -> Probabilities:
         return np.full(count, self.share_alive())
 
-    def predicted(self, cells: Boards) -> Probabilities:
+    def predict(self, cells: Boards) -> Probabilities:
         return np.full(cells.shape, self.share_alive())
 
     def entropy(self, cells: int) -> float:
@@ -60,12 +60,12 @@ class _Known(_Density):
         return -cells * sum(p * math.log(p) for p in (alive, 1 - alive) if p > 0)
 
 
-class _Unknown(_Density):
+class _RandomShare(_Density):
     """A share that is drawn for each board."""
 
     @abc.abstractmethod
     def prior(self) -> tuple[float, float]:
-        """Both parameters, a and b, of the beta distribution of the share."""
+        """Return the parameters a and b of the beta distribution of the share."""
 
     def shares(self, count: int, *, generator: np.random.Generator) -> Probabilities:
         from scipy.special import betaincinv
@@ -73,7 +73,7 @@ class _Unknown(_Density):
         spread = (generator.permutation(count) + generator.random(count)) / max(count, 1)
         return betaincinv(*self.prior(), spread)
 
-    def predicted(self, cells: Boards) -> Probabilities:
+    def predict(self, cells: Boards) -> Probabilities:
         a, b = self.prior()
         alive = np.cumsum(cells, axis=1, dtype=np.int64) - cells
         return (a + alive) / (a + b + np.arange(cells.shape[1]))
@@ -88,8 +88,8 @@ class _Unknown(_Density):
         return float(np.exp(orders - nats) @ nats)
 
 
-class High(_Known):
-    """Every cell is alive with probability .5: the boards of highest entropy."""
+class High(_FixedShare):
+    """Every cell is alive with probability .5: boards of highest entropy."""
 
     kind: Literal["high"] = "high"
 
@@ -97,8 +97,8 @@ class High(_Known):
         return 0.5
 
 
-class FixedDensity(_Known):
-    """Every cell is alive with the same probability; a bare number stands for it."""
+class FixedDensity(_FixedShare):
+    """Every cell is alive with the same probability; a bare number is short for it."""
 
     kind: Literal["fixed"] = "fixed"
     share: float = Field(ge=0, le=1)
@@ -108,7 +108,7 @@ class FixedDensity(_Known):
         return self.share
 
 
-class Broad(_Unknown):
+class Broad(_RandomShare):
     """Boards from empty to full: the share is uniform from 0 to 1."""
 
     kind: Literal["broad"] = "broad"
@@ -117,7 +117,7 @@ class Broad(_Unknown):
         return 1.0, 1.0
 
 
-class Beta(_Unknown):
+class Beta(_RandomShare):
     """The share has a beta distribution, its mean a / (a + b)."""
 
     kind: Literal["beta"] = "beta"
@@ -130,8 +130,8 @@ class Beta(_Unknown):
         return self.a, self.b
 
 
-def _in_short(value: Any) -> Any:
-    """What a number, or `beta(a, b)`, stands for."""
+def _expand(value: Any) -> Any:
+    """Expand a number, or `beta(a, b)`, to the density that it is short for."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return {"kind": "fixed", "share": value}
     number = r"([0-9]*\.?[0-9]+)"
@@ -144,7 +144,7 @@ def _in_short(value: Any) -> Any:
 DensitySpec: TypeAlias = Annotated[
     High | Broad | FixedDensity | Beta,
     ByKind(),
-    BeforeValidator(_in_short),
+    BeforeValidator(_expand),
     OrInShort({"type": "number", "minimum": 0, "maximum": 1}),
     OrInShort({"type": "string", "pattern": r"^beta\("}),
 ]

@@ -1,8 +1,8 @@
-"""The compiled loops: a step of many boards, and live cells arranged in clusters.
+"""Compiled loops: a step of many boards, and the arrangement of live cells in clusters.
 
-numba compiles on the first call and keeps the result on disk, so this module is imported only then.
-A step costs about half a nanosecond a cell, since its inner loops are free of branches and of any
-type wider than needed: they become vector instructions.
+numba compiles on the first call and caches the result on disk, so this module is imported only
+then. A step takes about half a nanosecond per cell: its inner loops have no branches and no types
+wider than needed, so that they become vector instructions.
 """
 
 import math
@@ -10,12 +10,10 @@ import math
 import numpy as np
 from numba import njit
 
-from seqtune.tasks.life.layouts import WINDOW
-
 
 @njit(cache=True, nogil=True)
 def step(boards, rule, torus, steps):
-    """Boards [B, R, C] some steps later; `rule` as `Rule.bits` has it."""
+    """Return boards uint8 [B, R, C] some steps later; `rule` is `Rule.bits`."""
     count, rows, columns = boards.shape
     out = boards.copy()
     padded = np.zeros((rows + 2, columns + 2), np.uint8)
@@ -46,21 +44,21 @@ def step(boards, rule, torus, steps):
 
 @njit(cache=True, nogil=True)
 def arrange(live, shape, aim, generator):
-    """Boards [B, R, C] of `live` [B] cells each, at random places and then clustered by swaps.
+    """Return boards uint8 [B, R, C] with live cells at random places, then clustered by swaps.
 
     Args:
-        live: int64 [B].
-        shape: rows and columns.
-        aim: the heterogeneity wanted, how near to come to it, and how many swaps to try on a board.
+        live: int64 [B], number of live cells of each board.
+        shape: rows and columns of a board, and side of the square windows.
+        aim: target heterogeneity, tolerance, and the most swaps to try on a board.
         generator: NumPy's.
     """
-    rows, columns = shape
+    rows, columns, window = shape
     cells = rows * columns
     boards = np.zeros((len(live), rows, columns), np.uint8)
-    places = np.arange(cells)  # the first `alive` of them hold the live cells
-    inside = np.zeros((rows - WINDOW + 1, columns - WINDOW + 1), np.int64)
+    places = np.arange(cells)  # the first `alive` of them are the live cells
+    inside = np.zeros((rows - window + 1, columns - window + 1), np.int64)
     sums = np.zeros(2, np.int64)
-    windows = (inside, sums)
+    windows = (inside, sums, window)
     for b in range(len(live)):
         alive = live[b]
         inside[:] = 0
@@ -78,7 +76,7 @@ def arrange(live, shape, aim, generator):
 
 @njit(cache=True, nogil=True)
 def _cluster(places, alive, board, aim, generator):
-    """Swaps a live and a dead cell, both drawn at random, wherever that brings the aim nearer."""
+    """Swap a live and a dead cell, both drawn at random, if that comes nearer to the target."""
     windows, columns = board
     target, tolerance, swaps = aim
     gap = abs(_deviation(windows) - target)
@@ -100,11 +98,11 @@ def _cluster(places, alive, board, aim, generator):
 
 @njit(cache=True, nogil=True)
 def _add(windows, place, columns, change):
-    """Adds a cell to the counts of its windows, and to the sum of the counts and of their squares."""
-    inside, sums = windows
+    """Add a cell to the counts of its windows, to their sum and to the sum of their squares."""
+    inside, sums, window = windows
     row, column = place // columns, place % columns
-    for i in range(max(0, row - WINDOW + 1), min(inside.shape[0], row + 1)):
-        for j in range(max(0, column - WINDOW + 1), min(inside.shape[1], column + 1)):
+    for i in range(max(0, row - window + 1), min(inside.shape[0], row + 1)):
+        for j in range(max(0, column - window + 1), min(inside.shape[1], column + 1)):
             sums[0] += change
             sums[1] += 2 * change * inside[i, j] + 1
             inside[i, j] += change
@@ -112,7 +110,7 @@ def _add(windows, place, columns, change):
 
 @njit(cache=True, nogil=True)
 def _deviation(windows):
-    """Standard deviation of the windows' live fraction."""
-    inside, sums = windows
+    """Return the standard deviation of the windows' live fraction."""
+    inside, sums, window = windows
     mean = sums[0] / inside.size
-    return math.sqrt(max(0.0, sums[1] / inside.size - mean * mean)) / (WINDOW * WINDOW)
+    return math.sqrt(max(0.0, sums[1] / inside.size - mean * mean)) / (window * window)

@@ -1,6 +1,6 @@
-"""Which world: the rule, the boards, how they are written and what of them is scored."""
+"""Spec of the Game of Life: the rule, the boards, their notation and what is scored."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -9,11 +9,8 @@ from seqtune.tasks.base import LanguageSpec
 from seqtune.tasks.life.board import Boards, Border, Rule
 from seqtune.tasks.life.densities import DensitySpec, FixedDensity, High
 from seqtune.tasks.life.layouts import Heterogeneous, Homogeneous, LayoutSpec
-from seqtune.tasks.life.notation import Notation, Vocabulary
+from seqtune.tasks.life.notation import Notation, VocabularyName
 from seqtune.tasks.life.pattern import Pattern, load, place, shipped
-
-if TYPE_CHECKING:
-    from seqtune.tasks.life.task import LifeTask
 
 
 def _canonical(text: str) -> str:
@@ -36,29 +33,36 @@ PatternName = Annotated[str, AfterValidator(_known)]
 
 
 class LifeSpec(LanguageSpec):
-    """Boards and what a life-like rule makes of them."""
+    """Boards, each with the board that follows by a life-like rule."""
+
+    size_field: ClassVar = "rows"
+    generation_ignores: ClassVar = {
+        "patterns": "write --prompt PATTERN",
+        "rollout_steps": "leave it out: roll-outs are of seqtune evaluate",
+    }
 
     kind: Literal["life"] = "life"
     rule: Annotated[str, AfterValidator(_canonical)] = "B3/S23"
-    """Counts of live neighbours that give birth, and that let survive."""
+    """Counts of live neighbours for birth and for survival."""
     rows: int = Field(default=4, ge=1, le=256)
     columns: int = Field(default=4, ge=1, le=256)
     border: Border = "torus"
     """What lies beyond the edge: the opposite edge, or cells that are always dead."""
     steps: int = Field(default=1, ge=1, le=10_000)
-    """How many steps ahead the second board is; 1 is the original's two-state jump."""
+    """How many steps the second board is ahead of the first; 1 in LifeGPT."""
     density: DensitySpec = High()
-    """`high`, `broad`, the probability that a cell is alive, `beta(2, 5)` or `{kind: beta, a: 2, b: 5}`."""
+    """`high`, `broad`, P(a cell is alive), `beta(2, 5)` or `{kind: beta, a: 2, b: 5}`."""
     layout: LayoutSpec = Homogeneous()
     """`homogeneous`, or `heterogeneous` for boards with clusters."""
-    vocabulary: Vocabulary = "bytes"
-    """256 tokens, one a byte; or only those that occur."""
+    vocabulary: VocabularyName = "bytes"
+    """256 tokens, one per byte; or only those that occur."""
     loss: Literal["completion", "whole"] = "completion"
-    """What is scored: the second board, or the prompt as well."""
+    """What is scored: the second board alone, or the prompt too."""
     patterns: Annotated[tuple[PatternName, ...], Field(strict=False)] | None = None
-    """Test boards: names of patterns, or paths of `.rle` and `.cells` files; null is all shipped that fit."""
+    """Test boards: names of patterns, or paths of `.rle` and `.cells` files; null is all shipped
+    patterns that fit."""
     rollout_steps: int = Field(default=10, ge=0, le=10_000)
-    """How often a model reads its own board in a roll-out; 0 leaves roll-outs out."""
+    """Boards that a model predicts from its own boards in a roll-out; 0 leaves roll-outs out."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -87,10 +91,10 @@ class LifeSpec(LanguageSpec):
             )
 
     def test_patterns(self) -> list[Pattern]:
-        """The patterns that boards are tested with.
+        """Return the patterns of the test boards.
 
         Raises:
-            ValueError: if two have the same name, or one cannot be read any more.
+            ValueError: if two have the same name, or one can no longer be read.
         """
         if self.patterns is None:
             return [each for each in shipped() if each.fits(rows=self.rows, columns=self.columns)]
@@ -104,7 +108,7 @@ class LifeSpec(LanguageSpec):
         return found
 
     def test_boards(self) -> dict[str, Boards]:
-        """By name of the pattern, a board [R, C] with it in the middle.
+        """Return a board [R, C] for each pattern, by its name, with the pattern in the middle.
 
         Raises:
             ValueError: if a pattern is larger than the board.
@@ -116,12 +120,12 @@ class LifeSpec(LanguageSpec):
 
     @property
     def certain(self) -> bool:
-        """Whether every token whose floor is known is certain, so that the floor is 0."""
+        """Whether all tokens whose floor is known are certain, so that the floor is 0."""
         return self.loss == "completion" or not self.layout.independent
 
     @property
     def scores(self) -> frozenset[str]:
-        """The metrics that not every task has."""
+        """Metrics that not every task has."""
         names = {"valid/excess", "valid/excess_string"}
         if not self.certain:
             names.add("valid/kl")
@@ -132,7 +136,7 @@ class LifeSpec(LanguageSpec):
 
     @property
     def prompt_length(self) -> int:
-        """Characters through `>` where only the next board is predicted; 0 where all is."""
+        """Characters through `>` if only the second board is scored; else 0."""
         return (
             Notation.prompt_length_of(self.rows * self.columns) if self.loss == "completion" else 0
         )
@@ -141,8 +145,3 @@ class LifeSpec(LanguageSpec):
     def longest(self) -> int:
         notation = Notation(rows=self.rows, columns=self.columns, vocabulary=self.vocabulary)
         return notation.length - 1
-
-    def build(self) -> "LifeTask":
-        from seqtune.tasks.life.task import LifeTask
-
-        return LifeTask(self)

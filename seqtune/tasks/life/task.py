@@ -1,8 +1,9 @@
-"""Conway's Game of Life as a language: a board, and the board a few steps later, in one string.
+"""The Game of Life as a language: a board and the board a few steps later, in one string.
 
-Alphabet: the 20 characters of `@PredictNextState<>[]$`, the blank and the cells `0` (dead) and `1` (alive).
-A string is `@PredictNextState<S1> [S2]$`, S1 and S2 boards row by row; it belongs to the language if S2 is
-what the rule makes of S1 in `steps` steps. n cells make 2 n + 23 characters: 55 on 4 x 4, 2,071 on 32 x 32.
+Alphabet: the 20 characters of `@PredictNextState<>[]$`, the blank and the cells `0` (dead) and `1`
+(alive). A string is `@PredictNextState<S1> [S2]$`, S1 and S2 boards row by row; it belongs to the
+language if the rule leads from S1 to S2 in `steps` steps. n cells make 2 n + 23 characters: 55 on 4
+x 4, 2,071 on 32 x 32.
 
 Example (4 x 4 torus, Conway's rule, one step; a row of three live cells becomes a column):
 
@@ -11,17 +12,17 @@ Example (4 x 4 torus, Conway's rule, one step; a row of three live cells becomes
     . . . .      . O . .
     . . . .      . . . .
 
-A model reads all characters but the last and predicts all but the first. The language is deterministic
-once S1 is known, so its floor is:
+A model reads all characters but the last and predicts all but the first. The language is
+deterministic once S1 is known, so its floor is:
 
-- loss `completion`: only the n + 4 characters ` [S2]$` are scored, and the floor is 0 nats, all right;
-- loss `whole`: all 2 n + 22 are scored. The cells of S1 cost what `densities.py` says, everything else
-  nothing: at density .5 that is n ln 2 nats a string, .34289 a character on 32 x 32, and with broad
-  densities .24882 (.24734 for whoever is told the density). The cells of a heterogeneous board depend
-  on one another in a way that nobody has written down, so there the floor leaves them out.
+- loss `completion`: only the n + 4 characters ` [S2]$` are scored, and the floor is 0 nats, all
+  right;
+- loss `whole`: all 2 n + 22 are scored. The floor of S1's cells follows from `densities.py`, all
+  else is certain: at density .5 that is n ln 2 nats per string, .34289 per character on 32 x 32,
+  and with broad densities .24882 (.24734 if the density were known). The joint distribution of a
+  heterogeneous board's cells is unknown, so there the floor leaves them out.
 
-Strings for training and for validation are drawn alike and told apart by their seeds alone; on small boards
-the same board turns up in both.
+Training and validation strings are drawn alike, with different seeds; small boards occur in both.
 
 Source: Berkovich & Buehler 2024, arXiv 2409.12182 (LifeGPT); Gardner 1970 (the game).
 """
@@ -29,29 +30,35 @@ Source: Berkovich & Buehler 2024, arXiv 2409.12182 (LifeGPT); Gardner 1970 (the 
 import numpy as np
 import numpy.typing as npt
 
+from seqtune import seeding
 from seqtune.tasks.base import Batch, Floor, Split, Strings, Task, Tokens
 from seqtune.tasks.description import Description
-from seqtune.tasks.generative_evaluation import Exam, Prompt, Sample
-from seqtune.tasks.life import judging
+from seqtune.tasks.generative_evaluation import GenerativeEvaluation, Prompt, Sample
 from seqtune.tasks.life.board import Boards, Rule, step
-from seqtune.tasks.life.generative_evaluation import BoardSet, LifeEvaluation
+from seqtune.tasks.life.describe import DRAWN, describe
+from seqtune.tasks.life.generative_evaluation import (
+    BoardSet,
+    LifeEvaluation,
+    check_completions,
+)
 from seqtune.tasks.life.layouts import Homogeneous
 from seqtune.tasks.life.notation import Notation
+from seqtune.tasks.life.pattern import read_board
 from seqtune.tasks.life.spec import LifeSpec
 
 TEST_DENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Densities of the test sets; those of the original's test boards."""
+"""Densities of the test sets, as in LifeGPT."""
 
 TEST_BOARDS = 16
-"""Most boards of a test set; one where they are all alike."""
+"""Most boards of a test set; one if all would be alike."""
 
 
 class LifeTask(Task):
-    """Draws boards, writes them with what becomes of them, and judges predictions.
+    """Draws boards, writes them with the boards that follow, and checks predictions.
 
     Attributes:
-        spec: what it was built from.
-        notation: how boards are written.
+        spec: the spec of the task.
+        notation: writes and reads boards.
     """
 
     def __init__(self, spec: LifeSpec) -> None:
@@ -64,14 +71,14 @@ class LifeTask(Task):
         self._test_boards = spec.test_boards()
 
     def boards(self, count: int, *, generator: np.random.Generator) -> Boards:
-        """Draws first boards of the language, uint8 [B, R, C]."""
+        """Draw first boards of the language, uint8 [B, R, C]."""
         shares = self.spec.density.shares(count, generator=generator)
         return self.spec.layout.draw(
             shares, rows=self.spec.rows, columns=self.spec.columns, generator=generator
         )
 
-    def after(self, boards: Boards) -> Boards:
-        """What becomes of boards in the language's number of steps."""
+    def advance(self, boards: Boards) -> Boards:
+        """Return boards [B, R, C] the language's number of steps later."""
         spec = self.spec
         return step(boards, rule=self.rule, border=spec.border, steps=spec.steps)
 
@@ -79,7 +86,7 @@ class LifeTask(Task):
         self, count: int, *, generator: np.random.Generator, split: Split = "train"
     ) -> Strings:
         boards = self.boards(count, generator=generator)
-        return self.notation.strings(boards, after=self.after(boards))
+        return self.notation.strings(boards, after=self.advance(boards))
 
     def batch(self, strings: Strings) -> Batch:
         rows = strings.tokens.reshape(len(strings), self.notation.length).astype(np.int64)
@@ -89,20 +96,20 @@ class LifeTask(Task):
         if self.spec.loss == "completion":
             scored[:, : self.notation.prompt_length - 1] = False
         elif not self.spec.layout.independent:
-            # Targets begin with the second character, so each stands one place further left.
+            # Targets begin with the second character, so each is one position further left.
             first = self.notation.first_cell - 1
             known = scored.copy()
             known[:, first : first + self.notation.cells] = False
         return Batch(rows[:, :-1], rows[:, 1:], scored, strings, known)
 
     def floor(self, batch: Batch) -> Floor:
-        """Exact: the cells of the first boards where they are compared; all else is certain."""
+        """Return the exact floor: the cells of S1 where they are compared; all else is certain."""
         compared = int(batch.compared.sum())
         certain = Floor(0.0, correct=compared, scored=compared, strings=len(batch))
         if self.spec.certain:
             return certain
         cells = self.notation.first_boards(batch.strings)
-        alive = self.spec.density.predicted(cells)
+        alive = self.spec.density.predict(cells)
         own = np.where(cells == 1, alive, 1 - alive)
         missed = float((1 - np.maximum(alive, 1 - alive)).sum())
         return Floor(
@@ -112,21 +119,23 @@ class LifeTask(Task):
             strings=len(batch),
         )
 
-    def truth(self, batch: Batch) -> npt.NDArray[np.float64] | None:
-        """None where every compared token is certain: where only boards to come are scored, or clusters."""
+    def true_distributions(self, batch: Batch) -> npt.NDArray[np.float64] | None:
+        """None if every compared token is certain: if S1 is not scored, or its floor is unknown."""
         if self.spec.certain:
             return None
-        truth = np.zeros((*batch.targets.shape, self.outputs))
-        np.put_along_axis(truth, batch.targets[..., np.newaxis], 1.0, axis=2)
-        alive = self.spec.density.predicted(self.notation.first_boards(batch.strings))
-        # Targets begin with the second character, so each stands one place further left.
+        true = np.zeros((*batch.targets.shape, self.outputs))
+        np.put_along_axis(true, batch.targets[..., np.newaxis], 1.0, axis=2)
+        alive = self.spec.density.predict(self.notation.first_boards(batch.strings))
+        # Targets begin with the second character, so each is one position further left.
         first = self.notation.first_cell - 1
-        cells = truth[:, first : first + self.notation.cells]
+        cells = true[:, first : first + self.notation.cells]
         cells[..., self.notation.states] = np.stack([1 - alive, alive], axis=2)
-        return truth
+        return true
 
-    def exam(self, count: int, *, generator: np.random.Generator) -> Exam:
-        """Boards drawn and test boards predicted, then rolled out from the model's own predictions."""
+    def generative_evaluation(
+        self, count: int, *, generator: np.random.Generator
+    ) -> GenerativeEvaluation:
+        """Ask for the boards after drawn boards and test boards, then for roll-outs."""
         drawn = BoardSet("drawn", self.boards(count, generator=generator))
         shape = {"rows": self.spec.rows, "columns": self.spec.columns}
         sets: list[BoardSet] = []
@@ -136,29 +145,24 @@ class LifeTask(Task):
             boards = Homogeneous().draw(shares, **shape, generator=generator)
             sets.append(BoardSet(f"density {density:g}", boards))
         sets += [BoardSet(name, board[np.newaxis]) for name, board in self._test_boards.items()]
-        exam = LifeEvaluation(
-            self.notation, after=self.after, rollout_steps=self.spec.rollout_steps
+        evaluation = LifeEvaluation(
+            self.notation, advance=self.advance, rollout_steps=self.spec.rollout_steps
         )
-        return exam.run(drawn=drawn, sets=sets)
+        return evaluation.run(drawn=drawn, sets=sets)
 
     def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
-        """A board, see `judging.board`; None for drawn ones. The next board is certain: temperature 0."""
+        """Return the prompt of a board as `read_board` reads it; None for drawn boards."""
         if text is None:
             boards = self.boards(count, generator=generator)
         else:
-            own = judging.board(text, rows=self.spec.rows, columns=self.spec.columns)
+            own = read_board(text, rows=self.spec.rows, columns=self.spec.columns)
             boards = np.repeat(own[np.newaxis], count, axis=0)
-        return Prompt(
-            self.notation.prompts(boards),
-            longest=self.notation.completion_length,
-            stop=self.notation.stop,
-            temperature=0.0,
-        )
+        return self.notation.prompt(boards)
 
-    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
-        boards = judging.boards_of(self.notation, prompt.tokens[: len(completions)])
-        return judging.judged(
-            self.notation, boards, truth=self.after(boards), completions=completions
+    def check_completions(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        boards = self.notation.prompt_boards(prompt.tokens[: len(completions)])
+        return check_completions(
+            self.notation, boards, true=self.advance(boards), completions=completions
         )
 
     @property
@@ -166,6 +170,5 @@ class LifeTask(Task):
         return tuple(repr(character) for character in self.notation.characters)
 
     def describe(self) -> Description:
-        from seqtune.tasks.life.describe import describe
-
-        return describe(self)
+        boards = self.boards(DRAWN, generator=seeding.generator(0, "data"))
+        return describe(self.spec, notation=self.notation, boards=boards, advance=self.advance)

@@ -1,1 +1,1 @@
-"""Text files as a language, whose best possible score nobody knows: other predictors stand beside the models."""
+"""Text files as a language. The best possible score is unknown; reference predictors take its place."""

@@ -1,4 +1,4 @@
-"""A text in figures."""
+"""A text in figures: sizes, references, frequent units, its beginning."""
 
 import math
 
@@ -12,14 +12,14 @@ from seqtune.tasks.text.references import LZMA_BYTES, NGRAM_UNITS, references
 from seqtune.tasks.text.units import PLURALS
 
 FREQUENT = 20
-"""Units in the table of the most frequent ones."""
+"""Rows of the table of most frequent units."""
 
 LINES = 12
-"""Lines of the text's beginning that are shown."""
+"""Lines shown of the beginning of the text."""
 
 
 def describe(corpus: Corpus, *, length: int, windows: Strings) -> Description:
-    """The text in figures; `windows` are of the validation part, for the references."""
+    """Return the text in figures; `windows` of the validation part are for the references."""
     plural = PLURALS[corpus.unit]
     name = DOCUMENTATION
     if corpus.text.files:
@@ -34,7 +34,7 @@ def describe(corpus: Corpus, *, length: int, windows: Strings) -> Description:
             f"references on {len(windows)} windows of the validation part": _references(
                 corpus, windows
             ),
-            "what the references read": _read(corpus),
+            "what the references read": _sizes_read(corpus),
             f"most frequent {plural} of the training part": _frequent(corpus),
             "beginning": ListedStrings(_beginning(corpus)),
             "a window": ListedStrings(tuple(corpus.vocabulary.decode(windows[0]).splitlines())),
@@ -62,16 +62,16 @@ def _figures(corpus: Corpus, *, length: int) -> Figures:
 
 
 def _references(corpus: Corpus, windows: Strings) -> GridFigure:
-    """A word costs as much as its characters together, so nats a unit become nats a character."""
+    """Return references, converted from nats per unit to nats per character."""
     own = () if corpus.unit == "char" else (f"nats a {corpus.unit}",)
     rows = []
     for name, nats in references(corpus, windows).items():
-        character = nats * corpus.units_a_character
+        character = nats * corpus.units_per_character
         rows.append((name, *(nats for _ in own), character, character / math.log(2)))
     return GridFigure(("predictor", *own, "nats a character", "bits a character"), tuple(rows))
 
 
-def _read(corpus: Corpus) -> Figures:
+def _sizes_read(corpus: Corpus) -> Figures:
     division, end = corpus.parts.train_bytes, corpus.measures.size
     return Figures(
         {

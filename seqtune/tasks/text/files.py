@@ -1,7 +1,7 @@
-"""What a text is made of: files, or Python's own documentation; and whether that is text at all.
+"""The files of a text, or Python's own documentation, checked to be UTF-8.
 
-Files are read in pieces and never held whole, so a text may be larger than the memory. They stand in the
-order of their paths, end to end with nothing between them: the text's bytes are the files' bytes.
+Files are read in pieces, so that a text may be larger than memory. They are joined in the order of
+their paths with nothing between: the text's bytes are the files' bytes.
 """
 
 import codecs
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from seqtune.config.yaml_file import FileError
 
 CHUNK_BYTES = 1 << 20
-"""Files are read in pieces of at most this many bytes."""
+"""Most bytes read at once."""
 
 DOCUMENTATION = "Python's documentation topics"
 """Name of the text that needs no file."""
@@ -25,13 +25,13 @@ DOCUMENTATION = "Python's documentation topics"
 
 @dataclass(frozen=True)
 class TextFile:
-    """A file as it was found; it is read anew when its size or its time has changed.
+    """A file as it was found. Size and time are part of the value, so that caches notice changes.
 
     Attributes:
-        name: its path as a person wrote it.
-        path: its absolute path.
+        name: path as the user wrote it.
+        path: absolute path.
         size: in bytes.
-        modified: time of its last change, in nanoseconds.
+        modified: time of the last change, in nanoseconds.
     """
 
     name: str
@@ -42,19 +42,19 @@ class TextFile:
 
 @dataclass(frozen=True)
 class Text:
-    """Files end to end; without files, Python's documentation."""
+    """Files joined end to end; without files, Python's documentation."""
 
     files: tuple[TextFile, ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return sum(file.size for file in self.files) if self.files else len(documentation())
 
     def read(self, *, start: int, stop: int) -> bytes:
-        """The bytes from `start` to `stop`."""
+        """Return the bytes from `start` to `stop`."""
         found = io.BytesIO()
-        for _, file in self._opened():
+        for _, file in self._open():
             size = file.seek(0, io.SEEK_END)
             file.seek(min(start, size))
             found.write(file.read(max(0, min(stop, size) - start)))
@@ -62,15 +62,15 @@ class Text:
         return found.getvalue()
 
     def pieces(self) -> Iterator[tuple[bytes, str]]:
-        """The whole text in pieces: bytes, and the characters that end in them.
+        """Yield the text in pieces: bytes, and the characters that end in them.
 
         Raises:
-            FileError: at the first byte that is no text, with its place.
+            FileError: at the first byte that is not text, with its position.
         """
-        for name, file in self._opened():
-            yield from _decoded(file, name=name)
+        for name, file in self._open():
+            yield from _decode(file, name=name)
 
-    def _opened(self) -> Iterator[tuple[str, BinaryIO]]:
+    def _open(self) -> Iterator[tuple[str, BinaryIO]]:
         if not self.files:
             yield DOCUMENTATION, io.BytesIO(documentation())
         for file in self.files:
@@ -83,7 +83,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Measures:
-    """A text in figures: its bytes, its characters, and the SHA-256 of its bytes in hexadecimal."""
+    """Number of bytes and characters of a text, and the SHA-256 of its bytes in hexadecimal."""
 
     size: int
     characters: int
@@ -92,10 +92,10 @@ class Measures:
 
 @functools.cache
 def documentation() -> bytes:
-    """The topics of `help()` in the order of their names, joined by newlines, in UTF-8.
+    """Return the topics of `help()` in the order of their names, joined by newlines, in UTF-8.
 
-    They end in a newline each, so an empty line stands between two. Another version of Python has
-    another text.
+    Each ends in a newline, so they are separated by empty lines. The text depends on Python's
+    version.
     """
     from pydoc_data.topics import topics
 
@@ -104,10 +104,10 @@ def documentation() -> bytes:
 
 @functools.lru_cache(maxsize=64)
 def measure(text: Text) -> Measures:
-    """Reads a text once, and once more when a file has changed.
+    """Return the measures of a text, reading it once, and again only if a file has changed.
 
     Raises:
-        FileError: if a file is no text, or there is not one byte.
+        FileError: if a file is not text, or the text is empty.
     """
     size = characters = 0
     digest = hashlib.sha256()
@@ -122,7 +122,7 @@ def measure(text: Text) -> Measures:
 
 
 def find(pattern: str | None) -> Text:
-    """The text at a path or glob (`**` takes in all folders below); None is Python's documentation.
+    """Return the text at a path or glob (`**` is recursive); None is Python's documentation.
 
     Raises:
         FileError: if there is no such file.
@@ -135,14 +135,14 @@ def find(pattern: str | None) -> Text:
     if whole.is_dir():
         raise FileError(f"{pattern}: is a directory; write {whole / '*.txt'} for the files in it")
     if whole.exists() or not glob.has_magic(pattern):
-        return Text((_stamped(whole, name=pattern),))
+        return Text((_stat(whole, name=pattern),))
     names = sorted(name for name in glob.iglob(str(whole), recursive=True) if Path(name).is_file())
     if not names:
         raise FileError(f"{pattern}: matches no file; paths start from {Path.cwd()}")
-    return Text(tuple(_stamped(Path(name), name=name) for name in names))
+    return Text(tuple(_stat(Path(name), name=name) for name in names))
 
 
-def _stamped(path: Path, *, name: str) -> TextFile:
+def _stat(path: Path, *, name: str) -> TextFile:
     if not path.is_file():
         what = "is no regular file" if path.exists() else "no such file"
         start = "" if path.is_absolute() else f"; paths start from {Path.cwd()}"
@@ -153,27 +153,27 @@ def _stamped(path: Path, *, name: str) -> TextFile:
     )
 
 
-def _decoded(file: BinaryIO, *, name: str) -> Iterator[tuple[bytes, str]]:
-    """A file's chunks, each with the characters that end in it."""
-    held, offset, line = b"", 0, 1
+def _decode(file: BinaryIO, *, name: str) -> Iterator[tuple[bytes, str]]:
+    """Yield a file's chunks, each with the characters that end in it."""
+    rest, offset, line = b"", 0, 1
     while True:
         chunk = file.read(CHUNK_BYTES)
-        block = held + chunk
+        block = rest + chunk
         found = _first_wrong(block, last=not chunk)
         if found is not None:
             line += block.count(b"\n", 0, found)
             why = "is not UTF-8 text" if block[found] else "makes it a binary file"
-            place = f"line {line}, byte offset {offset + found}"
-            raise FileError(f"{name}: {place}: 0x{block[found]:02x} {why}")
+            at = f"line {line}, byte offset {offset + found}"
+            raise FileError(f"{name}: {at}: 0x{block[found]:02x} {why}")
         if not chunk:
             return
         text, used = codecs.utf_8_decode(block, "strict", False)
         yield chunk, text
-        held, offset, line = block[used:], offset + used, line + block.count(b"\n", 0, used)
+        rest, offset, line = block[used:], offset + used, line + block.count(b"\n", 0, used)
 
 
 def _first_wrong(block: bytes, *, last: bool) -> int | None:
-    """Where the first NUL or byte that is no UTF-8 stands."""
+    """Return the position of the first byte that is NUL or not UTF-8; None if there is none."""
     null = block.find(b"\0")
     try:
         codecs.utf_8_decode(block if null < 0 else block[:null], "strict", last or null >= 0)

@@ -1,40 +1,36 @@
-"""Which text, in which units, and what of it is for validation."""
+"""Spec of a text: the files, their units, and the share for validation."""
 
 import functools
 import math
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from seqtune.config.errors import problem
 from seqtune.config.yaml_file import FileError
 from seqtune.tasks.base import LanguageSpec
-from seqtune.tasks.text.corpus import Encoding, open_corpus
-from seqtune.tasks.text.encoding import divide
+from seqtune.tasks.text.corpus import Encoding, divide
 from seqtune.tasks.text.files import Text, find, measure
 from seqtune.tasks.text.units import PLURALS, Unit, tokenize
 
-if TYPE_CHECKING:
-    from seqtune.tasks.text.task import TextTask
-
 FREQUENT_WORDS = 10_000
-"""Words in the vocabulary if the spec does not say how many."""
+"""Words in the vocabulary unless the spec says otherwise."""
 
 
 class TextSpec(LanguageSpec):
-    """Windows of a text: any UTF-8 files, or Python's own documentation."""
+    """Windows of a text: UTF-8 files, or Python's own documentation."""
 
     kind: Literal["text"] = "text"
     path: str | None = None
-    """A file, or a glob (`data/**/*.txt`) whose files are joined in the order of their paths with nothing
-    between; relative to the working directory. Null is Python's documentation, which needs no download."""
+    """A file, or a glob (`data/**/*.txt`) whose files are joined in the order of their paths with
+    nothing between; relative to the working directory. Null is Python's documentation."""
     unit: Unit = "char"
     length: int = Field(default=128, ge=1)
-    """Units that are predicted in a window."""
+    """Units predicted in a window."""
     split: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the text, its end, that is for validation."""
+    """Share of the text, at its end, for validation."""
     vocabulary: int | None = Field(default=None, ge=1)
-    """How many units, the most frequent ones, are known; null is all characters, or 10,000 words."""
+    """Number of most frequent units in the vocabulary; null is all characters, or 10,000 words."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -50,7 +46,7 @@ class TextSpec(LanguageSpec):
         return self
 
     def _count_units(self) -> int:
-        """The text's units, or at least so many of them that a window fits into both parts."""
+        """Count the units; of words at most as many as are needed to fit a window into both parts."""
         text = find(self.path)
         measures = measure(text)
         match self.unit:
@@ -89,15 +85,14 @@ class TextSpec(LanguageSpec):
 
     @property
     def scores(self) -> frozenset[str]:
-        """The metrics that not every task has: none, since no floor is known and nothing is judged."""
+        """None: the floor is unknown and completions cannot be checked."""
         return frozenset()
 
-    def build(self) -> "TextTask":
+    @property
+    def encoding(self) -> Encoding:
+        """How the text is read."""
         limit = FREQUENT_WORDS if self.unit == "word" else None
-        encoding = Encoding(self.unit, share=self.split, limit=self.vocabulary or limit)
-        from seqtune.tasks.text.task import TextTask
-
-        return TextTask(open_corpus(find(self.path), encoding=encoding), length=self.length)
+        return Encoding(self.unit, share=self.split, limit=self.vocabulary or limit)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,16 +1,16 @@
 """A text as a prediction task: what comes next, given up to `length` units before.
 
-A text is one stream of units, which are bytes, characters or words. Its last `split` share is the validation
-part, the rest the training part. A string is a window of `length + 1` units that begins anywhere in one of
-the two, all beginnings being equally likely, and lies within that part. The model reads all but its last
-unit and predicts all but its first. What the vocabulary, taken from the training part, does not hold is
-read and scored as one unknown unit.
+A text is one stream of units: bytes, characters or words. Its last `split` share is the validation
+part, the rest the training part. A string is a window of `length + 1` units within one of the two
+parts, all positions being equally likely. The model reads all but its last unit and predicts all
+but its first. Units outside the vocabulary, which is that of the training part, are read and scored
+as one unknown unit.
 
-Example (characters, length 3, the text `abcabd`): the window `bcab` reads `bca` and predicts `cab`. By
-frequency, then code point, a, b, c, d are 1, 2, 3, 4, so it reads 2 3 1 and predicts 3 1 2.
+Example (characters, length 3, the text `abcabd`): the window `bcab` reads `bca` and predicts `cab`.
+By frequency, then code point, a, b, c, d are 1, 2, 3, 4, so it reads 2 3 1 and predicts 3 1 2.
 
-Nobody knows the best score on a text, so there is no floor. In its place stand references: n-grams with
-Kneser-Ney smoothing and the compressor lzma.
+The best possible score on a text is unknown, so there is no floor. References take its place:
+n-grams with Kneser-Ney smoothing and the compressor lzma.
 
 Source: Kneser & Ney 1995; Chen & Goodman 1999 (the n-grams).
 """
@@ -24,18 +24,27 @@ from seqtune import seeding
 from seqtune.config.errors import listed
 from seqtune.tasks.base import Batch, Split, Strings, Task, Tokens
 from seqtune.tasks.description import Description
-from seqtune.tasks.generative_evaluation import SEAM, Exam, GenerationResult, Prompt, Sample
+from seqtune.tasks.generative_evaluation import (
+    SEAM,
+    GenerationResult,
+    GenerativeEvaluation,
+    Prompt,
+    Sample,
+)
 from seqtune.tasks.text import describe, references
-from seqtune.tasks.text.corpus import Corpus
+from seqtune.tasks.text.corpus import open_corpus
+from seqtune.tasks.text.files import find
+from seqtune.tasks.text.spec import TextSpec
 from seqtune.tasks.text.units import UNKNOWN, tokenize
 
 SAMPLES = 4
-"""Windows that an exam has gone on with."""
+"""Windows that the generative evaluation continues."""
 
 LONGEST_SAMPLE = 200
+"""Most units of a completion."""
 
 DESCRIBED = 256
-"""Windows that the references of a description are taken on."""
+"""Windows on which the references of a description are computed."""
 
 
 class TextTask(Task):
@@ -45,11 +54,11 @@ class TextTask(Task):
         data_hash: SHA-256 of the text's bytes, in hexadecimal.
     """
 
-    def __init__(self, corpus: Corpus, *, length: int) -> None:
-        self.corpus = corpus
-        self.data_hash = corpus.measures.sha256
-        self.vocab_size = self.outputs = corpus.vocabulary.size
-        self.max_length = length
+    def __init__(self, spec: TextSpec) -> None:
+        self.corpus = open_corpus(find(spec.path), encoding=spec.encoding)
+        self.data_hash = self.corpus.measures.sha256
+        self.vocab_size = self.outputs = self.corpus.vocabulary.size
+        self.max_length = spec.length
 
     def draw(
         self, count: int, *, generator: np.random.Generator, split: Split = "train"
@@ -66,43 +75,44 @@ class TextTask(Task):
         return Batch(rows[:, :-1], rows[:, 1:], scored, strings)
 
     def floor(self, batch: Batch) -> None:
-        """None: nobody knows the distribution that a text comes from."""
+        """None: the distribution of texts is unknown."""
 
     def references(self, strings: Strings) -> Mapping[str, float]:
         return references.references(self.corpus, strings)
 
     def encode(self, text: str) -> Tokens:
-        """The tokens of a text, such as a prompt of a person's own, int64 [T]."""
+        """Return the tokens of a text, int64 [T]."""
         return self.corpus.vocabulary.encode(text)
 
     def decode(self, tokens: npt.NDArray[np.integer]) -> str:
-        """The text of tokens; unknown units, and bytes that are no text, show as U+FFFD."""
+        """Return the text of tokens; unknown units and bytes that are not UTF-8 are U+FFFD."""
         return self.corpus.vocabulary.decode(tokens)
 
-    def exam(self, count: int, *, generator: np.random.Generator) -> Exam:
-        """A few beginnings of validation windows to go on with; nothing is judged."""
+    def generative_evaluation(
+        self, count: int, *, generator: np.random.Generator
+    ) -> GenerativeEvaluation:
+        """Ask for the continuation of a few validation windows, for reading: there are no scores."""
         windows = self.draw(min(count, SAMPLES), generator=generator, split="valid")
         prompts = windows.padded(fill=0)[:, : max(1, self.max_length // 2)]
         rest = self.max_length + 1 - prompts.shape[1]
         prompt = Prompt(prompts, longest=min(rest, LONGEST_SAMPLE))
         completions = yield prompt
-        return GenerationResult(
-            scores={}, tables={}, samples=self.judge(prompt, completions=completions)
-        )
+        samples = self.check_completions(prompt, completions=completions)
+        return GenerationResult(scores={}, tables={}, samples=samples)
 
     def prompt(self, text: str | None, *, count: int, generator: np.random.Generator) -> Prompt:
-        """Any text, whose unknown units are read as such; None for beginnings of validation windows."""
+        """Return the prompt of any text; None for the beginnings of validation windows."""
         if text is None:
             windows = self.draw(count, generator=generator, split="valid").padded(fill=0)
             return Prompt(windows[:, : max(1, self.max_length // 2)], longest=LONGEST_SAMPLE)
         own = self.encode(text)
         if len(own) == 0:
             raise ValueError("must have something to go on from, but is empty")
-        note = self._unknown(text, tokens=own)
+        note = self._unknown_note(text, tokens=own)
         return Prompt(np.tile(own, (count, 1)), longest=LONGEST_SAMPLE, note=note)
 
-    def _unknown(self, text: str, *, tokens: Tokens) -> str:
-        """A note on units that the vocabulary does not hold; empty if it holds all."""
+    def _unknown_note(self, text: str, *, tokens: Tokens) -> str:
+        """Return a note on units outside the vocabulary; empty if there are none."""
         unit = self.corpus.unit
         if unit == "byte":
             return ""
@@ -116,8 +126,8 @@ class TextTask(Task):
             f"not in the vocabulary, so read as unknown and shown as {UNKNOWN}: {listed(unknown)}"
         )
 
-    def judge(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
-        """Each as it reads; nobody can say where a text goes wrong."""
+    def check_completions(self, prompt: Prompt, *, completions: Tokens) -> tuple[Sample, ...]:
+        """Return the completions as text, unchecked: no text is wrong."""
         return tuple(
             Sample(title=str(number), text=self.decode(given) + SEAM + self.decode(completion))
             for number, (given, completion) in enumerate(

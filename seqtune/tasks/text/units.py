@@ -1,7 +1,7 @@
-"""What a text is read as: bytes, characters or words, and the number of each.
+"""Units of a text (bytes, characters or words) and their vocabularies.
 
-A word is a run of letters, digits and underscores, a run of white space, or any one other character. So
-words joined give the text again, and only a word that is not in the vocabulary is lost.
+A word is a run of letters, digits and underscores, a run of white space, or any other single
+character. So words joined give the text again, and only words outside the vocabulary are lost.
 """
 
 import abc
@@ -18,50 +18,50 @@ Identifiers = npt.NDArray[np.int64]
 PLURALS: dict[Unit, str] = {"byte": "bytes", "char": "characters", "word": "words"}
 
 UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""How a unit outside the vocabulary is shown."""
+"""Shown for a unit outside the vocabulary."""
 
 WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 def tokenize(texts: Iterable[str], *, unit: Literal["char", "word"]) -> Iterator[list[str]]:
-    """The units of a text that comes in pieces; where these are cut makes no difference."""
-    held = ""
+    """Yield the units of a text that comes in pieces, wherever these are cut."""
+    rest = ""
     for text in texts:
         if unit == "char":
             yield list(text)
             continue
-        words = WORD.findall(held + text)
-        # The last word may go on in the next piece.
-        held = words.pop() if words else ""
+        words = WORD.findall(rest + text)
+        # The last word may continue in the next piece.
+        rest = words.pop() if words else ""
         yield words
-    if held:
-        yield [held]
+    if rest:
+        yield [rest]
 
 
 class Vocabulary(abc.ABC):
-    """The units that have a number of their own.
+    """Maps units to tokens.
 
     Attributes:
-        size: how many numbers there are, the unknown unit's included.
+        size: number of tokens, that of the unknown unit included.
     """
 
     size: int
 
     @abc.abstractmethod
     def encode(self, text: str) -> Identifiers:
-        """The numbers of a text's units, int64."""
+        """Return the tokens of a text, int64."""
 
     @abc.abstractmethod
     def decode(self, tokens: Sequence[int] | npt.NDArray[np.integer]) -> str:
-        """The text of numbers; an unknown unit is U+FFFD."""
+        """Return the text of tokens; the unknown unit is U+FFFD."""
 
     @abc.abstractmethod
     def show(self, token: int) -> str:
-        """A unit in quotes, with escapes for what cannot be printed."""
+        """Return a unit in quotes, unprintable characters escaped."""
 
 
 class ByteVocabulary(Vocabulary):
-    """All 256 bytes, each its own number; none is unknown. Bytes that are no text decode to U+FFFD."""
+    """All 256 bytes; none is unknown. Bytes that are not UTF-8 decode to U+FFFD."""
 
     size = 256
 
@@ -76,7 +76,7 @@ class ByteVocabulary(Vocabulary):
 
 
 class UnitVocabulary(Vocabulary):
-    """Characters or words: 0 is the unknown unit, the others are 1, 2, .. in the order given."""
+    """Characters or words: token 0 is the unknown unit, the others are 1, 2, .. as given."""
 
     def __init__(self, units: Sequence[str], *, unit: Literal["char", "word"]) -> None:
         self.unit: Literal["char", "word"] = unit

@@ -11,6 +11,7 @@ from seqtune.runs.spec import RunSpec
 from seqtune.sweep.execution.driver import no_effect_lines, read_plan
 from seqtune.sweep.planning.match import nearest_values
 from seqtune.tasks.base import Task
+from seqtune.tasks.build import build_task
 from seqtune.training.network_cost import count_parameters
 from tests.sweep.sweeps import SMALL, plan_of
 
@@ -101,7 +102,7 @@ compare:"""
 def test_models_that_are_compared_as_blocks_are_brought_to_one_size():
     blocks = "  model: [{kind: lstm, layers: 2}, {kind: lstm, cell: gru}, {kind: transformer}]"
     specs = runs(edited("{parameters: 20_000, tolerance: 0.05}", (LAYERS, blocks)))
-    task: Task = specs[0].task.build()
+    task: Task = build_task(specs[0].task)
     sizes = [count_parameters(spec.model, task=task) for spec in specs]
     assert all(abs(size / 20_000 - 1) <= 0.05 for size in sizes)
     assert len({spec.model.width for spec in specs}) == 3

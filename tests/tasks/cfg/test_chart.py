@@ -129,7 +129,7 @@ def test_threads_and_slices_change_nothing(threads: int, monkeypatch: pytest.Mon
     strings = part.sample(300, 0)
     alone = part.log_probability(strings)
     rows, offsets = part.next_token_batch(strings)
-    monkeypatch.setattr("seqtune.tasks.cfg.chart.Chart.slice_tokens", 500)
+    monkeypatch.setattr("seqtune.tasks.cfg.chart.ChartScorer.slice_tokens", 500)
     assert (part.log_probability(strings, threads=threads) == alone).all()
     again, same = part.next_token_batch(strings, threads=threads)
     assert (again == rows).all()

@@ -8,6 +8,7 @@ from seqtune.tasks.cfg.describe import best_accuracy, describe
 from seqtune.tasks.cfg.grammar import Grammar, grammar
 from seqtune.tasks.cfg.grammar_spec import DyckSpec
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 
 
 def data_of(language: Grammar) -> dict:
@@ -92,5 +93,5 @@ def test_a_recursive_grammar_has_exact_counts_below_its_cap():
 
 def test_every_named_grammar_describes_itself():
     for name in ("cfg3b", "cfg3i", "cfg3h", "cfg3g", "cfg3j", "cfg3k", "dyck", "generated"):
-        description = CfgSpec(grammar=name).build().describe()
+        description = CfgTask(CfgSpec(grammar=name)).describe()
         assert description.parts["rules"].to_data()

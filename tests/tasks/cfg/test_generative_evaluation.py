@@ -11,7 +11,7 @@ from seqtune.tasks.generative_evaluation import SEAM, GenerationResult, Prompt, 
 
 
 def task_of(**fields: object) -> CfgTask:
-    return CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 2, **fields}).build()
+    return CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", "height": 2, **fields}))
 
 
 def examined(task: CfgTask, *, count: int = 30) -> tuple[GenerationResult, list[Prompt]]:
@@ -27,7 +27,7 @@ def examined(task: CfgTask, *, count: int = 30) -> tuple[GenerationResult, list[
             rows.append([*rest, *[task.eos] * (prompt.longest - len(rest))])
         return np.array(rows)
 
-    exam = task.exam(count, generator=seeding.generator(0, "generate"))
+    exam = task.generative_evaluation(count, generator=seeding.generator(0, "generate"))
     assert exam is not None
     return run(exam, complete=complete), asked
 
@@ -61,8 +61,8 @@ def test_what_is_given_begins_strings_drawn_from_the_language():
 
 def test_a_completion_is_right_only_if_the_whole_string_is():
     """Height 1 has the strings 3 1 and 1 2 3; after one token each, `1` and `2 3` are right once."""
-    task = CfgSpec(grammar="cfg3b", height=1).build()
-    exam = task.exam(40, generator=seeding.generator(0, "generate"))
+    task = CfgTask(CfgSpec(grammar="cfg3b", height=1))
+    exam = task.generative_evaluation(40, generator=seeding.generator(0, "generate"))
     assert exam is not None
     first: list[int] = []
 
@@ -94,7 +94,7 @@ def test_only_strings_longer_than_the_cut_are_asked_for():
 
 def test_strings_are_drawn_until_one_is_longer_than_the_cut():
     task = task_of(height=3, cut=25)  # one string in 51 is longer
-    exam = task.exam(3, generator=seeding.generator(0, "generate"))
+    exam = task.generative_evaluation(3, generator=seeding.generator(0, "generate"))
     assert exam is not None
     whole = next(exam)
     cut = exam.send(np.full((3, whole.longest), task.eos))
@@ -124,7 +124,7 @@ def test_a_cut_that_leaves_nearly_nothing_is_refused():
 )
 def test_the_cut_is_50_or_half_the_shortest_string(fields: dict[str, object], given: int):
     spec = CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields})
-    assert spec.given == spec.build().cut == given
+    assert spec.given == CfgTask(spec).cut == given
     assert ("generate/valid_cut" in spec.scores) == (given > 0)
 
 
@@ -139,7 +139,7 @@ def test_the_cut_is_50_or_half_the_shortest_string(fields: dict[str, object], gi
         ({"cut": -1}, "cut: must be at least 0, but got -1"),
         (
             {"cut": 2, "format": "padded"},
-            "cut: is where exams cut a string, but the padded format has no exam; leave it out",
+            "cut: is for generative evaluation, which the padded format does not have; leave it out",
         ),
     ],
 )

@@ -7,6 +7,7 @@ from seqtune.tasks.cfg.grammar_spec import OwnSpec
 from seqtune.tasks.cfg.labels import LEVELS
 from seqtune.tasks.cfg.rules import Rules
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 
 NONE = -1
 EVEN = {"S": ["A B"], "A": ["a b"], "B": ["b a a"]}
@@ -19,8 +20,8 @@ Node = tuple[str, int, int]
 
 
 def labelled(count: int = 3, **fields: object) -> WithTrees:
-    task = CfgSpec.parse({"kind": "cfg", **fields}).build()
-    found = task.labelled(count, generator=seeding.generator(0, "data"))
+    task = CfgTask(CfgSpec.parse({"kind": "cfg", **fields}))
+    found = task.with_trees(count, generator=seeding.generator(0, "data"))
     assert found is not None
     return found
 

@@ -15,7 +15,7 @@ DYCK = {"kind": "dyck", "pairs": 2, "max_length": 12}
 
 
 def task_of(**fields: object) -> CfgTask:
-    return CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields}).build()
+    return CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": "cfg3b", **fields}))
 
 
 def windows(*rows: list[int]) -> Strings:
@@ -118,7 +118,7 @@ def test_the_truth_is_the_plain_distribution_after_what_was_read(
         settings["height"] = 3
     task = task_of(**settings)
     batch = task.sample(12, generator=seeding.generator(3, "valid"))
-    truth = task.truth(batch)
+    truth = task.true_distributions(batch)
     checked = 0
     for row, known in enumerate(batch.compared):
         for step in np.flatnonzero(known):
@@ -140,7 +140,7 @@ def test_the_truth_is_the_plain_distribution_after_what_was_read(
 def test_padding_that_is_scored_is_certain():
     task = task_of(root=7, format="padded", score_padding=True)
     batch = task.batch(Strings(np.array([3, 1, 1, 2, 3]), np.array([0, 2, 5])))
-    assert task.truth(batch).tolist() == [
+    assert task.true_distributions(batch).tolist() == [
         [[0, 1, 0, 0], [1, 0, 0, 0]],
         [[0, 0, 1, 0], [0, 0, 0, 1]],
     ]
@@ -148,7 +148,7 @@ def test_padding_that_is_scored_is_certain():
 
 def test_generation_from_packed_text_starts_at_bos():
     task = task_of(height=2, format="packed", length=30)
-    exam = task.exam(3, generator=seeding.generator(0, "generate"))
+    exam = task.generative_evaluation(3, generator=seeding.generator(0, "generate"))
     assert exam is not None
     prompt = next(exam)
     assert prompt.tokens.tolist() == [[0], [0], [0]]

@@ -4,6 +4,7 @@ from seqtune.config.errors import SpecError
 from seqtune.tasks.cfg.grammar import Grammar
 from seqtune.tasks.cfg.grammar_spec import GeneratedSpec
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.cfg.task import CfgTask
 
 
 def built(**fields: object) -> Grammar:
@@ -102,9 +103,9 @@ def test_strings_that_are_too_long_are_refused_at_once():
 
 
 def test_a_task_takes_a_family_by_its_kind_alone():
-    task = CfgSpec.parse({"kind": "cfg", "grammar": "generated"}).build()
+    task = CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": "generated"}))
     assert task.grammar == GeneratedSpec().build()
     part = CfgSpec.parse(
         {"kind": "cfg", "grammar": {"kind": "generated", "height": 4}, "height": 2}
     )
-    assert isinstance(part.build().grammar, Grammar)
+    assert isinstance(CfgTask(part).grammar, Grammar)

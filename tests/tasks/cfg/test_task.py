@@ -16,7 +16,7 @@ def strings_of(*rows: list[int]) -> Strings:
 
 
 def test_sentence_reads_from_bos_and_predicts_to_eos():
-    task = CfgSpec(grammar="cfg3b", root="7").build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", root="7"))
     batch = task.batch(strings_of([3, 1], [1, 2, 3]))
     assert batch.tokens.tolist() == [[0, 3, 1, 4], [0, 1, 2, 3]]
     assert batch.targets.tolist() == [[3, 1, 4, 4], [1, 2, 3, 4]]
@@ -25,18 +25,18 @@ def test_sentence_reads_from_bos_and_predicts_to_eos():
 
 
 def test_padded_scores_its_padding_and_never_tells_the_end():
-    task = CfgSpec(grammar="cfg3b", root="7", format="padded", score_padding=True).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", root="7", format="padded", score_padding=True))
     batch = task.batch(strings_of([3, 1], [1, 2, 3]))
     assert batch.tokens.tolist() == [[3, 0], [1, 2]]
     assert batch.targets.tolist() == [[1, 0], [2, 3]]
     assert batch.scored.all()
     assert (task.vocab_size, task.outputs, task.max_length) == (5, 4, 2)
-    assert task.exam(3, generator=seeding.generator(0, "generate")) is None
+    assert task.generative_evaluation(3, generator=seeding.generator(0, "generate")) is None
 
 
 def test_the_floor_of_a_batch_is_minus_its_own_log_probability():
     spec = CfgSpec(grammar="cfg3b", height=4)
-    task = spec.build()
+    task = CfgTask(spec)
     strings = task.draw(50, generator=seeding.generator(0, "valid"))
     floor = task.floor(task.batch(strings))
     assert floor.nats == pytest.approx(-task.grammar.log_probability(strings).sum(), rel=1e-10)
@@ -44,7 +44,7 @@ def test_the_floor_of_a_batch_is_minus_its_own_log_probability():
 
 
 def test_the_floor_of_the_whole_grammar_is_its_entropy():
-    task = CfgSpec(grammar="cfg3b").build()
+    task = CfgTask(CfgSpec(grammar="cfg3b"))
     batch = task.sample(2000, generator=seeding.generator(0, "valid"))
     floor = task.floor(batch)
     # Entropies of sampled strings scatter: within four standard errors of their mean.
@@ -57,7 +57,7 @@ def test_the_floor_of_the_whole_grammar_is_its_entropy():
 
 def test_the_padded_floor_is_that_of_the_published_log():
     """At 371 steps, the longest of a batch of 1,024: .314 nats a token and .817 of them right, at best."""
-    task = CfgSpec(grammar="cfg3b", format="padded", score_padding=True).build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", format="padded", score_padding=True))
     batch = task.sample(4096, generator=seeding.generator(0, "valid"))
     floor = task.floor(batch)
     # What the layout leaves out of a string's information: its first token and that it ends. The rest
@@ -69,7 +69,7 @@ def test_the_padded_floor_is_that_of_the_published_log():
 
 
 def test_a_completion_is_judged_up_to_its_end_and_needs_one():
-    task = CfgSpec(grammar="cfg3b", root="7").build()
+    task = CfgTask(CfgSpec(grammar="cfg3b", root="7"))
     completions = np.array(
         [[3, 1, 4, 4], [1, 2, 3, 4], [3, 1, 1, 4], [3, 1, 3, 1], [4, 3, 1, 4], [0, 4, 4, 4]]
     )
@@ -81,7 +81,7 @@ def test_a_grammar_of_the_users_own_works_like_a_named_one():
         "root": "S",
         "rules": {"S": ["A B", "B A"], "A": ["x y", "y x x"], "B": ["x", ["y", "y"]]},
     }
-    task = CfgSpec.parse({"kind": "cfg", "grammar": grammar}).build()
+    task = CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": grammar}))
     assert isinstance(task, CfgTask)
     assert task.grammar.terminals == ("x", "y")
     assert task.vocab_size == 4

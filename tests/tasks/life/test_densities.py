@@ -21,7 +21,7 @@ def all_boards(cells: int) -> np.ndarray:
 
 
 def nats(density: High | Broad | FixedDensity | Beta, boards: np.ndarray) -> np.ndarray:
-    alive = density.predicted(boards)
+    alive = density.predict(boards)
     own = np.where(boards == 1, alive, 1 - alive)
     return -np.log(own, out=np.full_like(own, -np.inf), where=own > 0).sum(axis=1)
 
@@ -43,10 +43,10 @@ def test_a_density_is_a_word_a_number_or_a_block(written: object, read: object):
 
 def test_broad_predicts_by_the_rule_of_laplace():
     cells = np.array([[1, 0, 0, 1, 1]], dtype=np.uint8)
-    assert Broad().predicted(cells).tolist() == [[1 / 2, 2 / 3, 2 / 4, 2 / 5, 3 / 6]]
-    assert Beta(a=1, b=1).predicted(cells).tolist() == Broad().predicted(cells).tolist()
-    assert Beta(a=2, b=6).predicted(cells)[0, :2].tolist() == [2 / 8, 3 / 9]
-    assert (High().predicted(cells) == 0.5).all()
+    assert Broad().predict(cells).tolist() == [[1 / 2, 2 / 3, 2 / 4, 2 / 5, 3 / 6]]
+    assert Beta(a=1, b=1).predict(cells).tolist() == Broad().predict(cells).tolist()
+    assert Beta(a=2, b=6).predict(cells)[0, :2].tolist() == [2 / 8, 3 / 9]
+    assert (High().predict(cells) == 0.5).all()
 
 
 @pytest.mark.parametrize("density", [Broad(), Beta(a=2, b=5), Beta(a=0.5, b=0.5)])

@@ -16,11 +16,12 @@ from seqtune.tasks.description import (
     Value,
 )
 from seqtune.tasks.life.spec import LifeSpec
+from seqtune.tasks.life.task import LifeTask
 from tests.tasks.life.boards import CONWAY, plain_step
 
 
 def described(**fields: object) -> Description:
-    return LifeSpec.parse({"kind": "life", **fields}).build().describe()
+    return LifeTask(LifeSpec.parse({"kind": "life", **fields})).describe()
 
 
 def figures(description: Description) -> dict[str, Value]:

@@ -9,7 +9,7 @@ import pytest
 from seqtune import seeding
 from seqtune.tasks.generative_evaluation import CELLS, GenerationResult, Prompt, run
 from seqtune.tasks.life.board import Boards, step
-from seqtune.tasks.life.judging import compared
+from seqtune.tasks.life.generative_evaluation import code_cells
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.life.task import LifeTask
 from tests.tasks.life.boards import CONWAY, board
@@ -24,7 +24,7 @@ SETS = [
 
 
 def task_of(**fields: object) -> LifeTask:
-    return LifeSpec.parse({"kind": "life", "vocabulary": "compact", **fields}).build()
+    return LifeTask(LifeSpec.parse({"kind": "life", "vocabulary": "compact", **fields}))
 
 
 def shown(task: LifeTask, prompt: Prompt) -> Boards:
@@ -60,7 +60,7 @@ def answers(task: LifeTask, change: Change) -> Callable[[Prompt], np.ndarray]:
 def examined(
     task: LifeTask, complete: Callable[[Prompt], np.ndarray], *, count: int = 20
 ) -> GenerationResult:
-    exam = task.exam(count, generator=seeding.generator(0, "generate"))
+    exam = task.generative_evaluation(count, generator=seeding.generator(0, "generate"))
     return run(exam, complete=complete)
 
 
@@ -96,7 +96,7 @@ def test_every_table_has_rows_of_one_shape():
 
 def test_the_world_of_the_spec_is_the_one_that_is_examined():
     task = task_of(rule="B36/S23", border="dead", steps=3, rows=5, columns=6, vocabulary="bytes")
-    found = examined(task, answers(task, task.after))
+    found = examined(task, answers(task, task.advance))
     assert {score.value for score in found.scores.values()} == {1.0, 11.0}
     assert examined(task, answers(task, conway)).scores["generate/exact"].value < 1
 
@@ -123,13 +123,16 @@ def test_without_roll_outs_there_is_one_prompt():
 
 def test_the_same_generator_asks_the_same():
     task = task_of()
-    prompts = [next(task.exam(5, generator=seeding.generator(0, "generate"))) for _ in range(2)]
+    prompts = [
+        next(task.generative_evaluation(5, generator=seeding.generator(0, "generate")))
+        for _ in range(2)
+    ]
     assert (prompts[0].tokens == prompts[1].tokens).all()
 
 
 def test_drawn_boards_are_those_of_the_language():
     task = task_of(density="broad", rows=8, columns=8)
-    prompt = next(task.exam(32, generator=seeding.generator(0, "generate")))
+    prompt = next(task.generative_evaluation(32, generator=seeding.generator(0, "generate")))
     drawn = task.boards(32, generator=seeding.generator(0, "generate"))
     assert (shown(task, prompt)[:32] == drawn).all()
 
@@ -240,7 +243,7 @@ def test_samples_show_where_a_prediction_is_wrong():
     panels = {name: cells.tolist() for name, cells in sample.panels.items()}
     assert panels["prompt"] == board(".... OOO. ....").tolist()
     # Three rows on a torus: above and below the row lie the same two dead rows.
-    assert panels["truth"] == task.after(board(".... OOO. ....")[np.newaxis])[0].tolist()
+    assert panels["truth"] == task.advance(board(".... OOO. ....")[np.newaxis])[0].tolist()
     wrong = np.array(panels["prompt"]) != np.array(panels["truth"])
     assert (np.array(panels["prediction"]) >= 2).tolist() == wrong.tolist()
 
@@ -248,7 +251,7 @@ def test_samples_show_where_a_prediction_is_wrong():
 def test_cells_are_coded_as_the_panels_say():
     truth = np.array([[0, 1, 1, 0, 1]], dtype=np.uint8)
     cells = np.array([[0, 1, 0, 1, -1]], dtype=np.int8)
-    coded = compared(cells, truth=truth)
+    coded = code_cells(cells, true=truth)
     assert coded.dtype == np.int8
     names = [CELLS[code] for code in coded[0]]
     assert names == ["dead", "alive", "wrongly dead", "wrongly alive", "missing"]

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqtune.tasks.life.notation import COMPACT, MISSING, Notation, Vocabulary
+from seqtune.tasks.life.notation import COMPACT, MISSING, Notation, VocabularyName
 from tests.tasks.life.boards import board
 
-VOCABULARIES: tuple[Vocabulary, ...] = ("bytes", "compact")
+VOCABULARIES: tuple[VocabularyName, ...] = ("bytes", "compact")
 TWO = Notation(rows=2, columns=2, vocabulary="bytes")
 
 
@@ -54,17 +54,19 @@ def test_compact_tokens_are_the_characters_that_occur():
     vocabulary=st.sampled_from(VOCABULARIES),
     seed=st.integers(0, 2**32),
 )
-def test_what_is_written_is_read(shape: tuple[int, int, int], vocabulary: Vocabulary, seed: int):
+def test_what_is_written_is_read(
+    shape: tuple[int, int, int], vocabulary: VocabularyName, seed: int
+):
     notation = Notation(rows=shape[1], columns=shape[2], vocabulary=vocabulary)
     before, after = np.random.default_rng(seed).integers(0, 2, size=(2, *shape), dtype=np.uint8)
     strings = notation.strings(before, after=after)
     rows = strings.tokens.reshape(shape[0], notation.length).astype(np.int64)
     assert len(strings) == shape[0]
     assert (notation.first_boards(strings).reshape(shape) == before).all()
-    assert (rows[:, : notation.prompt_length] == notation.prompts(before)).all()
-    reading = notation.read(rows[:, notation.prompt_length :])
-    assert reading.valid.all()
-    assert (reading.cells == after).all()
+    assert (rows[:, : notation.prompt_length] == notation.prompt(before).tokens).all()
+    predicted = notation.read(rows[:, notation.prompt_length :])
+    assert predicted.valid.all()
+    assert (predicted.cells == after).all()
 
 
 @pytest.mark.parametrize(
@@ -86,9 +88,9 @@ def test_what_is_written_is_read(shape: tuple[int, int, int], vocabulary: Vocabu
 def test_cells_count_up_to_the_first_character_out_of_place(
     completion: str, cells: list[int], valid: bool
 ):
-    reading = TWO.read(ids(completion))
-    assert reading.cells.ravel().tolist() == cells
-    assert reading.valid.tolist() == [valid]
+    predicted = TWO.read(ids(completion))
+    assert predicted.cells.ravel().tolist() == cells
+    assert predicted.valid.tolist() == [valid]
 
 
 def test_text_ends_with_the_first_stop_and_prints_everything():

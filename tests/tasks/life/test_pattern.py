@@ -9,8 +9,17 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from seqtune.tasks.life.board import Boards, step
-from seqtune.tasks.life.pattern import FOLDER, SHIPPED, Pattern, load, place, shipped
-from seqtune.tasks.life.pattern_files import read_cells, read_file, read_rle
+from seqtune.tasks.life.pattern import (
+    FOLDER,
+    SHIPPED,
+    Pattern,
+    load,
+    place,
+    read_cells,
+    read_file,
+    read_rle,
+    shipped,
+)
 from tests.tasks.life.boards import CONWAY, board
 
 

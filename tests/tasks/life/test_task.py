@@ -14,7 +14,7 @@ from tests.tasks.life.boards import CONWAY, board, plain_step
 
 
 def task_of(**fields: object) -> LifeTask:
-    return LifeSpec.parse({"kind": "life", **fields}).build()
+    return LifeTask(LifeSpec.parse({"kind": "life", **fields}))
 
 
 def characters(task: LifeTask, strings: Strings) -> list[str]:
@@ -88,7 +88,7 @@ def test_every_string_says_what_becomes_of_its_first_board(task: LifeTask):
 def test_a_row_of_three_by_hand():
     task = task_of()
     before = board(".... OOO. .... ....")
-    strings = task.notation.strings(before[np.newaxis], after=task.after(before[np.newaxis]))
+    strings = task.notation.strings(before[np.newaxis], after=task.advance(before[np.newaxis]))
     text = "@PredictNextState<0000111000000000> [0100010001000000]$"
     assert characters(task, strings) == [text]
     batch = task.batch(strings)
@@ -101,8 +101,8 @@ def test_a_row_of_three_by_hand():
 def test_several_steps_ahead_skip_what_is_between():
     task = task_of(steps=2)
     before = board(".... OOO. .... ....")[np.newaxis]
-    assert (task.after(before) == before).all()
-    assert (task_of(steps=3).after(before) == task_of().after(before)).all()
+    assert (task.advance(before) == before).all()
+    assert (task_of(steps=3).advance(before) == task_of().advance(before)).all()
 
 
 def test_drawing_none_and_many():

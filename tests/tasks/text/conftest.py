@@ -26,6 +26,6 @@ def opened(tmp_path: Path) -> Opener:
     def build(text: str | bytes, **fields: object) -> TextTask:
         path = tmp_path / "text.txt"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return TextSpec.parse({"kind": "text", "path": str(path), **fields}).build()
+        return TextTask(TextSpec.parse({"kind": "text", "path": str(path), **fields}))
 
     return build

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seqtune.tasks.text import corpus as corpora
-from seqtune.tasks.text import encoding, files
+from seqtune.tasks.text import files
 from seqtune.tasks.text.corpus import Corpus, Encoding, open_corpus
 from seqtune.tasks.text.files import Text, documentation, find
 
@@ -88,7 +88,7 @@ def test_the_size_of_the_pieces_makes_no_difference(
     for file in cache.glob("*"):
         file.unlink()
     monkeypatch.setattr(files, "CHUNK_BYTES", size)
-    monkeypatch.setattr(encoding, "CHUNK_TOKENS", size)
+    monkeypatch.setattr(corpora, "CHUNK_TOKENS", size)
     cut = opened(path, unit)
     assert cut.parts == whole.parts
     assert (cut.tokens == tokens).all()
@@ -227,7 +227,7 @@ def test_processes_that_encode_at_once_all_get_the_tokens(path: Path, cache: Pat
 
 def test_a_large_text_is_never_held_whole(path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path):
     monkeypatch.setattr(files, "CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr(encoding, "CHUNK_TOKENS", 1 << 14)
+    monkeypatch.setattr(corpora, "CHUNK_TOKENS", 1 << 14)
     path.write_text("some words, é! " * 150_000)
     tracemalloc.start()
     opened(path, "char")

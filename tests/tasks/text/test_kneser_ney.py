@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from seqtune.tasks.text.kneser_ney import probabilities
+from seqtune.tasks.text.references import kneser_ney
 
 ORDERS = 6
 VOCABULARY = 5
@@ -43,7 +43,7 @@ def train() -> np.ndarray:
 
 def test_every_order_agrees_with_the_formula_in_plain_python(train: np.ndarray):
     rows = np.concatenate([train[30:54].reshape(2, 12), [[4, 0, 0, 1, 4, 2, 0, 1, 0, 0, 2, 1]]])
-    found = list(probabilities(train, rows, vocabulary=VOCABULARY, orders=ORDERS))
+    found = list(kneser_ney(train, rows, vocabulary=VOCABULARY, orders=ORDERS))
     assert len(found) == ORDERS
     for order, given in enumerate(found):
         expected = [
@@ -66,7 +66,7 @@ def test_every_order_agrees_with_the_formula_in_plain_python(train: np.ndarray):
 )
 def test_probabilities_sum_to_one_over_the_vocabulary(train: np.ndarray, context: list[int]):
     rows = np.array([[*context, unit] for unit in range(VOCABULARY)])
-    for given in probabilities(train, rows, vocabulary=VOCABULARY, orders=ORDERS):
+    for given in kneser_ney(train, rows, vocabulary=VOCABULARY, orders=ORDERS):
         assert given[:, -1].sum() == pytest.approx(1.0, abs=1e-12)
         assert (given[:, -1] > 0).all()
 
@@ -77,7 +77,7 @@ def test_a_text_of_two_letters_by_hand():
     Of the pairs, ab occurs twice and ba once: D is 1/3. Before each letter stands one other letter, so the
     continuation counts are 1 and 1, all of it is discounted, and below is uniform: P(b | a) = (5/3 + 1/9) / 2.
     """
-    (zero, one) = probabilities(
+    (zero, one) = kneser_ney(
         np.array([0, 1, 0, 1]), np.array([[0, 1], [0, 0], [0, 2]]), vocabulary=3, orders=2
     )
     np.testing.assert_allclose(zero[:, 1], [11 / 24, 11 / 24, 1 / 12])
@@ -90,8 +90,8 @@ def test_what_stands_before_a_row_is_not_read(train: np.ndarray):
     short = long[:, 7:]
     for order, (whole, part) in enumerate(
         zip(
-            probabilities(train, long, vocabulary=VOCABULARY, orders=ORDERS),
-            probabilities(train, short, vocabulary=VOCABULARY, orders=ORDERS),
+            kneser_ney(train, long, vocabulary=VOCABULARY, orders=ORDERS),
+            kneser_ney(train, short, vocabulary=VOCABULARY, orders=ORDERS),
             strict=True,
         )
     ):
@@ -100,5 +100,5 @@ def test_what_stands_before_a_row_is_not_read(train: np.ndarray):
 
 
 def test_a_text_shorter_than_the_longest_gram_is_enough():
-    given = list(probabilities(np.array([1, 2]), np.array([[1, 2, 1, 2]]), vocabulary=3, orders=6))
+    given = list(kneser_ney(np.array([1, 2]), np.array([[1, 2, 1, 2]]), vocabulary=3, orders=6))
     assert all(np.isfinite(each).all() and (each > 0).all() for each in given)

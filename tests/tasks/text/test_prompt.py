@@ -24,9 +24,9 @@ def asked(task: TextTask, text: str | None, count: int = 1) -> Prompt:
     ],
 )
 def test_unknown_units_are_shown_and_told(unit: Unit, text: str, shown: str, unknown: str):
-    task = TextSpec(unit=unit, length=16).build()
+    task = TextTask(TextSpec(unit=unit, length=16))
     prompt = asked(task, text, count=2)
-    (first, second) = task.judge(prompt, completions=np.full((2, 1), 32))
+    (first, second) = task.check_completions(prompt, completions=np.full((2, 1), 32))
     assert first.text == second.text == f"{shown}{SEAM}{task.decode(np.array([32]))}"
     assert (first.right, first.wrong_at) == (None, None)
     assert prompt.note == (
@@ -37,7 +37,7 @@ def test_unknown_units_are_shown_and_told(unit: Unit, text: str, shown: str, unk
 
 
 def test_without_a_text_beginnings_of_validation_windows_are_gone_on_with():
-    task = TextSpec(length=16).build()
+    task = TextTask(TextSpec(length=16))
     prompt = asked(task, None, count=30)
     assert prompt.tokens.shape == (30, 8)
     assert (prompt.stop, prompt.temperature, prompt.note) == (None, 1.0, "")
@@ -48,4 +48,4 @@ def test_without_a_text_beginnings_of_validation_windows_are_gone_on_with():
 
 def test_an_empty_text_is_no_prompt():
     with pytest.raises(ValueError, match="must have something to go on from, but is empty"):
-        asked(TextSpec(length=16).build(), "")
+        asked(TextTask(TextSpec(length=16)), "")

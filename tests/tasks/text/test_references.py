@@ -9,8 +9,7 @@ import pytest
 from seqtune import seeding
 from seqtune.tasks.base import Strings
 from seqtune.tasks.text import references as module
-from seqtune.tasks.text.kneser_ney import probabilities
-from seqtune.tasks.text.references import NAMES, references
+from seqtune.tasks.text.references import NAMES, kneser_ney, references
 from seqtune.tasks.text.spec import TextSpec
 from seqtune.tasks.text.task import TextTask
 
@@ -27,7 +26,7 @@ def drawn(task: TextTask, *, count: int = 30, seed: int = 0) -> Strings:
 
 
 def test_on_the_documentation_more_context_predicts_better():
-    task = TextSpec().build()
+    task = TextTask(TextSpec())
     found = task.references(drawn(task, count=256))
     assert tuple(found) == NAMES == (*(f"order-{k} Kneser-Ney" for k in range(6)), "lzma")
     losses = list(found.values())
@@ -45,7 +44,7 @@ def test_ngrams_are_scored_on_all_units_of_the_windows_but_the_first(unit: str, 
     found = task.references(strings)
     rows = strings.padded(fill=0)
     assert rows.shape == (30, 12)
-    given = probabilities(task.corpus.train, rows, vocabulary=task.vocab_size, orders=6)
+    given = kneser_ney(task.corpus.train, rows, vocabulary=task.vocab_size, orders=6)
     for order, each in enumerate(given):
         expected = -np.log(each[:, 1:]).mean()
         assert found[f"order-{order} Kneser-Ney"] == pytest.approx(expected, rel=1e-12)
@@ -67,7 +66,7 @@ def test_the_ends_of_short_strings_are_not_scored(opened):
         np.concatenate([whole[0], whole[1][:5]]), offsets=np.array([0, len(whole[0]), 17])
     )
     (zero, *_) = module.ngram_losses(task.corpus, short)
-    (each,) = probabilities(
+    (each,) = kneser_ney(
         task.corpus.train, whole.padded(fill=0), vocabulary=task.vocab_size, orders=1
     )
     scored = np.concatenate([each[0, 1:], each[1, 1:5]])
@@ -114,7 +113,7 @@ def test_ngrams_of_a_large_text_are_counted_at_its_end(opened, monkeypatch: pyte
     monkeypatch.setattr(module, "NGRAM_UNITS", 500)
     strings = drawn(task)
     found = list(module.ngram_losses(task.corpus, strings))
-    given = probabilities(
+    given = kneser_ney(
         task.corpus.train[-500:], strings.padded(fill=0), vocabulary=task.vocab_size, orders=6
     )
     expected = [-np.log(each[:, 1:]).mean() for each in given]

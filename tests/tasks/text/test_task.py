@@ -75,9 +75,9 @@ def test_windows_hold_the_text(opened):
 
 
 def test_the_documentation_is_the_default_and_its_hash_is_known():
-    task = TextSpec().build()
+    task = TextTask(TextSpec())
     assert task.data_hash == hashlib.sha256(documentation()).hexdigest()
-    assert task.data_hash == TextSpec(unit="word").build().data_hash
+    assert task.data_hash == TextTask(TextSpec(unit="word")).data_hash
     strings = drawn(task, "valid", count=20)
     assert all(task.decode(window) in documentation().decode() for window in strings)
     assert task.vocab_size == task.outputs == len(set(documentation().decode())) + 1
@@ -178,7 +178,7 @@ def test_what_an_error_proposes_is_accepted(tmp_path: Path):
 def test_a_text_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "a.txt").write_text("some text " * 200)
     spec = TextSpec(path=str(tmp_path / "a.txt"), unit="word", length=5)
-    monkeypatch.setattr("seqtune.tasks.text.files._decoded", None)
+    monkeypatch.setattr("seqtune.tasks.text.files._decode", None)
     assert TextSpec.parse(spec.to_data()) == spec
 
 
@@ -201,7 +201,7 @@ def test_an_exam_goes_on_with_windows_of_the_validation_part(
         asked.append(given)
         return answer(given)
 
-    exam = task.exam(100, generator=seeding.generator(0, "generate"))
+    exam = task.generative_evaluation(100, generator=seeding.generator(0, "generate"))
     found = run(exam, complete=complete)
     (given,) = asked
     assert given.tokens.shape == (4, prompt)
@@ -215,9 +215,12 @@ def test_an_exam_goes_on_with_windows_of_the_validation_part(
 
 
 def test_an_exam_is_the_same_for_the_same_seed_and_no_longer_than_asked_for():
-    task = TextSpec().build()
+    task = TextTask(TextSpec())
     first, again, other = (
-        run(task.exam(2, generator=seeding.generator(seed, "generate")), complete=answer)
+        run(
+            task.generative_evaluation(2, generator=seeding.generator(seed, "generate")),
+            complete=answer,
+        )
         for seed in (0, 0, 1)
     )
     assert len(first.samples) == 2

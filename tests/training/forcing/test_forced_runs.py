@@ -7,6 +7,7 @@ import torch
 
 from seqtune.runs.build import build_model
 from seqtune.runs.spec import RunSpec
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.loop import TrainConfig, TrainState, train
 from seqtune.training.measurement import Measurement
@@ -14,7 +15,7 @@ from tests.training.runs import tiny
 
 
 def learner_of(spec: RunSpec) -> TrainState:
-    task = spec.task.build()
+    task = build_task(spec.task)
     config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     model = build_model(spec, task=task, device=torch.device("cpu"))
     return TrainState(model, task=task, config=config)

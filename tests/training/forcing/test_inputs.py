@@ -19,6 +19,7 @@ from seqtune.models.build import build_network
 from seqtune.models.transformer_spec import Prefix, TransformerSpec
 from seqtune.runs.build import cpu_trains_lstm_in_bf16
 from seqtune.tasks.base import Mask
+from seqtune.tasks.build import build_task
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.training.forcing import Constant, Exact, Parallel, SampledFeedback
 from seqtune.training.forcing.base import Granularity, StageSpec
@@ -376,7 +377,7 @@ def test_a_prompt_is_read_by_one_call(prompt: int):
 
 @every_granularity
 def test_a_board_is_read_as_it_is_and_its_completion_is_the_models_own(granularity: Granularity):
-    task = LifeSpec(rows=3, columns=3).build()
+    task = build_task(LifeSpec(rows=3, columns=3))
     batch = task.sample(7, generator=np.random.default_rng(0))
     tokens = torch.from_numpy(batch.tokens)
     torch.manual_seed(0)

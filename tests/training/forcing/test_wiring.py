@@ -10,6 +10,7 @@ import torch
 from seqtune import seeding
 from seqtune.runs.build import build_model
 from seqtune.runs.spec import RunSpec
+from seqtune.tasks.build import build_task
 from seqtune.training.evaluation import Evaluator
 from seqtune.training.forcing.inputs import choose_inputs
 from seqtune.training.loop import TrainConfig, TrainState, train
@@ -19,7 +20,7 @@ from tests.training.runs import tiny
 
 def plain_training(spec: RunSpec) -> tuple[list[float], list[float], dict[str, torch.Tensor]]:
     """Mean loss and mean norm of the gradient of each epoch, and the last weights."""
-    task = spec.task.build()
+    task = build_task(spec.task)
     model = build_model(spec, task=task, device=torch.device("cpu"))
     optimizer = build_optimizer(spec.optimizer, model=model)
     training, seed = spec.training, spec.seed
@@ -90,7 +91,7 @@ LIFE = {"kind": "life", "rows": 2, "columns": 2, "vocabulary": "compact", "rollo
 )
 def test_the_loop_does_what_the_plain_one_does(changes: dict[str, Any]):
     spec = tiny(**{"optimizer__schedule": "constant", **changes})
-    task = spec.task.build()
+    task = build_task(spec.task)
     config = TrainConfig(spec.training, spec.optimizer, spec.forcing, spec.data, spec.seed)
     learner = TrainState(
         build_model(spec, task=task, device=torch.device("cpu")), task=task, config=config

@@ -1,9 +1,10 @@
-"""The rules of a recursive grammar in pairs, as arrays: what all of its dynamic programs read.
+"""Binarization: the rules of a recursive grammar with at most two symbols, as arrays.
 
-A rule A -> B C D becomes A -> B X and X -> C D, where X stands for the rest of a right-hand side;
-rules that end alike share it. So each rule either splits the tokens below a symbol in two, or
-passes them on whole: a unit rule, A -> B or A -> b. Chains of these may be endless, and are summed
-at once, as a matrix inverse. Rules too long for the cap are left out.
+All dynamic programs of recursive grammars read these. A rule A -> B C D becomes A -> B X and X -> C
+D, where X stands for the rest of a right-hand side; rules that end alike share it. So each rule
+either splits the tokens below a symbol in two, or passes them on whole: a unit rule, A -> B or A ->
+b. Chains of unit rules may be endless, and are summed at once, as a matrix inverse. Rules too long
+for the cap are left out.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ ENTRY = np.dtype([("symbol", "i8"), ("weight", "f8")])
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BinaryRules:
-    """Rules in pairs.
+    """Rules with at most two symbols.
 
     Symbol ids: 0 is none; 1 to `terminals` are the terminals, by their token ids; then come the
     nonterminals in natural order, then the rests of right-hand sides.
 
     Attributes:
-        symbols: Name of every id up to the last nonterminal's; id 0 is the empty text.
-        terminals: Number of terminals.
-        size: Number of ids, those of rests included.
-        root: Id of the root.
+        symbols: name of every id up to the last nonterminal's; id 0 is the empty text.
+        terminals: number of terminals.
+        size: number of ids, those of rests included.
+        root: id of the root.
         rules: RULE [rules]; those that some string within the cap needs.
     """
 
@@ -47,48 +48,48 @@ class BinaryRules:
 
     @property
     def pairs(self) -> np.ndarray:
-        """RULE; the rules with two symbols."""
+        """The rules with two symbols, RULE."""
         return self.rules[self.rules["right"] > 0]
 
     @property
     def units(self) -> np.ndarray:
-        """RULE; the rules with one symbol."""
+        """The rules with one symbol, RULE."""
         return self.rules[self.rules["right"] == 0]
 
     @cached_property
     def chains(self) -> np.ndarray:
-        """Bool [size, size]; whether a chain of unit rules, maybe of none, leads from row to column."""
+        """Whether a chain of 0 or more unit rules leads from row to column, bool [size, size]."""
         return _reflexive_transitive(self._matrix(self.units, "left") > 0)
 
     @cached_property
     def closure(self) -> np.ndarray:
-        """float64 [size, size]; the probabilities of all chains of unit rules from row to column.
+        """Probability of all chains of unit rules from row to column, float64 [size, size].
 
-        Those of no rules, one, two and so on add up to (1 - u)^-1, which exists since every
-        symbol derives some string: no set of symbols keeps all of its probability to itself.
+        Those of no rules, one, two and so on sum to (1 - u)^-1, which exists since every symbol
+        derives some string: no set of symbols has only unit rules within itself.
         """
         inverse = np.linalg.inv(np.eye(self.size) - self._matrix(self.units, "left"))
-        # What is impossible must be exactly 0: rounding would make spans of it.
+        # Impossible chains must be exactly 0: rounding errors would become spans.
         return np.where(self.chains, inverse, 0.0)
 
     @property
     def proper_closure(self) -> np.ndarray:
-        """float64 [size, size]; the same without the chains of no rules."""
+        """The same without the chains of no rules, float64 [size, size]."""
         return self._matrix(self.units, "left") @ self.closure
 
     @cached_property
     def corners(self) -> np.ndarray:
-        """Bool [size, size]; whether the row's symbol may begin with the column's, or is it."""
+        """Whether the row's symbol is the column's or may begin with it, bool [size, size]."""
         return _reflexive_transitive(self._matrix(self.rules, "left") > 0)
 
     def _matrix(self, rules: np.ndarray, child: str) -> np.ndarray:
-        """float64 [size, size]; probabilities of rules by parent and child."""
+        """Return probabilities of rules by parent and child, float64 [size, size]."""
         matrix = np.zeros((self.size, self.size))
         np.add.at(matrix, (rules["parent"], rules[child]), rules["probability"])
         return matrix
 
 
-def binary_rules(
+def binarize(
     *,
     root: str,
     rules: Rules,
@@ -96,28 +97,28 @@ def binary_rules(
     terminals: Sequence[str],
     max_length: int,
 ) -> BinaryRules:
-    """The rules that strings of at most `max_length` tokens need, in pairs."""
+    """Return the binarized rules that strings of at most `max_length` tokens need."""
     inner = sorted(reachable(root, rules) & set(rules), key=natural)
     symbols = ("", *terminals, *inner)
     ids = {symbol: number for number, symbol in enumerate(symbols)}
-    room = _room(root, rules, max_length=max_length)
+    most = _most_tokens(root, rules, max_length=max_length)
     least = shortest(rules)
-    pairs = _Pairs(first=len(symbols))
+    binarizer = _Binarizer(first=len(symbols))
     for left in inner:
         for rhs, probability in zip(rules[left], probabilities[left], strict=True):
-            if sum(least.get(symbol, 1) for symbol in rhs) <= room.get(left, 0):
-                pairs.add(ids[left], tuple(ids[symbol] for symbol in rhs), probability)
+            if sum(least.get(symbol, 1) for symbol in rhs) <= most.get(left, 0):
+                binarizer.add(ids[left], tuple(ids[symbol] for symbol in rhs), probability)
     return BinaryRules(
         symbols=symbols,
         terminals=len(terminals),
-        size=len(symbols) + len(pairs.rests),
+        size=len(symbols) + len(binarizer.rests),
         root=ids[root],
-        rules=np.array(pairs.rules, RULE),
+        rules=np.array(binarizer.rules, RULE),
     )
 
 
 def shortest(rules: Rules) -> dict[str, float]:
-    """Tokens of a shortest string of every nonterminal; infinity where it derives none."""
+    """Return the tokens of a shortest string of every nonterminal; infinity if it derives none."""
     least = dict.fromkeys(rules, math.inf)
     while True:
         new = {
@@ -130,21 +131,21 @@ def shortest(rules: Rules) -> dict[str, float]:
 
 
 def grouped(rules: np.ndarray, *, by: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rules sorted by one of their symbols, and int64 [size + 1] where those of every id begin."""
+    """Return rules sorted by one of their symbols, and int64 [size + 1] where each id's begin."""
     rules = rules[np.argsort(rules[by], kind="stable")]
     return rules, np.searchsorted(rules[by], np.arange(size + 1))
 
 
 def sparse_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ENTRY of all elements but 0, row by row, and int64 [rows + 1] where every row's begin."""
+    """Return ENTRY of all elements but 0, row by row, and int64 [rows + 1] where each row begins."""
     rows, columns = np.nonzero(matrix)
     entries = np.empty(len(rows), ENTRY)
     entries["symbol"], entries["weight"] = columns, matrix[rows, columns]
     return entries, np.searchsorted(rows, np.arange(len(matrix) + 1))
 
 
-class _Pairs:
-    """Rules in pairs, while they are collected; `rests` are the rests of right-hand sides by id."""
+class _Binarizer:
+    """Collects binarized rules; `rests` are the ids of the rests of right-hand sides."""
 
     def __init__(self, *, first: int) -> None:
         self._first = first
@@ -152,7 +153,7 @@ class _Pairs:
         self.rules: list[tuple[int, int, int, float]] = []
 
     def add(self, parent: int, rhs: tuple[int, ...], probability: float) -> None:
-        """Adds parent -> rhs."""
+        """Add parent -> rhs."""
         first, *others = rhs
         right = others[-1] if others else 0
         for begin in range(len(rhs) - 2, 0, -1):
@@ -164,27 +165,27 @@ class _Pairs:
         self.rules.append((parent, first, right, probability))
 
 
-def _room(root: str, rules: Rules, *, max_length: int) -> dict[str, float]:
-    """The most tokens that the cap leaves to every nonterminal that the root reaches."""
+def _most_tokens(root: str, rules: Rules, *, max_length: int) -> dict[str, float]:
+    """Return the most tokens that the cap leaves to each nonterminal that the root reaches."""
     least = shortest(rules)
-    room: dict[str, float] = {root: max_length}
+    most: dict[str, float] = {root: max_length}
     waiting = [root]
     while waiting:
         left = waiting.pop()
         for rhs in rules[left]:
-            spare = room[left] - sum(least.get(symbol, 1) for symbol in rhs)
+            spare = most[left] - sum(least.get(symbol, 1) for symbol in rhs)
             for symbol in set(rhs) & set(rules):
-                if spare + least[symbol] > room.get(symbol, -math.inf):
-                    room[symbol] = spare + least[symbol]
+                if spare + least[symbol] > most.get(symbol, -math.inf):
+                    most[symbol] = spare + least[symbol]
                     waiting.append(symbol)
-    return room
+    return most
 
 
 def _reflexive_transitive(step: np.ndarray) -> np.ndarray:
-    """Bool [size, size]; whether any number of steps leads from row to column."""
+    """Return whether any number of steps leads from row to column, bool [size, size]."""
     reached = step | np.eye(len(step), dtype=bool)
     while True:
-        # In float32, since NumPy multiplies only those fast; sums of ones stay exact enough for > 0.
+        # In float32, whose matrix product is fast; sums of ones stay exact enough for > 0.
         further = (reached.astype(np.float32) @ reached.astype(np.float32)) > 0
         if (further == reached).all():
             return reached

@@ -15,7 +15,7 @@ from seqtune.tasks.cfg.recursive.binarization import BinaryRules
 
 
 def probability_by_length(rules: BinaryRules, *, longest: int) -> np.ndarray:
-    """L: the probability that each symbol derives n tokens."""
+    """Return L: the probability that each symbol derives n tokens."""
     pairs = rules.pairs
     table = np.zeros((rules.size, longest + 1))
     for n in range(1, longest + 1):
@@ -25,7 +25,7 @@ def probability_by_length(rules: BinaryRules, *, longest: int) -> np.ndarray:
 
 
 def possible_by_length(rules: BinaryRules, *, longest: int) -> np.ndarray:
-    """Bool [symbols, longest + 1]: whether each symbol derives n tokens; knows no underflow."""
+    """Return whether each symbol derives n tokens, bool [symbols, longest + 1]; never underflows."""
     pairs = rules.pairs
     table = np.zeros((rules.size, longest + 1))
     for n in range(1, longest + 1):
@@ -37,12 +37,12 @@ def possible_by_length(rules: BinaryRules, *, longest: int) -> np.ndarray:
 def log_probability_by_length(
     rules: BinaryRules, probability: np.ndarray, *, longest: int
 ) -> np.ndarray:
-    """The sum of P(d) log P(d) over the derivations d of n tokens of each symbol.
+    """Return the sum of P(d) log P(d) over the derivations d of n tokens of each symbol.
 
     Args:
-        rules: The rules.
-        probability: What `probability_by_length` gives for them.
-        longest: The most tokens.
+        rules: the rules.
+        probability: result of `probability_by_length`.
+        longest: largest n.
     """
     pairs, units = rules.pairs, rules.units
     left, right, p = pairs["left"], pairs["right"], pairs["probability"]
@@ -60,13 +60,13 @@ def log_probability_by_length(
 
 
 def count_derivations(rules: BinaryRules, *, longest: int) -> int:
-    """Exact number of derivations of at most `longest` tokens of the root.
+    """Return the exact number of derivations of at most `longest` tokens of the root.
 
     Raises:
-        ValueError: A symbol derives itself by unit rules, so there is no end of derivations.
+        ValueError: if there are infinitely many, since a symbol derives itself by unit rules.
     """
     units = _units_last_first(rules)
-    # By symbol: how many derivations there are of every length that has some.
+    # By symbol: the number of derivations of every length that has some.
     counts: list[dict[int, int]] = [{} for _ in range(rules.size)]
     for n in range(1, longest + 1):
         own = [int(n == 1 and 1 <= symbol <= rules.terminals) for symbol in range(rules.size)]
@@ -82,7 +82,7 @@ def count_derivations(rules: BinaryRules, *, longest: int) -> int:
 
 
 def _units_last_first(rules: BinaryRules) -> dict[int, set[int]]:
-    """Where the unit rules of every symbol lead to, each symbol after those."""
+    """Return the symbols that the unit rules of each symbol lead to, in bottom-up order."""
     below: dict[int, set[int]] = {}
     for parent, left, _, _ in rules.units.tolist():
         below.setdefault(parent, set()).add(left)
@@ -98,12 +98,12 @@ def _units_last_first(rules: BinaryRules) -> dict[int, set[int]]:
 
 
 def _splits(left: np.ndarray, right: np.ndarray, n: int) -> np.ndarray:
-    """float64 [rules]; the sum of left[:, m] right[:, n - m] over all m from 1 to n - 1."""
+    """Return the sum of left[:, m] right[:, n - m] over all m from 1 to n - 1, float64 [rules]."""
     return np.einsum("rm,rm->r", left[:, 1:n], right[:, n - 1 : 0 : -1])
 
 
 def _by_parent(rules: BinaryRules, pairs: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
-    """float64 [symbols]; sums of weights of rules by parent, and 1 for a terminal if n is 1."""
+    """Return sums of rule weights by parent, and 1 for a terminal if n is 1, float64 [symbols]."""
     sums = np.zeros(rules.size)
     np.add.at(sums, pairs["parent"], weights)
     if n == 1:

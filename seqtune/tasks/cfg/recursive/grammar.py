@@ -1,10 +1,9 @@
 """Probabilistic context-free grammars with recursion, made finite by a cap on the length of strings.
 
-The language is what the grammar derives, given that it has at most `max_length` tokens: strings
-within the cap keep their proportions, and share what the others would have had. So every figure is
-exact, whatever the recursion: all of them follow from the probability by length (`by_length`), and
-log P(x) = log inside(x) - log kept. It does not matter whether the grammar without its cap would
-ever come to an end; S -> S S of probability 0.6 often would not.
+The distribution is that of the grammar, conditioned on at most `max_length` tokens: strings within
+the cap keep their proportions. So all figures are exact for every kind of recursion: they follow
+from the probability by length (`by_length`), and log P(x) = log inside(x) - log kept. Derivations
+without the cap need not terminate; those of S -> S S with probability 0.6 often would not.
 """
 
 from __future__ import annotations
@@ -14,57 +13,59 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from seqtune.tasks.cfg.ambiguity import Ambiguity, Entropy
+from seqtune.tasks.cfg.ambiguity import Ambiguity
 from seqtune.tasks.cfg.language import Language, Lengths
-from seqtune.tasks.cfg.probabilities import scaled
-from seqtune.tasks.cfg.recursive.ambiguity import capped_entropy, judge_capped
-from seqtune.tasks.cfg.recursive.binarization import BinaryRules, binary_rules
+from seqtune.tasks.cfg.parallel import Sampler, Scorer
+from seqtune.tasks.cfg.recursive.ambiguity import find_ambiguity, list_strings
+from seqtune.tasks.cfg.recursive.binarization import BinaryRules, binarize, shortest
 from seqtune.tasks.cfg.recursive.by_length import (
     count_derivations,
     log_probability_by_length,
     possible_by_length,
     probability_by_length,
 )
-from seqtune.tasks.cfg.recursive.errors import recursive_problems
-from seqtune.tasks.cfg.rules import Rules, read_rules
-
-if TYPE_CHECKING:
-    from seqtune.tasks.cfg.recursive.chart import SpanChart
-    from seqtune.tasks.cfg.recursive.sampler import Descent
+from seqtune.tasks.cfg.rules import (
+    Rules,
+    probability_problems,
+    problems,
+    read_rules,
+    scale,
+)
 
 LEAST_KEPT = 1e-250
-"""A cap must keep this share of the distribution; with less, figures would lose their digits."""
+"""Smallest share of the distribution that a cap may keep; below it, figures would lose digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecursiveGrammar(Language):
     """A probabilistic context-free grammar, of which strings of at most `max_length` tokens are kept.
 
-    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i + 1.
-    Recursion may be of any sort; right-hand sides are not empty.
+    A symbol without rules is a terminal; number i of `terminals`, counted from 0, has token id i +
+    1. Recursion may be of any sort; right-hand sides are not empty.
 
     Attributes:
-        name: For messages and reports.
-        root: The nonterminal that strings are derived from.
-        rules: Right-hand sides of every nonterminal, also of those that the root does not reach.
-        probabilities: One for each right-hand side; they sum to 1 for every nonterminal.
-        max_length: Tokens of the longest string that is kept.
-        is_unambiguous: Whether it is known, by construction, that every string has one derivation.
-            In general that is undecidable.
+        name: for messages and reports.
+        root: the nonterminal that strings are derived from.
+        rules: right-hand sides of every nonterminal, also of those that the root does not reach.
+        probabilities: one for each right-hand side; they sum to 1 for every nonterminal.
+        max_length: tokens of the longest string that is kept.
+        is_unambiguous: whether it is known by construction that every string has one derivation; in
+            general that is undecidable.
 
     Raises:
-        ValueError: One line for each of the `recursive_problems`; or the cap keeps almost nothing.
+        ValueError: if arguments are wrong, one line for each error; or the cap keeps almost
+            nothing.
 
     Example:
         >>> rules = {"S": (("a", "S", "b"), ("a", "b"))}
         >>> halves = {"S": (0.5, 0.5)}
-        >>> own = RecursiveGrammar(name="anbn", root="S", rules=rules, probabilities=halves, max_length=6)
-        >>> own.kept, own.count(), own.length_distribution.round(3).tolist()
-        (0.875, 3, [0.0, 0.0, 0.571, 0.0, 0.286, 0.0, 0.143])
+        >>> own = RecursiveGrammar(name="anbn", root="S", rules=rules, probabilities=halves,
+        max_length=6) >>> own.kept, own.count(), own.length_distribution.round(3).tolist() (0.875,
+        3, [0.0, 0.0, 0.571, 0.0, 0.286, 0.0, 0.143])
     """
 
     name: str
@@ -75,7 +76,7 @@ class RecursiveGrammar(Language):
     is_unambiguous: bool = False
 
     def __post_init__(self) -> None:
-        if found := recursive_problems(
+        if found := _recursive_problems(
             self.root,
             self.rules,
             probabilities=self.probabilities,
@@ -84,7 +85,7 @@ class RecursiveGrammar(Language):
             raise ValueError("\n".join(found))
         object.__setattr__(self, "root", str(self.root))
         object.__setattr__(self, "rules", MappingProxyType(read_rules(self.rules)))
-        object.__setattr__(self, "probabilities", MappingProxyType(scaled(self.probabilities)))
+        object.__setattr__(self, "probabilities", MappingProxyType(scale(self.probabilities)))
         if self.kept < LEAST_KEPT:
             raise ValueError(
                 f"max_length: must keep a share of at least {LEAST_KEPT:g} of the distribution, but "
@@ -95,7 +96,7 @@ class RecursiveGrammar(Language):
         return hash((self.name, self.root, frozenset(self.rules.items()), self.max_length))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tables stay behind: a worker process builds its own sooner than it could read them.
+        # Without tables: a worker process builds them faster than it could read them.
         build = partial(
             RecursiveGrammar,
             name=self.name,
@@ -122,30 +123,30 @@ class RecursiveGrammar(Language):
         return math.fsum(self._by_length[self.table.root])
 
     def count(self) -> int:
-        """Exact number of derivations, which is that of strings if the grammar is unambiguous.
+        """Return the exact number of derivations; that of strings if the grammar is unambiguous.
 
         Raises:
-            ValueError: There is no end of them: a symbol derives itself by unit rules.
+            ValueError: if there are infinitely many, since a symbol derives itself by unit rules.
         """
         return count_derivations(self.table, longest=self.max_length)
 
     def derivation_entropy(self) -> float:
-        """Entropy of the derivations in nats, exact; that of the strings is at most this."""
-        # P(d) = p(d) / kept, with p(d) of the grammar without its cap.
+        """Return the exact entropy of the derivations in nats; that of the strings is at most this."""
+        # P(d) = p(d) / kept, with p(d) that of the grammar without its cap.
         return math.log(self.kept) - math.fsum(self._log_by_length[self.table.root]) / self.kept
 
     def with_root(self, symbol: str | int) -> RecursiveGrammar:
-        """The same rules, terminals and cap, with strings derived from `symbol`.
+        """Return the grammar of the same rules, terminals and cap with `symbol` as the root.
 
         Raises:
-            ValueError: `symbol` is not a nonterminal, or has no string within the cap.
+            ValueError: if `symbol` is not a nonterminal, or has no string within the cap.
         """
         return replace(self, root=str(symbol))
 
     @cached_property
     def table(self) -> BinaryRules:
-        """The rules that strings within the cap need, in pairs: what every table is computed from."""
-        return binary_rules(
+        """The binarized rules that strings within the cap need; all tables are computed from them."""
+        return binarize(
             root=self.root,
             rules=self.rules,
             probabilities=self.probabilities,
@@ -161,18 +162,49 @@ class RecursiveGrammar(Language):
     def _log_by_length(self) -> np.ndarray:
         return log_probability_by_length(self.table, self._by_length, longest=self.max_length)
 
-    def _make_sampler(self) -> Descent:
-        from seqtune.tasks.cfg.recursive.sampler import Descent
+    def _make_sampler(self) -> Sampler:
+        from seqtune.tasks.cfg.recursive.sampler import RecursiveSampler
 
-        return Descent(self.table, lengths=self._by_length)
+        return RecursiveSampler(self.table, lengths=self._by_length)
 
-    def _make_chart(self) -> SpanChart:
-        from seqtune.tasks.cfg.recursive.chart import SpanChart
+    def _make_scorer(self) -> Scorer:
+        from seqtune.tasks.cfg.recursive.prefix_probabilities import RecursiveScorer
 
-        return SpanChart(self.table, lengths=self._by_length, kept=self.kept)
+        return RecursiveScorer(self.table, lengths=self._by_length, kept=self.kept)
 
-    def _find_ambiguity(self) -> Ambiguity:
-        return judge_capped(self)
+    def _search_ambiguity(self) -> Ambiguity:
+        if self.is_unambiguous:
+            reason = "the construction of the grammar guarantees it"
+            return Ambiguity(verdict="unambiguous", reason=reason)
+        return find_ambiguity(self.table, max_length=self.max_length)
 
-    def _find_entropy(self) -> Entropy:
-        return capped_entropy(self)
+    def _entropy_by_listing(self) -> float | None:
+        listed = dict(list_strings(self.table, max_length=self.max_length))
+        if self.max_length not in listed:
+            return None
+        strings = [string for own in listed.values() for string in own]
+        nats = self.log_probability(strings)
+        return -math.fsum(np.exp(nats) * nats)
+
+
+def _recursive_problems(
+    root: str, rules: Rules, *, probabilities: Any, max_length: Any
+) -> list[str]:
+    """Return all errors in the arguments of a `RecursiveGrammar`, one line each."""
+    found = []
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 1:
+        found.append(
+            f"max_length: must be an integer of at least 1, but got {max_length!r}; "
+            "write the tokens of the longest string"
+        )
+    if wrong := problems(root, rules):
+        return wrong + found
+    read = read_rules(rules)
+    found = probability_problems(read, probabilities) + found
+    least = shortest(read)[str(root)]
+    if not found and least > max_length:
+        found.append(
+            f"max_length: must be at least {least}, the tokens of the shortest string of {root}, "
+            f"but got {max_length}; write {least} or more"
+        )
+    return found

@@ -1,18 +1,18 @@
-"""Probabilities of all spans of tokens, left to right: the inside pass of a recursive grammar.
+"""Inside probabilities of a recursive grammar: those of all spans of tokens, computed left to right.
 
-I_A[i, j] is the probability that A derives the tokens between boundaries i and j. With rules in
-pairs (`binary`), and U the closure of the unit rules,
+I_A[i, j] is the probability that A derives the tokens between boundaries i and j. With binary rules
+(`binarization`), and U the closure of the unit rules,
 
     S_A[i, j] = sum of p I_B[i, k] I_C[k, j] over the rules A -> B C and all k between i and j
     I_A[i, j] = sum of U_AB S_B[i, j] over all B
 
-where S of a terminal is 1 over a token that is it. Ends j are taken in ascending order, and for each
-the starts k in descending order: when the spans from k to j are complete, each is joined with those
-that end at k. So the chart is a list of the spans that there are, not a table of n^2, and only
-symbols that may follow the tokens before k are looked at: those `predicted` there.
+where S of a terminal is 1 over its own token. Ends j are taken in ascending order, and for each the
+starts k in descending order: when the spans from k to j are complete, each is joined with those
+that end at k. So the chart is a list of the spans that exist, not a table of n^2, and covers only
+symbols that may follow the tokens before k: those `predicted` there.
 
-Numbers are pairs, value * 2^(-256 exponent), since the probability of a thousand tokens is less
-than the least float.
+Numbers are pairs, value * 2^(-256 exponent), since the probability of a thousand tokens is below
+the smallest float.
 
 Source: Graham, Harrison and Ruzzo 1980, An improved context-free recognizer; Stolcke 1995.
 """
@@ -36,7 +36,7 @@ SPAN = np.dtype(
 
 
 class Spans(NamedTuple):
-    """The spans of some strings; string i has rows offsets[i] + i and on, one for each boundary.
+    """The spans of some strings; string i has the rows from offsets[i] + i on, one per boundary.
 
     Attributes:
         spans: SPAN; value and exponent of I > 0, the boundary where it starts, and the next span
@@ -57,11 +57,11 @@ class _Tables(NamedTuple):
     """A grammar as the compiled functions read it.
 
     Attributes:
-        terminals: Number of terminals.
-        root: Id of the root.
-        longest: Tokens of a string that are looked at.
-        by_left, by_right: RULE; the rules with two symbols, sorted by one of them; those of a symbol
-            begin at `left_begin` and `right_begin`, int64 [symbols + 1].
+        terminals: number of terminals.
+        root: id of the root.
+        longest: most tokens of a string that are parsed.
+        by_left, by_right: RULE; the rules with two symbols, sorted by one of them; those of a
+            symbol begin at `left_begin` and `right_begin`, int64 [symbols + 1].
         lifts: ENTRY; the columns of U.
         corners: ENTRY; the symbols that a symbol may begin with, itself included.
     """
@@ -80,7 +80,7 @@ class _Tables(NamedTuple):
 
 
 class _Work(NamedTuple):
-    """Memory for one string, used again for the next.
+    """Memory for one string, reused for the next.
 
     Attributes:
         last: int32 [longest + 1, symbols]; the last span found of a symbol that ends at a boundary,
@@ -117,12 +117,12 @@ class _String(NamedTuple):
     row: int
 
 
-class SpanFinder:
-    """Finds the spans of strings of one grammar.
+class InsideProbabilities:
+    """Computes the inside probabilities of strings of one grammar.
 
     Args:
-        rules: The grammar's rules.
-        longest: Tokens of a string that are looked at; it has no spans beyond.
+        rules: the grammar's rules.
+        longest: most tokens of a string that are parsed; there are no spans beyond.
     """
 
     def __init__(self, rules: BinaryRules, *, longest: int) -> None:
@@ -138,7 +138,7 @@ class SpanFinder:
         )
 
     def find(self, tokens: np.ndarray, offsets: np.ndarray) -> Spans:
-        """All spans of strings, token ids [total] and offsets [n + 1], both int64."""
+        """Return all spans of strings, given as token ids [total] and offsets [n + 1], both int64."""
         rows = int(offsets[-1]) + len(offsets) - 1
         longest = min(int(np.diff(offsets).max(initial=0)), self._tables.longest)
         work = self._work(longest)
@@ -148,7 +148,7 @@ class SpanFinder:
         done = 0
         while True:
             found = Spans(spans, begin, predicted, whole)
-            # As plain tuples: a cache that names classes cannot be read once these are renamed.
+            # As plain tuples: a numba cache that names classes cannot be read once these are renamed.
             done = _find((tokens, offsets), done, tuple(self._tables), tuple(found), tuple(work))
             if done == len(offsets) - 1:
                 return found
@@ -165,8 +165,8 @@ class SpanFinder:
         )
 
 
-# All memory comes from outside, so numba need not count references (`_nrt=False`): counting took as
-# long as the work itself.
+# All memory is allocated outside, so numba need not count references (`_nrt=False`): counting took as
+# long as the computation itself.
 _compiled = njit(error_model="numpy", _nrt=False)  # pyright: ignore[reportCallIssue]
 _entry = njit(  # pyright: ignore[reportCallIssue]
     cache=True, nogil=True, error_model="numpy", _nrt=False
@@ -175,7 +175,7 @@ _entry = njit(  # pyright: ignore[reportCallIssue]
 
 @_entry
 def _find(strings, first, tables, found, work):
-    """Finds spans of strings from number `first` on; returns the first there is no room for, or n."""
+    """Find spans of strings from number `first` on; return the first without memory, or n."""
     tokens, offsets = strings
     chart = _Chart(_Tables(*tables), Spans(*found), _Work(*work))
     for i in range(first, len(offsets) - 1):
@@ -191,14 +191,14 @@ def _find(strings, first, tables, found, work):
 
 @_compiled
 def _find_in(chart, string):
-    """Finds the spans of one string; returns False if there is no room for them."""
+    """Find the spans of one string; return False if memory is too small."""
     tables, found, work = chart
     found.predicted[string.row : string.row + string.length + 1] = False
     work.last[: string.length + 1] = -1
     _predict(chart, string.row, tables.root)
     found.begin[string.row + 1] = work.size[0]
     for end in range(1, string.length + 1):
-        # A span of every symbol from every boundary before, at most.
+        # At most one span of every symbol from every boundary before.
         if work.size[0] + end * found.predicted.shape[1] > len(found.spans):
             return False
         token = string.tokens[string.begin + end - 1]
@@ -211,7 +211,7 @@ def _find_in(chart, string):
 
 @_compiled
 def _end_at(chart, string, end, token):
-    """Finds the spans that end at a boundary, and predicts what may start there."""
+    """Find the spans that end at a boundary, and predict what may start there."""
     tables, found, work = chart
     begin = work.size[0]
     _add(work, end - 1, token, 1.0, 0)
@@ -230,7 +230,7 @@ def _end_at(chart, string, end, token):
 
 @_compiled
 def _predict(chart, row, symbol):
-    """Predicts a symbol and all that it may begin with."""
+    """Predict a symbol and all that it may begin with."""
     tables, found, _ = chart
     if not found.predicted[row, symbol]:
         for c in range(tables.corner_begin[symbol], tables.corner_begin[symbol + 1]):
@@ -239,7 +239,7 @@ def _predict(chart, row, symbol):
 
 @_compiled
 def _complete(chart, string, start, end):
-    """Makes spans of the sums between two boundaries."""
+    """Turn the sums between two boundaries into spans."""
     tables, found, work = chart
     first = work.size[0]
     for t in range(work.counts[start]):
@@ -263,7 +263,7 @@ def _complete(chart, string, start, end):
 
 @_compiled
 def _open(chart, symbol, start, end):
-    """Appends a span whose probability is still to come."""
+    """Append a span whose probability is set later."""
     _, found, work = chart
     size = work.size[0]
     span = found.spans[size]
@@ -276,7 +276,7 @@ def _open(chart, symbol, start, end):
 
 @_compiled
 def _move(number, span):
-    """Gives a number to a span, and leaves 0."""
+    """Move a number to a span, and set it to 0."""
     span.value = number.value
     span.exponent = number.exponent
     number.value = 0.0
@@ -284,7 +284,7 @@ def _move(number, span):
 
 @_compiled
 def _join(chart, string, start, first):
-    """Adds the spans from number `first` on, all from one start, to those that end there."""
+    """Join the spans from number `first` on, all from one start, with those that end there."""
     tables, found, work = chart
     for s in range(first, work.size[0]):
         right = found.spans[s]
@@ -302,7 +302,7 @@ def _join(chart, string, start, first):
 
 @_compiled
 def _add(work, start, symbol, value, exponent):
-    """Adds value * 2^(-256 exponent) to the sum of a symbol from a boundary on."""
+    """Add value * 2^(-256 exponent) to the sum of a symbol from a boundary on."""
     if work.sums[start, symbol].value == 0.0:
         work.touched[start, work.counts[start]] = symbol
         work.counts[start] += 1
@@ -311,7 +311,7 @@ def _add(work, start, symbol, value, exponent):
 
 @_compiled
 def _accumulate(number, value, exponent):
-    """Adds value * 2^(-256 exponent) to a number; 2^-256 of the larger one is nothing."""
+    """Add value * 2^(-256 exponent) to a number; summands 2^-512 times the other vanish."""
     while 0.0 < value < TINY:
         value *= STEP
         exponent += 1

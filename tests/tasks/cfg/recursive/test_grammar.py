@@ -298,7 +298,9 @@ def test_a_batch_gives_what_single_strings_give_with_any_number_of_threads(monke
     for i, string in enumerate(strings):
         np.testing.assert_array_equal(rows[offsets[i] : offsets[i + 1]], own.next_token(string))
         np.testing.assert_array_equal(nats[i], own.log_probability([string])[0])
-    monkeypatch.setattr("seqtune.tasks.cfg.recursive.chart.SpanChart.slice_tokens", 100)
+    monkeypatch.setattr(
+        "seqtune.tasks.cfg.recursive.prefix_probabilities.RecursiveScorer.slice_tokens", 100
+    )
     for threads in (1, 3):
         np.testing.assert_array_equal(own.next_token_batch(strings, threads=threads)[0], rows)
         np.testing.assert_array_equal(own.log_probability(strings, threads=threads), nats)

@@ -188,7 +188,7 @@ def test_trees_are_those_of_the_strings_that_the_seed_draws():
 
 
 def test_threads_do_not_change_the_strings(monkeypatch):
-    monkeypatch.setattr("seqtune.tasks.cfg.recursive.sampler.CHUNK_STRINGS", 100)
+    monkeypatch.setattr("seqtune.tasks.cfg.recursive.sampler.RecursiveSampler.chunk_strings", 100)
     own = dyck(pairs=2, depth=4, max_length=64)
     one = own.sample_flat(1_050, np.random.default_rng(0))
     several = own.sample_flat(1_050, np.random.default_rng(0), threads=3)

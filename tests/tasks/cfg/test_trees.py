@@ -1,13 +1,13 @@
 import numpy as np
 
-from seqtune.tasks.cfg import tree_text
 from seqtune.tasks.cfg.grammar import Grammar
+from seqtune.tasks.cfg.trees import COLUMNS, draw_tree
 
 
 def drawn(rules: dict[str, list[str]], *, root: str = "S") -> tuple[str, ...]:
     """The tree of a grammar with a single string."""
     one = Grammar.from_rules(name="one", root=root, rules=rules)
-    return tree_text.draw(one.sample_trees(1, np.random.default_rng(0)), 0)
+    return draw_tree(one.sample_trees(1, np.random.default_rng(0)), 0)
 
 
 def test_every_node_stands_above_its_tokens():
@@ -33,4 +33,4 @@ def test_long_names_make_columns_wide():
 
 def test_a_long_string_is_cut():
     lines = drawn({"S": [" ".join(["x"] * 100)]})
-    assert all(len(line) == tree_text.COLUMNS and line.endswith("…") for line in lines)
+    assert all(len(line) == COLUMNS and line.endswith("…") for line in lines)

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from seqtune.tasks.cfg.threads import cores, mapped, slices
+from seqtune.tasks.cfg.parallel import cores, run_jobs, slices
 from tests.waiting import HANG_SECONDS
 
 
@@ -23,10 +23,10 @@ def test_slices_cover_all_strings_once_and_are_of_bounded_size():
 
 @pytest.mark.parametrize("threads", [0, 1, 4])
 def test_results_come_in_the_order_of_the_jobs(threads: int):
-    assert mapped(lambda job: job * job, range(20), threads=threads) == [n * n for n in range(20)]
+    assert run_jobs(lambda job: job * job, range(20), threads=threads) == [n * n for n in range(20)]
 
 
 def test_so_many_threads_work_as_were_asked_for():
     barrier = threading.Barrier(3, timeout=HANG_SECONDS)
-    mapped(lambda _: barrier.wait(), range(3), threads=3)
+    run_jobs(lambda _: barrier.wait(), range(3), threads=3)
     assert cores() >= 1

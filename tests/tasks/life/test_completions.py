@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqtune import seeding
 from seqtune.tasks.generative_evaluation import CELLS, Sample
-from seqtune.tasks.life.judging import board
+from seqtune.tasks.life.pattern import read_board
 from seqtune.tasks.life.spec import LifeSpec
 from seqtune.tasks.life.task import LifeTask
 
@@ -19,16 +19,16 @@ BLINKER = [[0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 0]]
 
 
 def task_of(**fields: Any) -> LifeTask:
-    return LifeSpec.parse({"kind": "life", "rows": 4, "columns": 4, **fields}).build()
+    return LifeTask(LifeSpec.parse({"kind": "life", "rows": 4, "columns": 4, **fields}))
 
 
 def tokens_of(task: LifeTask, text: str) -> npt.NDArray[np.int64]:
     return np.array([[task.notation.characters.index(each) for each in text]], dtype=np.int64)
 
 
-def judge(task: LifeTask, asked: str, answer: str) -> Sample:
+def check(task: LifeTask, asked: str, answer: str) -> Sample:
     prompt = task.prompt(asked, count=1, generator=seeding.generator(0, "generate"))
-    (sample,) = task.judge(prompt, completions=tokens_of(task, answer))
+    (sample,) = task.check_completions(prompt, completions=tokens_of(task, answer))
     return sample
 
 
@@ -46,7 +46,7 @@ def judge(task: LifeTask, asked: str, answer: str) -> Sample:
     ],
 )
 def test_a_board_is_read_in_many_ways(text: str):
-    read = board(text, rows=3, columns=4)
+    read = read_board(text, rows=3, columns=4)
     assert read.dtype == np.uint8
     assert read.tolist() == BLINKER
 
@@ -54,7 +54,7 @@ def test_a_board_is_read_in_many_ways(text: str):
 def test_a_board_is_read_from_a_pattern_file(tmp_path: Path):
     path = tmp_path / "my.cells"
     path.write_text("O.\n.O\n")
-    assert board(str(path), rows=2, columns=4).tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
+    assert read_board(str(path), rows=2, columns=4).tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_board_is_read_from_a_pattern_file(tmp_path: Path):
 )
 def test_what_is_no_board_of_that_size_is_refused(text: str, message: str):
     with pytest.raises(ValueError, match=r"must|cannot") as caught:
-        board(text, rows=3, columns=4)
+        read_board(text, rows=3, columns=4)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -99,10 +99,10 @@ def test_a_prompt_says_its_board_again(rows: list[list[int]]):
     text = "/".join("".join(".O"[cell] for cell in row) for row in rows)
     asked = task.prompt(text, count=3, generator=seeding.generator(0, "generate"))
     answer = np.zeros((3, 1), dtype=np.int64)
-    for sample in task.judge(asked, completions=answer):
+    for sample in task.check_completions(asked, completions=answer):
         assert sample.panels is not None
         assert sample.panels["prompt"].tolist() == rows
-        assert sample.panels["truth"].tolist() == task.after(np.array(rows, np.uint8)).tolist()
+        assert sample.panels["truth"].tolist() == task.advance(np.array(rows, np.uint8)).tolist()
 
 
 @pytest.mark.parametrize("vocabulary", ["bytes", "compact"])
@@ -133,7 +133,7 @@ def test_a_prompt_says_its_board_again(rows: list[list[int]]):
 def test_a_completion_is_wrong_from_its_first_wrong_character_on(
     answer: str, marked: str, wrong: int, vocabulary: str
 ):
-    sample = judge(task_of(vocabulary=vocabulary), "0000/1110/0000/0000", answer)
+    sample = check(task_of(vocabulary=vocabulary), "0000/1110/0000/0000", answer)
     prompt = "@PredictNextState<0000111000000000>"
     assert "".join(sample.marked).removeprefix(prompt).strip() == marked
     assert sample.right == ("wrong" not in marked)
@@ -146,7 +146,7 @@ def test_what_cannot_be_printed_keeps_the_place():
     answer = np.array([[32, 91, 48, 0, 10, 255, 36]])
     task = task_of()
     asked = task.prompt("0" * 16, count=1, generator=seeding.generator(0, "generate"))
-    (sample,) = task.judge(asked, completions=answer)
+    (sample,) = task.check_completions(asked, completions=answer)
     assert sample.wrong_at is not None
     assert sample.text[sample.wrong_at :] == "???$"
 
@@ -155,6 +155,6 @@ def test_boards_are_drawn_by_the_tasks_density():
     task = task_of(density=1.0)
     asked = task.prompt(None, count=4, generator=seeding.generator(0, "generate"))
     assert asked.temperature == 0
-    for sample in task.judge(asked, completions=tokens_of(task, "$").repeat(4, axis=0)):
+    for sample in task.check_completions(asked, completions=tokens_of(task, "$").repeat(4, axis=0)):
         assert sample.panels is not None
         assert sample.panels["prompt"].all()

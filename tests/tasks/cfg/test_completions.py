@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqtune import seeding
+from seqtune.tasks.cfg.generative_evaluation import read_terminals
 from seqtune.tasks.cfg.grammar import Grammar
-from seqtune.tasks.cfg.judging import terminals
 from seqtune.tasks.cfg.recursive.grammar import RecursiveGrammar
 from seqtune.tasks.cfg.spec import CfgSpec
 from seqtune.tasks.cfg.task import CfgTask
@@ -34,7 +34,7 @@ Word = tuple[int, ...]
 
 @cache
 def task_of(number: int, format: str = "sentence") -> CfgTask:
-    return CfgSpec.parse({"kind": "cfg", "format": format, **GRAMMARS[number]}).build()
+    return CfgTask(CfgSpec.parse({"kind": "cfg", "format": format, **GRAMMARS[number]}))
 
 
 @cache
@@ -69,12 +69,12 @@ def token_at(sample: Sample) -> int | None:
     return sum(word != SEAM for word in before.split())
 
 
-def judge(task: CfgTask, string: Word, *, given: int = 0, length: int | None = None) -> Sample:
+def check(task: CfgTask, string: Word, *, given: int = 0, length: int | None = None) -> Sample:
     """One string whose first tokens were given; without a length it has its end."""
     tokens = [*[task.bos] * task.layout.ends, *string[:given]]
     rest = [*string[given:], *[task.eos] * (length is None)]
     prompt = Prompt(np.array([tokens], dtype=np.int64), longest=len(rest), stop=task.eos)
-    (sample,) = task.judge(prompt, completions=np.array([rest], dtype=np.int64))
+    (sample,) = task.check_completions(prompt, completions=np.array([rest], dtype=np.int64))
     return sample
 
 
@@ -94,7 +94,7 @@ def attempts(draw: st.DrawFn) -> tuple[int, Word, int]:
 @settings(deadline=None, max_examples=300)
 def test_a_string_is_wrong_where_no_string_of_the_language_goes_on(attempt: tuple[int, Word, int]):
     number, string, given_ = attempt
-    sample = judge(task_of(number), string, given=given_)
+    sample = check(task_of(number), string, given=given_)
     assert sample.right == (string in listed(number))
     if sample.right:
         assert (sample.wrong_at, sample.reason) == (None, "")
@@ -114,7 +114,7 @@ def test_the_padded_layout_is_judged_by_beginnings_up_to_where_all_strings_end(
         return
     place = first_wrong(number, string)
     goes_on = any(other[:place] == string[:place] != other for other in listed(number))
-    sample = judge(task_of(number, "padded"), string, given=given_, length=len(string))
+    sample = check(task_of(number, "padded"), string, given=given_, length=len(string))
     if place >= given_ and not goes_on:
         assert sample.right
         assert len(sample.text.split()) == place + 1  # and the seam
@@ -132,7 +132,7 @@ def test_no_string_of_the_language_is_marked(number: int, format: str):
     width = max(map(len, rows)) + 1
     completions = np.array([[*row, *[task.eos] * (width - len(row))] for row in rows])
     prompt = task.prompt(None, count=len(rows), generator=seeding.generator(0, "generate"))
-    samples = task.judge(prompt, completions=completions)
+    samples = task.check_completions(prompt, completions=completions)
     assert [sample.title for sample in samples] == [str(n) for n in range(1, len(rows) + 1)]
     assert all(sample.right and sample.wrong_at is None for sample in samples)
 
@@ -141,7 +141,7 @@ def test_no_string_of_the_language_is_marked(number: int, format: str):
     "grammar", ["cfg3b", "cfg3f", "cfg3k", {"kind": "dyck", "max_length": 300, "more": 0.9}]
 )
 def test_long_strings_are_judged_as_the_inside_probability_does(grammar: str | dict[str, Any]):
-    task = CfgSpec.parse({"kind": "cfg", "grammar": grammar}).build()
+    task = CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": grammar}))
     generator = np.random.default_rng(0)
     strings = task.draw(20, generator=generator).padded(fill=task.eos)
     strings = np.pad(strings, ((0, 0), (0, 1)), constant_values=task.eos)
@@ -150,7 +150,7 @@ def test_long_strings_are_judged_as_the_inside_probability_does(grammar: str | d
     places = generator.integers(lengths)
     changed[np.arange(20), places] = generator.integers(1, task.eos, size=20)
     prompt = task.prompt(None, count=40, generator=generator)
-    samples = task.judge(prompt, completions=np.concatenate([strings, changed]))
+    samples = task.check_completions(prompt, completions=np.concatenate([strings, changed]))
     assert all(sample.right for sample in samples[:20])
     assert [sample.right for sample in samples[20:]] == task.accepts(changed).tolist()
     for sample, place in zip(samples[20:], places, strict=True):
@@ -172,36 +172,36 @@ def test_long_strings_are_judged_as_the_inside_probability_does(grammar: str | d
 )
 def test_a_mark_says_what_could_stand_there(words: str, marked: str):
     task = task_of(3)
-    string = tuple(terminals(words, language=task.grammar))
-    assert "".join(judge(task, string).marked) == marked
+    string = tuple(read_terminals(words, language=task.grammar))
+    assert "".join(check(task, string).marked) == marked
 
 
 def test_the_seam_stands_between_prompt_and_completion():
-    assert "".join(judge(task_of(3), (1, 1, 2, 1), given=2).marked) == (
+    assert "".join(check(task_of(3), (1, 1, 2, 1), given=2).marked) == (
         "a a ⟫ b ⟨wrong: only b can follow⟩ a"
     )
-    assert "".join(judge(task_of(3), (1, 2, 1, 1), given=3).marked) == (
+    assert "".join(check(task_of(3), (1, 2, 1, 1), given=3).marked) == (
         "a b ⟨wrong: only the end can follow⟩ a ⟫ a"
     )
-    assert "".join(judge(task_of(3), (1, 2), given=2).marked) == "a b ⟫"
-    assert "".join(judge(task_of(3), (1,), given=1).marked) == (
+    assert "".join(check(task_of(3), (1, 2), given=2).marked) == "a b ⟫"
+    assert "".join(check(task_of(3), (1,), given=1).marked) == (
         "a ⟫ ⟨wrong: ends here, but no string of the language does⟩"
     )
 
 
 def test_a_string_that_was_cut_has_not_ended():
-    sample = judge(task_of(3), (1, 1, 2), length=3)
+    sample = check(task_of(3), (1, 1, 2), length=3)
     assert "".join(sample.marked) == "a a b ⟨wrong: has not ended after 3 tokens⟩ …"
 
 
 def test_bos_within_a_string_is_wrong():
-    assert "".join(judge(task_of(3), (1, 0, 2)).marked) == "a ⟨wrong: only a or b can follow⟩ BOS b"
+    assert "".join(check(task_of(3), (1, 0, 2)).marked) == "a ⟨wrong: only a or b can follow⟩ BOS b"
 
 
 def test_many_that_could_follow_are_not_named():
     rules = {"S": [f"{left} z" for left in "abcdefg"]}
-    task = CfgSpec.parse({"kind": "cfg", "grammar": {"root": "S", "rules": rules}}).build()
-    assert "".join(judge(task, (8, 8)).marked) == "⟨wrong: z cannot follow⟩ z z"
+    task = CfgTask(CfgSpec.parse({"kind": "cfg", "grammar": {"root": "S", "rules": rules}}))
+    assert "".join(check(task, (8, 8)).marked) == "⟨wrong: z cannot follow⟩ z z"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_many_that_could_follow_are_not_named():
     ],
 )
 def test_a_prompt_is_read_by_the_names_of_terminals(number: int, text: str, tokens: list[int]):
-    assert terminals(text, language=task_of(number).grammar) == tokens
+    assert read_terminals(text, language=task_of(number).grammar) == tokens
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_prompt_is_read_by_the_names_of_terminals(number: int, text: str, toke
 )
 def test_what_is_no_terminal_is_refused(number: int, text: str, message: str):
     with pytest.raises(ValueError, match="terminal") as caught:
-        terminals(text, language=task_of(number).grammar)
+        read_terminals(text, language=task_of(number).grammar)
     assert str(caught.value).startswith(message)
 
 
@@ -266,7 +266,7 @@ def test_the_padded_layout_goes_on_from_a_first_terminal_and_says_that_it_knows_
 def test_a_padded_prompt_that_is_longer_than_any_string_is_wrong():
     task = task_of(3, "padded")
     asked = task.prompt("aba", count=1, generator=seeding.generator(0, "generate"))
-    (sample,) = task.judge(asked, completions=np.array([[0]]))
+    (sample,) = task.check_completions(asked, completions=np.array([[0]]))
     assert "".join(sample.marked) == "a b ⟨wrong: every string ends before it⟩ a ⟫ PAD …"
 
 
@@ -274,4 +274,7 @@ def test_fewer_completions_than_prompts_are_judged_from_the_first_on():
     task = task_of(3)
     asked = task.prompt("a", count=5, generator=seeding.generator(0, "generate"))
     ends = np.array([[2, task.eos], [task.eos, task.eos]])
-    assert [sample.right for sample in task.judge(asked, completions=ends)] == [True, False]
+    assert [sample.right for sample in task.check_completions(asked, completions=ends)] == [
+        True,
+        False,
+    ]
