@@ -24,7 +24,7 @@ def build_network(
     Raises:
         ValueError: if the model needs strings with a prompt, and `prompt_length` is 0.
     """
-    # Imported when needed: x-transformers imports torch's compiler, about a second of every process.
+    # Imported when needed: x-transformers imports torch's compiler, which takes about a second.
     match spec:
         case LSTMSpec():
             from seqtune.models.recurrent import Recurrent
