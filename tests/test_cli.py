@@ -353,7 +353,10 @@ def test_a_run_that_cannot_go_on_is_told_and_left_as_it_is(tmp_path: Path):
     whole = RunDirectory(out).checkpoint.read_bytes()
     other = tmp_path / "other"
     assert call("train", file, "--out", other, "--set", "seed=1").exit_code == 0
-    for bad, expected in ((b"torn", "is incomplete or not a checkpoint"), (whole[:-99], "is incomplete")):
+    for bad, expected in (
+        (b"torn", "is incomplete or not a checkpoint"),
+        (whole[:-99], "is incomplete"),
+    ):
         RunDirectory(out).checkpoint.write_bytes(bad)
         done = call("train", file, "--out", out)
         assert done.exit_code == 2

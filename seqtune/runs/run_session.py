@@ -142,7 +142,9 @@ class RunSession:
         )
         learner = TrainState(build_model(spec, task=task, device=device), task=task, config=config)
         if directory.checkpoint.exists():
-            learner.load_state_dict(checkpoint.load(directory.checkpoint, run=spec.hash(), device=device))
+            learner.load_state_dict(
+                checkpoint.load(directory.checkpoint, run=spec.hash(), device=device)
+            )
             log.info("%s goes on after epoch %d", directory.name, learner.epoch)
         if (
             directory.info().get("low_on_memory")

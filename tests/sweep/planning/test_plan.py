@@ -430,7 +430,10 @@ def test_cells_that_compare_blocks_are_named_by_their_kinds_and_fields():
             "forcing=phased granularity=step phases=[epochs=1 rate=1.0; 3 [0.7, 0.3]]",
             "forcing=phased_granularity=step_phases=epochs=1_rate=1.0-3_0.7_0.3",
         ),
-        ("forcing=reversed schedule=linear update=step", "forcing=reversed_schedule=linear_update=step"),
+        (
+            "forcing=reversed schedule=linear update=step",
+            "forcing=reversed_schedule=linear_update=step",
+        ),
         (
             "forcing=reversed schedule=(linear minimum=0.5) update=step",
             "forcing=reversed_schedule=linear_minimum=0.5._update=step",
