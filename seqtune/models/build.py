@@ -4,9 +4,7 @@ from typing import assert_never
 
 from seqtune.models import ModelSpec
 from seqtune.models.base import SequenceModel
-from seqtune.models.recurrent import Recurrent
 from seqtune.models.recurrent_spec import LSTMSpec
-from seqtune.models.transformer import Transformer
 from seqtune.models.transformer_spec import TransformerSpec
 
 
@@ -26,10 +24,15 @@ def build_network(
     Raises:
         ValueError: if the model needs strings with a prompt, and `prompt_length` is 0.
     """
+    # Imported when needed: x-transformers imports torch's compiler, which takes about a second.
     match spec:
         case LSTMSpec():
+            from seqtune.models.recurrent import Recurrent
+
             return Recurrent(spec, vocab_size=vocab_size, outputs=outputs)
         case TransformerSpec():
+            from seqtune.models.transformer import Transformer
+
             return Transformer(
                 spec,
                 vocab_size=vocab_size,

@@ -254,7 +254,7 @@ def test_bounds_on_the_memory_change_no_score(spec: TaskSpec, monkeypatch: pytes
     whole = scores_of(task, model)
     monkeypatch.setattr("seqtune.training.evaluation.CACHED_NUMBERS", 3000)
     monkeypatch.setattr("seqtune.training.evaluation.TOKENS_PER_BATCH", 300)
-    monkeypatch.setattr("seqtune.training.free_running.TOKENS_AT_ONCE", 500)
+    monkeypatch.setattr("seqtune.training.forcing.inputs.FREE_RUNNING_TOKENS", 500)
     parts = scores_of(task, model)
     assert set(parts) == set(whole)
     for name, score in parts.items():

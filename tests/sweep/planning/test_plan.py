@@ -284,12 +284,12 @@ TRANSFORMER = (
         (
             "model.head_width: {int: [8, 12]}",
             "tune.model.head_width: must be a multiple of 4, and at least 8, with rotary positions, which "
-            "turn pairs of numbers in half of each head, but got 9",
+            "rotate pairs of numbers in half of each head, but got 9",
         ),
         (
             "model.head_width: {int: [8, 800]}",
             "tune.model.head_width: must be a multiple of 4, and at least 8, with rotary positions, which "
-            "turn pairs of numbers in half of each head, but got 9",
+            "rotate pairs of numbers in half of each head, but got 9",
         ),
         (
             "model.kv_heads: {int: [1, 4]}",

@@ -364,7 +364,7 @@ def test_the_exact_stage_is_in_single_precision_and_a_pass_in_that_of_the_traini
 def test_nothing_in_a_prompt_is_ever_the_models_own(at: int):
     predicted = np.zeros((1, STEPS), dtype=bool)
     predicted[0, at] = True
-    with pytest.raises(AssertionError, match="a prompt is given, not predictions"):
+    with pytest.raises(AssertionError, match="a prompt is never predicted"):
         mix_inputs(Attention(prompt_length=4), ground_truth(), predicted=predicted)
 
 
