@@ -278,8 +278,16 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
         ("cfg", ["--count", "0"], "--count: must be at least 1, but got 0"),
         ("cfg", ["--seed", "-1"], "--seed: must be at least 0, but got -1"),
         ("text", ["--longest", "0"], "--longest: must be at least 1, but got 0"),
-        ("cfg", ["--temperature", "-1"], "--temperature: must be at least 0, but got -1"),
-        ("cfg", ["--temperature", "nan"], "--temperature: must be at least 0, but got nan"),
+        (
+            "cfg",
+            ["--temperature", "-1"],
+            "--temperature: must be finite and at least 0, but got -1",
+        ),
+        (
+            "cfg",
+            ["--temperature", "nan"],
+            "--temperature: must be finite and at least 0, but got nan",
+        ),
         (
             "cfg",
             ["--longest", "5"],
