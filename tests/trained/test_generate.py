@@ -330,7 +330,7 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
             ["--set", "task.height=2", "--set", "task.height=2"],
             "task.height: is given twice",
         ),
-        ("cfg", ["--prompt", "3", "--prompt", "1"], "--prompt: takes one prompt, but is given 2"),
+        ("cfg", ["--prompt", "3", "--prompt", "1"], "--prompt: takes one prompt, but got 2"),
         ("cfg", ["--set", "task.grammar=dyck"], "task.height: "),
         ("missing", [], "missing: is no run directory"),
     ],
@@ -352,11 +352,11 @@ def test_a_model_that_learned_its_positions_reads_no_further():
     assert len(sample.text) == 20 + len(SEAM) + 5
     with pytest.raises(
         FileError,
-        match=r"--prompt: .* 24 tokens only, but .* read 30: 30 of the prompt and 0 of its own",
+        match=r"--prompt: .* only 24 positions, but .* read 30 tokens: 30 of the prompt and 0 generated",
     ):
         Generation(trained, request=GenerationRequest("x" * 30))
     with pytest.raises(
-        FileError, match=r"--longest: .* read 25: 20 of the prompt and 5 of its own"
+        FileError, match=r"--longest: .* read 25 tokens: 20 of the prompt and 5 generated"
     ):
         Generation(trained, request=GenerationRequest("x" * 20, longest=6))
 
