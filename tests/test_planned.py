@@ -133,7 +133,9 @@ def test_memory_grows_with_what_is_worked_on_at_once():
     def activations(**changes: object) -> int:
         training = {**LIFE["training"], "batch_size": 64, **changes}
         return (
-            CostEstimator().estimate(RunSpec.parse({**LIFE, "training": training})).memory.activations
+            CostEstimator()
+            .estimate(RunSpec.parse({**LIFE, "training": training}))
+            .memory.activations
         )
 
     whole = activations()

@@ -38,7 +38,9 @@ RANGED: dict[str, Callable[[RunCost], float]] = {
 class Probe(Protocol):
     """Times a run, given its size and the threads that it has: as many as torch takes where that is None."""
 
-    def __call__(self, spec: RunSpec, /, *, size: RunCost, threads: int | None) -> Speed | NotMeasured: ...
+    def __call__(
+        self, spec: RunSpec, /, *, size: RunCost, threads: int | None
+    ) -> Speed | NotMeasured: ...
 
 
 @dataclass(frozen=True)
