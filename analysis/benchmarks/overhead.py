@@ -50,9 +50,9 @@ from pathlib import Path
 import optuna, torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from seqtune.record import record
+from seqtune.runs.record import record
 from seqtune.run import RunSpec
-from seqtune.rundir import RunDirectory
+from seqtune.runs.directory import RunDirectory
 
 torch.set_num_threads(1)
 optuna.logging.set_verbosity(optuna.logging.ERROR)

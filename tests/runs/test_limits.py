@@ -87,8 +87,8 @@ def test_an_error_says_its_kind_and_a_retry_takes_its_trace_away(tmp_path: Path)
 LIMITED = """
 import resource, sys
 import torch
-from seqtune.record import record
-from seqtune.rundir import RunDirectory
+from seqtune.runs.record import record
+from seqtune.runs.directory import RunDirectory
 from tests.training.runs import tiny
 
 torch.set_num_threads(1)

@@ -175,8 +175,8 @@ def test_on_a_full_disk_a_run_breaks_off_and_goes_on_once_there_is_room(tmp_path
 
 ENDING = """
 import sys, threading, time
-from seqtune.record import record
-from seqtune.rundir import RunDirectory
+from seqtune.runs.record import record
+from seqtune.runs.directory import RunDirectory
 from tests.sweep.sweeps import write
 from tests.training.runs import tiny
 
