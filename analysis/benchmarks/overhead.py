@@ -51,7 +51,7 @@ import optuna, torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from seqtune.runs.record import record
-from seqtune.run import RunSpec
+from seqtune.runs.spec import RunSpec
 from seqtune.runs.directory import RunDirectory
 
 torch.set_num_threads(1)
