@@ -75,7 +75,7 @@ class GenerationRequest:
         heat = self.temperature
         if heat is not None and not (math.isfinite(heat) and heat >= 0):
             raise FileError(
-                f"--temperature: must be at least 0, but got {heat:g}; "
+                f"--temperature: must be finite and at least 0, but got {heat:g}; "
                 "0 takes the most probable token, 1 samples from the model's distribution"
             )
 

@@ -175,8 +175,8 @@ def spoilt(run: Path, *, how: str) -> None:
 @pytest.mark.parametrize(
     ("which", "words", "message"),
     [
-        ("missing", [], "missing: is no run directory: it has no run.json"),
-        ("cfg, no weights", [], "cfg: has no model.safetensors: the run is running, and its"),
+        ("missing", [], "missing: is neither a run directory (no run.json)"),
+        ("cfg, no weights", [], "cfg: has no model.safetensors: the run is running, and weights"),
         (
             "padded",
             ["evaluation.generate=4"],
@@ -306,7 +306,7 @@ def test_a_share_of_exactly_1_has_a_bound_in_place_of_an_error(tmp_path: Path):
     assert all(row["accuracy"]["bound"] == exact["bound"] for row in rows)
     shown = call(tmp_path / "one").stdout
     assert "1 (≥ 0.927)" in shown
-    assert "whose standard error says nothing" in shown
+    assert "95 % bounds of shares of exactly 0 and 1" in shown
 
 
 @pytest.mark.parametrize(

@@ -280,8 +280,16 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
         ("cfg", ["--count", "0"], "--count: must be at least 1, but got 0"),
         ("cfg", ["--seed", "-1"], "--seed: must be at least 0, but got -1"),
         ("text", ["--longest", "0"], "--longest: must be at least 1, but got 0"),
-        ("cfg", ["--temperature", "-1"], "--temperature: must be at least 0, but got -1"),
-        ("cfg", ["--temperature", "nan"], "--temperature: must be at least 0, but got nan"),
+        (
+            "cfg",
+            ["--temperature", "-1"],
+            "--temperature: must be finite and at least 0, but got -1",
+        ),
+        (
+            "cfg",
+            ["--temperature", "nan"],
+            "--temperature: must be finite and at least 0, but got nan",
+        ),
         (
             "cfg",
             ["--longest", "5"],
@@ -324,7 +332,7 @@ def test_prompts_are_generated_from_in_batches_of_bounded_size(
             ["--set", "task.height=2", "--set", "task.height=2"],
             "task.height: is given twice",
         ),
-        ("cfg", ["--prompt", "3", "--prompt", "1"], "--prompt: takes one prompt, but is given 2"),
+        ("cfg", ["--prompt", "3", "--prompt", "1"], "--prompt: takes one prompt, but got 2"),
         ("cfg", ["--set", "task.grammar=dyck"], "task.height: "),
         ("missing", [], "missing: is no run directory"),
     ],
@@ -346,11 +354,11 @@ def test_a_model_that_learned_its_positions_reads_no_further():
     assert len(sample.text) == 20 + len(SEAM) + 5
     with pytest.raises(
         FileError,
-        match=r"--prompt: .* 24 tokens only, but .* read 30: 30 of the prompt and 0 of its own",
+        match=r"--prompt: .* only 24 positions, but .* read 30 tokens: 30 of the prompt and 0 generated",
     ):
         Generation(trained, request=GenerationRequest("x" * 30))
     with pytest.raises(
-        FileError, match=r"--longest: .* read 25: 20 of the prompt and 5 of its own"
+        FileError, match=r"--longest: .* read 25 tokens: 20 of the prompt and 5 generated"
     ):
         Generation(trained, request=GenerationRequest("x" * 20, longest=6))
 

@@ -120,7 +120,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         every(lambda each: each.to(torch.complex64)),
         "embedding.weight must be torch.float32, but is torch.complex64",
     ),
-    "whole numbers": (every(lambda each: each.to(torch.int8)), "but is of torch.int8"),
+    "whole numbers": (every(lambda each: each.to(torch.int8)), "but is torch.int8"),
     "fewer": (changed(lambda weights: dict([*weights.items()][1:])), MISFIT),
     "more": (changed(lambda weights: {**weights, "more": torch.zeros(1)}), MISFIT),
     "other shapes": (every(lambda each: each[:1].clone()), MISFIT),
