@@ -24,7 +24,7 @@ from seqtune.storage.location import parse_location, reached
 from seqtune.storage.mirror import LARGE
 
 if TYPE_CHECKING:
-    from seqtune.report.data.representative_runs import Standing
+    from seqtune.report.data.representative_runs import RepresentativeRun
     from seqtune.trained.evaluate import EvaluationResult
 
 Entry = dict[str, Any]
@@ -108,7 +108,7 @@ def _sweep(place: Path, *, changes: Mapping[str, object], as_json: bool) -> None
         raise typer.Exit(SOME_FAILED)
 
 
-def _standing(place: Path) -> "tuple[Standing, ...]":
+def _standing(place: Path) -> "tuple[RepresentativeRun, ...]":
     """The runs that stand for the cells of a sweep.
 
     Raises:
@@ -122,7 +122,7 @@ def _standing(place: Path) -> "tuple[Standing, ...]":
             raise FileError(
                 f"{place}: is no run directory: it has no run.json; nor is it a sweep's: it holds no runs"
             )
-        runs = load(copy.local).standing
+        runs = load(copy.local).representatives
     if not runs:
         raise FileError(f"{place}: holds no finished run, so there is nothing to evaluate")
     return runs

@@ -271,7 +271,7 @@ def test_a_recorded_run_has_a_report(tmp_path: Path):
 def test_a_recorded_run_shows_what_it_generated(tmp_path: Path):
     list(record(tiny(), directory=RunDirectory(tmp_path / "runs" / "lstm")))
     text = build(tmp_path).read_text(encoding="utf-8")
-    assert "## What the models generate" in text
+    assert "## Samples" in text
     assert "Run: lstm, after epoch 3. generate/valid " in text
 
 

@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 
 from seqtune.report import build, load
 from seqtune.report.data import references
-from seqtune.report.figures import drawing
+from seqtune.report.figures import drawing, reference_lines
 from seqtune.report.sections import curves, provenance
 from tests.report.made import FACTS, make_run
 
@@ -82,7 +82,7 @@ def test_names_of_references_do_not_collide(tmp_path: Path):
 def test_greys_of_references_are_told_apart_and_dark_enough_to_read(tmp_path: Path):
     text_run(tmp_path, "a", model__layers=1)
     [chart] = curves.section(load(tmp_path)).charts
-    ends = references.ends(chart.figure.axes[0], NAMED)
+    ends = reference_lines.ends(chart.figure.axes[0], NAMED)
     lightness = [drawing.luminance(end.colour) for end in ends]
     assert lightness == sorted(lightness, reverse=True)
     assert len(set(lightness)) == 3

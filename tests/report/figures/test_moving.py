@@ -11,7 +11,7 @@ from seqtune.report.data.bands import Band
 from seqtune.report.figures.growth_curves import Curve, Part
 from seqtune.report.figures.moving_curves import moving_curves
 from seqtune.report.figures.moving_growth import moving_growth
-from seqtune.report.naming import Naming
+from seqtune.report.naming.names import Naming
 from seqtune.report.sections import comparison
 from seqtune.report.sections.section import Chart
 from tests.report.made import make_cell, make_run
