@@ -79,7 +79,7 @@ def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
             "value": _concatenate([t.values[t.given] for t in tables], dtype=np.float64),
         },
         columns=list(CURVE_COLUMNS),
-        # Nobody else holds the columns, which may take most of the process's memory.
+        # The columns have no other user, and a copy might double the process's memory.
         copy=False,
     )
 

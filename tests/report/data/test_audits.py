@@ -43,7 +43,7 @@ def stopped(root: Path, name: str, *, excess: tuple[float, ...], **more: Any) ->
 
 
 def audited(root: Path) -> None:
-    """Two cells whose best trials end at 0.2; of the first one's four stopped trials, three were audited."""
+    """Two cells with best trials at 0.2; three of the first's four stopped ones were audited."""
     for compared in (ONE, TWO):
         make_cell(root, compared=compared, values=(0.3, 0.31))
     stopped(root, "s2", trial=2, excess=(0.9,))
@@ -67,7 +67,7 @@ def test_stopping_was_wrong_where_an_audit_beats_the_best_that_finished(tmp_path
     )
     assert "(95 % Clopper-Pearson interval 1 % to 91 %)" in text
     assert "1 of them diverged" in text
-    assert "1 audit gave no answer." in text
+    assert "1 audit had no conclusive result." in text
     cells, trials = section.tables
     rows = cells.data.set_index("cell").to_dict("index")
     one, two = rows["layers=1"], rows["layers=2"]
@@ -97,7 +97,7 @@ def test_with_nothing_to_compare_with_an_audit_has_no_answer(tmp_path: Path):
     stopped(tmp_path, "b", trial=1, excess=(0.5, 0.1), audit={"epoch": 1, "state": "finished"})
     section = early_stopping.section(load(tmp_path))
     assert section is not None
-    assert "1 audit gave no answer." in section.paragraphs[0]
+    assert "1 audit had no conclusive result." in section.paragraphs[0]
     assert "Clopper" not in section.paragraphs[0]
     assert section.tables[1].data["answer"].tolist() == ["none: no trial of its cell finished"]
 

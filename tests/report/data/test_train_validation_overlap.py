@@ -23,7 +23,7 @@ def scored(root: Path, name: str, *, token: float, string: float, strings: int =
 
 
 def test_a_run_is_named_if_chance_does_not_explain_it(tmp_path: Path):
-    """Two evaluations: chance explains ln(2 / .001) = 7.6009 nats, rounding of 375 tokens .00375."""
+    """Of two evaluations chance explains ln(2 / .001) = 7.6009 nats, rounding .00375."""
     scored(tmp_path, "a", token=-0.02, string=-0.076)
     assert check_floors(load(tmp_path)).found == ()
     scored(tmp_path / "more", "a", token=-0.02, string=-0.0765)
@@ -69,7 +69,7 @@ def test_the_alarm_comes_first_in_red_and_bold(tmp_path: Path):
     report = build(tmp_path)
     text = report.read_text(encoding="utf-8")
     assert (
-        "\n## Alarm: runs below the floor\n\n**leaky\\|1 is 300 nats below the exact floor of its 100"
+        "\n## Alarm: runs below the floor\n\n**leaky\\|1 is 300 nats below the exact floor of its"
         in text
     )
     assert text.index("## Alarm") < text.index("## Answer")

@@ -9,9 +9,7 @@ from tests.report.made import boards, texts
 
 
 def answer(name: str, examination: GenerationResult) -> CellSamples:
-    return CellSamples(
-        name, label=name, cell=name, run=f"run-{name}", epoch=3, result=examination
-    )
+    return CellSamples(name, label=name, cell=name, run=f"run-{name}", epoch=3, result=examination)
 
 
 @pytest.mark.parametrize(

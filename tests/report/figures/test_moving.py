@@ -158,7 +158,7 @@ def test_any_two_of_three_paths_can_be_chosen(tmp_path: Path):
         "model.dropout over model.layers: height 2",
         "model.dropout over model.layers: height 3",
     ]
-    assert "any two of the paths can be chosen" in chart.caption
+    assert "the axes and the values of the other paths can be selected" in chart.caption
     data, changed = menu[5]["args"]
     assert data["visible"] == [False] * 15 + [True] * 3
     assert changed["xaxis.title"] == {"text": "model.layers"}

@@ -36,7 +36,10 @@ SCHEDULES: list[dict[str, Any]] = [
         {
             "kind": "phased",
             "coin": "step",
-            "phases": [{"epochs": 3, "truth": 1.0}, {"epochs": 7, "truth": line}, {"epochs": 2, "truth": 0.0}],
+            "phases": [
+                {"epochs": 3, "truth": 1.0}, {"epochs": 7, "truth": line},
+                {"epochs": 2, "truth": 0.0},
+            ],
         }
         for line in ([0.7, 0.383], [0.7, 0.384])
     ),
@@ -54,7 +57,8 @@ def schedules(root: Path, **also: Any) -> None:
         name = "-".join(map(str, [*also.values(), place]))
         for seed in range(2):
             make_run(
-                root, f"{name}-{seed}", excess=(1.0, 0.1 + 0.1 * place), compared=compared, seed=seed,
+                root, f"{name}-{seed}", excess=(1.0, 0.1 + 0.1 * place),
+                compared=compared, seed=seed,
                 tuned={"optimizer": OPTIMIZERS[place % 2]}, generated=texts(["a"]),
                 metrics={"forcing": 1 - place / 10, "valid/seen": place / 10, "free/loss": 1.0},
             )  # fmt: skip

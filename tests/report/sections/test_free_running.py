@@ -22,7 +22,8 @@ def scored(root: Path, *, free: bool = True) -> None:
             if free:
                 metrics |= {"free/loss": 2 * value, "free/gap": value}
             make_run(
-                root, f"run-{layers}-{trial}", excess=(1.0, value), compared={"model.layers": layers},
+                root, f"run-{layers}-{trial}", excess=(1.0, value),
+                compared={"model.layers": layers},
                 phase="confirm" if trial else "search", trial=trial, metrics=metrics,
             )  # fmt: skip
 

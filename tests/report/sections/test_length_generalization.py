@@ -60,7 +60,7 @@ def evaluated(root: Path, name: str, entries: Sequence[Mapping[str, Any]]) -> No
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two cells with three confirm runs each, trained on height 2; two runs of the first were evaluated."""
+    """Two cells with three confirm runs on height 2; two runs of the first were evaluated."""
     for layers in (1, 2):
         make_cell(tmp_path, compared={"model.layers": layers}, values=(0.1, 0.2, 0.3))
     for trial, excess in enumerate((0.4, 0.6)):

@@ -26,7 +26,7 @@ def proposed(run: str, *, cell: str = "layers=1") -> dict[str, Any]:
 
 
 def wrong(root: Path) -> None:
-    """One run finishes at the third try, one fails; a trial is rejected; two cells are unanswered."""
+    """A run finishes at the third try, one fails; a trial is rejected; two cells are unanswered."""
     make_cell(root, compared=CELL, values=(0.1, 0.2))
     make_run(root, "again", compared=CELL, excess=(0.3,), phase="search", seed=7, trial=0)
     make_run(root, "bad", compared=CELL, state="failed", phase="search", seed=8, trial=1)
@@ -59,8 +59,9 @@ def test_everything_that_went_wrong_is_listed_with_its_reason(tmp_path: Path):
     for line in (
         "| layers=1 | search | 1 | 8 | failed | why it failed |  | runs/bad |",
         "| layers=2 | search | 0 | 0 | diverged | why it diverged |  | runs/other |",
-        "| layers=1 | search | 0 | 7 | 2 | failed (oom: no \\| room); diverged | finished | runs/again |",
-        "| layers=1 | 2 | heads 3, optimizer sgd (lr 0.5) | heads: 2 must divide heads, but got 3 |",
+        "| layers=1 | search | 0 | 7 | 2 | failed (oom: no \\| room); diverged | finished | "
+        "runs/again |",
+        "| layers=1 | 2 | heads 3, optimizer sgd (lr 0.5) | heads: 2 must divide heads, but got 3",
         "| layers=2 | given up | its first 3 runs ended alike (oom) |",
         "| layers=3 | not confirmed | no search trial finished |",
     ):

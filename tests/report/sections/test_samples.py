@@ -151,7 +151,8 @@ def test_texts_cannot_break_the_report(tmp_path: Path):
     text = build(tmp_path).read_text(encoding="utf-8")
     _, inside, after = text.split("`````")
     assert inside == (
-        "text\nsample  text\n1       a | b `c`⏎```⏎# d <script>e</script> <!-- \\ ````⏎~~~ $f$ [g](h)␀\n"
+        "text\nsample  text\n1       a | b `c`⏎```⏎"
+        "# d <script>e</script> <!-- \\ ````⏎~~~ $f$ [g](h)␀\n"
         "2       ⏎⏎\n"
     )
     assert after.startswith("\n\n## Runs")
