@@ -57,7 +57,7 @@ def read(root: Path) -> list[RecordedRun]:
     directories = run_directories(root / "runs") or run_directories(root)
     if not directories:
         raise FileError(
-            f"{root}: contains no runs; give the directory of a sweep, or one that contains run "
+            f"{root}: holds no runs; give the directory of a sweep, or one that contains run "
             "directories"
         )
     # States before measurements: a run that ends in between counts as running, and no finished run

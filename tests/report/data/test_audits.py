@@ -60,7 +60,9 @@ def test_stopping_was_wrong_where_an_audit_beats_the_best_that_finished(tmp_path
     section = early_stopping.section(load(tmp_path))
     assert section is not None
     [text] = section.paragraphs
-    assert "Of 5 search trials that were stopped, 4 ran on to the last epoch as audits" in text
+    assert (
+        "Of 5 search trials that were stopped, 4 ran on to the last epoch as random audits" in text
+    )
     assert (
         "Of 3 audited trials, 1 would have beaten the best finished trial of their cell: 33 %"
         in text
