@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from seqtune.cli import app
 from seqtune.report import load
-from seqtune.report.data import cell_curves
+from seqtune.report.render import tensorboard
 from tests.report.made import make_cell, make_run
 from tests.waiting import HANG_SECONDS, wait_until
 
@@ -58,7 +58,7 @@ def until(ask: Callable[[], Any], *, holds: Callable[[Any], bool]) -> Any:
 def test_tensorboard_shows_runs_cells_and_a_row_for_every_run(tmp_path: Path):
     make_cell(tmp_path, compared={"model.layers": 1}, values=(0.1, 0.2))
     make_run(tmp_path, "early", compared={"model.layers": 1}, tuned={}, state="failed")
-    cell_curves.write(load(tmp_path), root=tmp_path)
+    tensorboard.write(load(tmp_path), root=tmp_path)
     rows = {f"runs/-1-{phase}-{trial}" for phase in ("search", "confirm") for trial in (0, 1)}
     rows |= {"runs/early"}
     with served("tensorboard", tmp_path) as url:

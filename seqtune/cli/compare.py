@@ -21,14 +21,14 @@ def compare(
     A difference is A minus B over confirm runs with the same seed, with its 95 % interval. p is
     that of a sign-flip test, Holm-adjusted over all shared cells.
     """
-    from seqtune.report.data.sweep_comparison import side_by_side
+    from seqtune.report.data.sweep_comparison import compare_sweeps
 
     with open_location(left, without=LARGE) as first, open_location(right, without=LARGE) as second:
-        found = side_by_side(first.local, second.local)
+        found = compare_sweeps(first.local, second.local)
     if as_json:
         print_json(found.to_data())
         return
-    from seqtune.report.labels import interval, number
+    from seqtune.report.naming.labels import interval, number
 
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, title=f"{found.metric}: A {left}, B {right}")

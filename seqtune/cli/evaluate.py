@@ -26,7 +26,7 @@ from seqtune.storage.location import parse_location, report_unreachable
 from seqtune.storage.mirror import LARGE
 
 if TYPE_CHECKING:
-    from seqtune.report.data.representative_runs import Standing
+    from seqtune.report.data.representative_runs import RepresentativeRun
     from seqtune.trained.evaluate import EvaluationResult
 
 Entry = dict[str, Any]
@@ -109,7 +109,7 @@ def _evaluate_sweep(location: Path, *, changes: Mapping[str, object], as_json: b
         raise typer.Exit(SOME_FAILED)
 
 
-def _representative_runs(location: Path) -> "tuple[Standing, ...]":
+def _representative_runs(location: Path) -> "tuple[RepresentativeRun, ...]":
     """Return the representative runs of a sweep's cells.
 
     Raises:
@@ -123,7 +123,7 @@ def _representative_runs(location: Path) -> "tuple[Standing, ...]":
             raise FileError(
                 f"{location}: is neither a run directory (no run.json) nor a sweep's (no runs)"
             )
-        runs = load(mirror.local).standing
+        runs = load(mirror.local).representatives
     if not runs:
         raise FileError(f"{location}: holds no finished run, so there is nothing to evaluate")
     return runs

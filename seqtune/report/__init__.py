@@ -1,58 +1,56 @@
-"""Many runs -> an answer: tables, figures and a report, built from the sweep's directory alone."""
+"""Reports: tables, figures and an answer, built from a sweep's run directories."""
 
 from pathlib import Path
 
-from seqtune.report.data import cell_curves
 from seqtune.report.data.results import Results, load
-from seqtune.report.render import files, replace_folder
+from seqtune.report.render import files, replace_folder, tensorboard
 from seqtune.report.render.page import page
 from seqtune.report.sections import (
     alarm,
-    audit,
-    beyond,
+    answer,
     cells,
     comparison,
     curves,
-    failures,
+    early_stopping,
     fairness,
-    free,
-    measured,
+    free_running,
+    length_generalization,
     pareto,
     provenance,
     ranking,
+    runs,
     samples,
     search,
-    states,
 )
 
 SECTIONS = (
     alarm.section,
+    answer.section,
     ranking.section,
-    measured.section,
     comparison.section,
-    free.section,
+    cells.section,
+    free_running.section,
     curves.section,
-    beyond.section,
+    length_generalization.section,
     samples.section,
     fairness.section,
     pareto.section,
     search.section,
-    audit.section,
-    cells.section,
-    states.section,
-    failures.section,
+    early_stopping.section,
+    runs.section,
     provenance.section,
 )
-"""What a report consists of, in order: each a function from `Results` to a `Section`, or to None."""
+"""The sections of a report in order: functions that map `Results` to a `Section` or None."""
 
 __all__ = ["SECTIONS", "Results", "build", "load"]
 
 
 def build(root: Path) -> Path:
-    """Writes the report on the runs below `root` to `root/report` and returns the path of report.md.
+    """Write the report on the runs below `root` to `root/report`, and return the path of report.md.
 
-    Besides it: report.html, which says the same and needs no other file, trials.csv, curves.csv, cells.csv, ranking.csv, figures/ with a PNG, an SVG and a CSV for each, and
-    tables/ with the data of tables that have some of their own. And `root/tensorboard`, as `cell_curves` says.
+    The folder also gets report.html, which has the same contents and needs no other file;
+    trials.csv, curves.csv, cells.csv and ranking.csv; figures/ with the files of each figure; and
+    tables/ with the data of tables. Cells' mean curves go to `root/tensorboard`.
 
     Raises:
         FileError: if there is no such directory, or no run in it.
@@ -79,5 +77,5 @@ def build(root: Path) -> Path:
         text = files.markdown(results, sections=sections)
         (new / "report.md").write_text(text, encoding="utf-8")
         (new / "report.html").write_text(page(results, sections=sections), encoding="utf-8")
-    cell_curves.write(results, root=root)
+    tensorboard.write(results, root=root)
     return root / "report" / "report.md"

@@ -1,12 +1,12 @@
-"""Means and how sure they are. A method is a function from the seeds' values to an `Estimate`.
+"""Means with confidence intervals, from the values of a cell's seeds.
 
-Which one is used depends on how many values there are: Student's t below `MANY`, the bootstrap from there on.
-Both were chosen by how often their intervals cover the truth (`tests/report/test_ranking.py`): below 20 values
-the bootstrap's are no better than t's, which need no draws.
+Student's t interval is used below `MANY` values and the bootstrap from there on. Both were chosen
+by simulated coverage (see the tests of the ranking): below 20 values the bootstrap covers no better
+than t, which needs no resampling.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
@@ -16,16 +16,16 @@ import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
 MANY = 20
-"""From so many values on an interval is the bootstrap's."""
+"""From this many values on, intervals are bootstrap intervals."""
 RESAMPLES = 5000
 LEAST_MIDDLE = 4
-"""Fewer values have no middle half."""
+"""Fewest values that have an interquartile mean."""
 Interval: TypeAlias = Literal["t", "bootstrap", ""]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over `n` values with its interval; what cannot be known from so few is NaN.
+    """A mean of `n` values with its interval; NaN where there are too few values.
 
     Attributes:
         interval: the method that `low` and `high` are from; empty where there are none.
@@ -38,9 +38,14 @@ class Estimate:
     std: float
     interval: Interval = ""
 
+    @property
+    def columns(self) -> Mapping[str, float]:
+        """The estimate as columns of a table: `n`, `mean`, `ci_low`, `ci_high`."""
+        return {"n": self.n, "mean": self.mean, "ci_low": self.low, "ci_high": self.high}
+
 
 def interval_name(counts: Iterable[int]) -> str:
-    """What a caption calls the intervals of means over so many values each."""
+    """Name the kind of interval for a caption, given the numbers of values of each mean."""
     methods = {n >= MANY for n in counts if n > 1}
     if len(methods) > 1:
         return f"95 % interval (Student's t below n = {MANY}, bootstrap from there on)"
@@ -48,105 +53,103 @@ def interval_name(counts: Iterable[int]) -> str:
 
 
 def mean_of(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
-    """The mean of a cell's seeds, with the interval that suits their number."""
-    by = bootstrap_interval if len(values) >= MANY else t_interval
-    return by(values, confidence=confidence)
+    """Return the mean of a cell's seeds with the interval that suits their number."""
+    method = bootstrap_interval if len(values) >= MANY else t_interval
+    return method(values, confidence=confidence)
 
 
 def middle_of(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
-    """The interquartile mean: that of the values without the lowest and the highest quarter.
+    """Return the interquartile mean: that of the values without the lowest and highest quarter.
 
-    The interval is the bootstrap's or, of few values, that of a trimmed mean after Tukey and McLaughlin: Student's
-    t with the standard deviation of the values whose quarters are drawn in. NaN of fewer than `LEAST_MIDDLE` values.
+    Below `MANY` values its interval is Tukey and McLaughlin's for trimmed means: Student's t with
+    the standard deviation of the winsorized values. NaN for fewer than `LEAST_MIDDLE` values.
 
     Source: Agarwal et al. 2021 (the interquartile mean); Tukey & McLaughlin 1963 (its interval).
     """
     n = len(values)
     if n < LEAST_MIDDLE:
-        return _unsure(n, mean=math.nan)
+        return _without_interval(n, mean=math.nan)
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     cut = n // 4
     inner = ordered[cut : n - cut]
     mean = float(inner.mean())
     if not np.isfinite(ordered).all():
-        return _unsure(n, mean=mean)
+        return _without_interval(n, mean=mean)
     std = float(ordered.std(ddof=1))
     if n >= MANY:
-        low, high = _resampled(ordered, cut=cut, confidence=confidence)
+        low, high = _bootstrap(ordered, cut=cut, confidence=confidence)
         return Estimate(n=n, mean=mean, low=low, high=high, std=std, interval="bootstrap")
-    drawn_in = np.clip(ordered, inner[0], inner[-1])
-    kept = len(inner)
-    error = float(drawn_in.std(ddof=1)) * math.sqrt((n - 1) / (kept * (kept - 1)))
-    half_width = float(stdtrit(kept - 1, (1 + confidence) / 2)) * error
-    return Estimate(
-        n, mean=mean, low=mean - half_width, high=mean + half_width, std=std, interval="t"
-    )
+    winsorized = np.clip(ordered, inner[0], inner[-1])
+    left = len(inner)
+    error = float(winsorized.std(ddof=1)) * math.sqrt((n - 1) / (left * (left - 1)))
+    half_width = float(stdtrit(left - 1, (1 + confidence) / 2)) * error
+    low, high = mean - half_width, mean + half_width
+    return Estimate(n, mean=mean, low=low, high=high, std=std, interval="t")
 
 
 def t_interval(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
-    """Mean and Student t interval, the values being independent draws from one normal distribution.
+    """Return mean and Student's t interval of independent draws from one normal distribution.
 
-    One value has a mean and no interval; no value has neither. The standard deviation is the sample's
-    (divided by n - 1).
+    One value has a mean but no interval; without values both are NaN. The standard deviation is the
+    sample's (divided by n - 1).
     """
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan
     if n < 2 or not np.isfinite(values).all():
-        return _unsure(n, mean=mean)
+        return _without_interval(n, mean=mean)
     std = float(np.std(values, ddof=1))
     half_width = float(stdtrit(n - 1, (1 + confidence) / 2)) * std / math.sqrt(n)
-    return Estimate(
-        n, mean=mean, low=mean - half_width, high=mean + half_width, std=std, interval="t"
-    )
+    low, high = mean - half_width, mean + half_width
+    return Estimate(n, mean=mean, low=low, high=high, std=std, interval="t")
 
 
 def bootstrap_interval(values: Sequence[float], *, confidence: float = 0.95) -> Estimate:
-    """Mean and expanded percentile interval, the values being independent draws from any one distribution.
+    """Return mean and expanded percentile bootstrap interval of independent draws.
 
-    The seeds of a cell are drawn anew from that cell alone: it is the stratum of a stratified bootstrap. The
-    draws are the same for all cells and all reports. Plain percentiles are too near to each other by a factor of
-    about sqrt((n - 1) / n) z / t, so those further out are taken.
+    Each cell is resampled by itself: it is one stratum of a stratified bootstrap. The resampling
+    indices are the same for all cells and all reports. Plain percentiles are too narrow by a factor
+    of about sqrt((n - 1) / n) z / t, so percentiles further out are used.
 
     Source: Agarwal et al. 2021 (strata); Hesterberg 2015 (expanded percentiles).
     """
     n = len(values)
     mean = float(np.mean(values)) if n else math.nan
     if n < 2 or not np.isfinite(values).all():
-        return _unsure(n, mean=mean)
+        return _without_interval(n, mean=mean)
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    low, high = _resampled(ordered, cut=0, confidence=confidence)
+    low, high = _bootstrap(ordered, cut=0, confidence=confidence)
     std = float(ordered.std(ddof=1))
     return Estimate(n, mean=mean, low=low, high=high, std=std, interval="bootstrap")
 
 
-def _resampled(
+def _bootstrap(
     ordered: npt.NDArray[np.float64], *, cut: int, confidence: float
 ) -> tuple[float, float]:
-    """The interval's ends over means of resamples, each without its `cut` lowest and highest values.
+    """Return the interval of the means of resamples, each without its `cut` extremes per side.
 
     Args:
-        ordered: [n] rising.
-        cut: so many are left out at either side.
+        ordered: [n] ascending values.
+        cut: number of values left out on either side of each resample.
         confidence: of the interval.
     """
     n = len(ordered)
     means = _weights(n, cut) @ ordered
     tail = float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - confidence) / 2)))
-    # A constant's weighted means differ from it, and from each other, by how they were rounded.
+    # The weighted means of equal values differ by rounding.
     low, high = np.clip(np.quantile(means, [tail, 1 - tail]), ordered[0], ordered[-1])
     return float(low), float(high)
 
 
 @lru_cache(maxsize=64)
 def _weights(n: int, cut: int) -> npt.NDArray[np.float64]:
-    """[resamples, n] how much each of n rising values counts in the mean of a resample."""
+    """Return [resamples, n]: the weight of each of n ascending values in a resample's mean."""
     drawn = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
     drawn.sort(axis=1)
-    kept = drawn[:, cut : n - cut]
-    places = kept + n * np.arange(RESAMPLES)[:, None]
+    inner = drawn[:, cut : n - cut]
+    places = inner + n * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(places.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n)
-    return counts / kept.shape[1]
+    return counts / inner.shape[1]
 
 
-def _unsure(n: int, *, mean: float) -> Estimate:
+def _without_interval(n: int, *, mean: float) -> Estimate:
     return Estimate(n=n, mean=mean, low=math.nan, high=math.nan, std=math.nan)

@@ -142,7 +142,7 @@ def boards_of_two_sizes(root: Path) -> None:
                 root, f"{arm}-{size}", excess=(0.2, 0.1), compared={"task.rows": size}, arm=arm,
                 cell=f"{arm}, rows={size}", metric="rollout/first_wrong",
                 metrics={"rollout/first_wrong": size, "valid/seen": 1.0 / size},
-                generated=boards(size=size, wrong=size, titles=("$a$ <b>", "a long title of a set")),
+                generated=boards(size=size, wrong=size, titles=("$a$ <b>", "a long title of it")),
                 info={"floor": {"loss": 0.1, "loss_string": 1, "accuracy": 1, "share": 0.5}},
             )  # fmt: skip
 
@@ -152,7 +152,9 @@ def texts_with_references(root: Path) -> None:
         make_run(
             root, f"run-{layers}", excess=(2.0, 1.0), compared={"model.layers": layers},
             metric="valid/loss", generated=texts(["a\n| b", "```"]),
-            info={"floor": None, "references": {"lzma": 1.9, "$a$ | b": 0.0}, "data_hash": "0" * 64},
+            info={
+                "floor": None, "references": {"lzma": 1.9, "$a$ | b": 0.0}, "data_hash": "0" * 64,
+            },
         )  # fmt: skip
 
 
@@ -271,7 +273,7 @@ def test_a_recorded_run_has_a_report(tmp_path: Path):
 def test_a_recorded_run_shows_what_it_generated(tmp_path: Path):
     list(record(tiny(), directory=RunDirectory(tmp_path / "runs" / "lstm")))
     text = build(tmp_path).read_text(encoding="utf-8")
-    assert "## What the models generate" in text
+    assert "## Samples" in text
     assert "Run: lstm, after epoch 3. generate/valid " in text
 
 

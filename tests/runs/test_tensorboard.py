@@ -11,7 +11,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from seqtune.report import load
-from seqtune.report.data import cell_curves
+from seqtune.report.render import tensorboard
 from seqtune.runs.directory import RunDirectory, State
 from seqtune.runs.record import record
 from seqtune.stats.estimates import t_interval
@@ -168,7 +168,7 @@ def test_a_run_of_no_sweep_is_compared_with_nothing(tmp_path: Path):
 
 
 def show_cells(root: Path) -> None:
-    cell_curves.write(load(root), root=root)
+    tensorboard.write(load(root), root=root)
 
 
 def test_a_cell_is_a_run_of_means_with_their_interval_and_floor(tmp_path: Path):

@@ -16,7 +16,7 @@ from seqtune.stats.estimates import (
 
 
 def test_a_t_interval_agrees_with_the_table():
-    # t(0.975, 2 degrees of freedom) = 4.302653; mean 2, std 1, so the half width is 4.302653 / sqrt(3).
+    # t(0.975, 2 degrees of freedom) = 4.302653; mean 2, std 1: half width 4.302653 / sqrt(3).
     estimate = t_interval([1.0, 2.0, 3.0])
     assert (estimate.n, estimate.mean, estimate.std) == (3, 2.0, 1.0)
     assert estimate.low == pytest.approx(2 - 2.484138, abs=1e-6)
@@ -70,7 +70,7 @@ def test_few_values_have_a_t_interval_and_many_that_of_the_bootstrap():
 
 def test_a_bootstrap_interval_agrees_with_scipy():
     values = drawn(200)
-    # So many values that the expansion no longer shows: percentiles .0255 and .9745 in place of .025 and .975.
+    # With so many values the expansion is small: percentiles .0255 and .9745, not .025 and .975.
     found = stats.bootstrap(
         (values,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1)
     ).confidence_interval
@@ -122,8 +122,8 @@ def test_the_interquartile_mean_leaves_out_the_best_and_the_worst_quarter():
 
 def test_the_interval_of_an_interquartile_mean_of_few_values_agrees_with_scipy():
     values = drawn(11)
-    # Yuen's test of one trimmed mean against a constant has this interval; scipy's is against another sample,
-    # whose part vanishes as it becomes large and constant.
+    # Yuen's test of a trimmed mean against a constant has this interval; scipy compares two samples,
+    # and the second one's part vanishes if it is large and constant.
     constant = list(1e-9 * np.random.default_rng(0).normal(size=4000))
     trim: Any = 2 / 11  # the stubs take it for a whole number
     found = stats.ttest_ind(values, constant, equal_var=False, trim=trim).confidence_interval()

@@ -1,1 +1,1 @@
-"""Run directories as tidy frames, and what is computed from frames."""
+"""Run directories as tidy data frames, and what is computed from them."""

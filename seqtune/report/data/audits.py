@@ -1,4 +1,4 @@
-"""Search trials that were stopped and ran on as audits, against the best of their cell that was not stopped."""
+"""Audits: stopped search trials that ran on, against the best finished trial of their cell."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,16 +15,16 @@ COLUMNS = (
 )
 BETTER, NOT_BETTER, DIVERGED = "better", "not better", "diverged"
 ANSWERS = (BETTER, NOT_BETTER, DIVERGED)
-"""What an audit can find; one that failed, or that has nothing to be compared with, found nothing."""
+"""Conclusive outcomes; an audit that failed or has nothing to compare with is inconclusive."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """How a run was audited.
+    """How an audited run was stopped and how it ended.
 
     Attributes:
         epoch: after which the pruner stopped it.
-        state: in which it ended.
+        state: in which the audit ended.
     """
 
     epoch: int
@@ -32,8 +32,8 @@ class Audit:
 
 
 def read(runs: Sequence[RecordedRun]) -> dict[str, Audit]:
-    """The audits that have ended, by name of their run."""
-    # One that failed and is done again has not ended.
+    """Return the audits that have ended, by name of their run."""
+    # A failed audit that is being retried has not ended.
     found = [run for run in runs if "audit" in run.info and run.info["state"] != "running"]
     return {
         run.name: Audit(epoch=run.info["audit"]["epoch"], state=run.info["audit"]["state"])
@@ -49,20 +49,21 @@ def audits_frame(
     curves: pd.DataFrame,
     metric: str,
 ) -> pd.DataFrame:
-    """A row an audit, in the order of `runs`: what the run would have scored had it not been stopped.
+    """Return one row per audit, in the order of `runs`.
 
-    Its regret is by how much it beats the best trial of its cell that finished: above 0, stopping it was wrong.
+    The regret is by how much the audited run beats the best finished trial of its cell: above 0,
+    stopping it was wrong.
 
     Args:
         audits: by name of their run.
-        runs: those of `Results`.
-        cells: likewise.
-        curves: likewise.
-        metric: what the sweep is judged by.
+        runs: `Results.runs`.
+        cells: `Results.cells`.
+        curves: `Results.curves`.
+        metric: the sweep's metric.
     """
     mine = runs[runs["run"].isin(list(audits))]
     best = dict(zip(cells["cell"], cells["best_trial_value"], strict=True))
-    then = _values_then(audits, curves=curves, metric=metric)
+    stopped_at = _values_when_stopped(audits, curves=curves, metric=metric)
     column = f"{metric}.last"
     rows = []
     for _, row in mine.iterrows():
@@ -76,7 +77,7 @@ def audits_frame(
                 "cell": row["cell"],
                 "trial": row["trial"],
                 "stopped_after": audit.epoch,
-                "value_then": then.get(name, math.nan),
+                "value_then": stopped_at.get(name, math.nan),
                 "value_last": last,
                 "best_finished": finished,
                 "regret": regret,
@@ -89,7 +90,6 @@ def audits_frame(
 
 
 def _answer(audit: Audit, *, regret: float, best: float) -> str:
-    """What the audit found."""
     if audit.state == "failed":
         return "none: it failed"
     if math.isnan(best):
@@ -101,10 +101,10 @@ def _answer(audit: Audit, *, regret: float, best: float) -> str:
     return BETTER if regret > 0 else NOT_BETTER
 
 
-def _values_then(
+def _values_when_stopped(
     audits: Mapping[str, Audit], *, curves: pd.DataFrame, metric: str
 ) -> dict[str, float]:
-    """What each run had measured when it was stopped."""
+    """Return the last value of each run before it was stopped."""
     mine = curves[(curves["metric"] == metric) & curves["run"].isin(list(audits))]
     epochs = mine["run"].astype("object").map({name: each.epoch for name, each in audits.items()})
     stopped = mine[mine["epoch"] == epochs]

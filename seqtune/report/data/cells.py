@@ -1,4 +1,4 @@
-"""A row a cell: what its confirm runs say, what its search chose, and what became of every run."""
+"""One row per cell: estimates over its confirm runs, best tuned values, and runs by state."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ import pandas as pd
 
 from seqtune.report.data.frames import frame
 from seqtune.report.data.runs import RecordedRun, SweepPosition, compared_paths, tuned_paths
-from seqtune.report.data.values import plain
+from seqtune.report.naming.labels import plain
 from seqtune.runs.directory import STATES
 from seqtune.stats.estimates import mean_of, middle_of
 from seqtune.training.measurement import FREE, HIGHER_IS_BETTER, METRICS
@@ -16,27 +16,26 @@ from seqtune.training.measurement import FREE, HIGHER_IS_BETTER, METRICS
 ESTIMATED = tuple(
     name for name in METRICS if name in FREE or name in ("valid/loss", "generate/valid")
 )
-"""Besides the sweep's own metric: what tells a model that reads the truth from one that reads itself."""
+"""Metrics estimated besides the sweep's own, to compare teacher forcing with free running."""
 SHARES = {state: f"share_{state}" for state in STATES}
-"""State -> the column of its share of a cell's runs."""
+"""By state, the column with its share of a cell's runs."""
 
 
 def cells_frame(
     runs: pd.DataFrame, *, recorded: Sequence[RecordedRun], metric: str
 ) -> pd.DataFrame:
-    """A row a cell, in the order of `runs`. Only finished runs are ranked; every state is counted.
+    """Return one row per cell, in the order of `runs`.
 
-    A cell's value is the mean of the metric's last value over its finished confirm runs. A run that was
-    made outside any sweep was selected from nothing: it stands for its cell as a confirm run does.
-    The same runs' means of other scores have the columns `free/loss.n`, `free/loss.mean`,
-    `free/loss.ci_low` and `free/loss.ci_high`, and so on for every metric of `ESTIMATED` that any run has.
-    `interval` names the method of every interval of the row that has as many runs: t or bootstrap.
+    A cell's value is the mean of the metric's last value over its ranked runs; every state is
+    counted. The columns `free/loss.n`, `free/loss.mean`, `free/loss.ci_low` and `free/loss.ci_high`
+    hold the same runs' estimate of another score, and so on for every metric of `ESTIMATED` that
+    any run has. `interval` names the method of the row's intervals: t or bootstrap.
     `share_finished` and so on are shares of all runs of the cell, search trials and confirm runs.
 
     Args:
-        runs: the frame of `runs_frame`.
-        recorded: the same runs, for their places in the sweep.
-        metric: what the sweep is judged by.
+        runs: the frame of `runs_frame`, with the column `ranked`.
+        recorded: the same runs, for their positions in the sweep.
+        metric: the sweep's metric.
     """
     places = {run.name: run.place for run in recorded}
     compared, tuned = compared_paths(recorded), tuned_paths(recorded)
@@ -55,13 +54,14 @@ def cells_frame(
     return frame(rows, columns=columns)
 
 
-def ranked(
+def ranked_runs(
     runs: pd.DataFrame, *, recorded: Sequence[RecordedRun], metric: str
 ) -> "pd.Series[bool]":
-    """Which runs stand for their cells: the finished ones that confirm the search's winner.
+    """Return which runs are ranked: the finished ones that confirm the best search trial.
 
-    A sweep that was given more trials may have a new winner. The runs that confirmed the old one
-    stay and are counted, but they are of another setting. A run of no sweep stands for itself.
+    A sweep that is extended by more trials may have a new best trial. Runs that confirmed the old
+    one are counted by state but not ranked, because they have other tuned values. A run outside any
+    sweep was not selected, so it is ranked like a confirm run.
     """
     tuned = {run.name: run.place.tuned for run in recorded}
     finished = runs[runs["state"] == "finished"]
@@ -79,7 +79,7 @@ def ranked(
 
 
 def estimate_columns(metric: str) -> tuple[str, str, str, str]:
-    """The columns of a metric's number of runs, mean, and 95 % interval."""
+    """Return the columns of a metric's number of runs, mean, and 95 % interval."""
     return f"{metric}.n", f"{metric}.mean", f"{metric}.ci_low", f"{metric}.ci_high"
 
 
@@ -93,12 +93,12 @@ def _row(
     place = places[group["run"].iloc[0]]
     finished = group[group["state"] == "finished"]
     selected = _best(finished[finished["phase"] == "search"], metric=metric)
-    standing = group[group["ranked"]]
-    ranked = _scored(standing, metric=metric)
+    representative = group[group["ranked"]]
+    ranked = _with_score(representative, metric=metric)
     values = ranked["score"].tolist()
     estimate, middle = mean_of(values), middle_of(values)
     counts = {state: int((group["state"] == state).sum()) for state in STATES}
-    # Those whose value is shown: the confirm runs, else the chosen trial, else whatever there is.
+    # Costs are those of the runs whose value is shown: ranked ones, else the selected trial.
     shown = next(each for each in (ranked, selected, group) if len(each))
     settings = next((each for each in (selected, ranked) if len(each)), None)
     tuned = {} if settings is None else places[settings["run"].iloc[0]].tuned or {}
@@ -106,10 +106,7 @@ def _row(
         "arm": place.arm,
         "cell": place.cell,
         **{path: plain(value) for path, value in (place.compared or {}).items()},
-        "n": estimate.n,
-        "mean": estimate.mean,
-        "ci_low": estimate.low,
-        "ci_high": estimate.high,
+        **estimate.columns,
         "std": estimate.std,
         "best_trial_value": float(selected["score"].iloc[0]) if len(selected) else math.nan,
         **{f"best.{path}": plain(value) for path, value in tuned.items()},
@@ -119,7 +116,11 @@ def _row(
         "flops": _mean(shown["flops"]),
         "seconds": float(pd.to_numeric(group["seconds"]).sum()),
         "floor.loss": _mean(shown["floor.loss"]),
-        **{name: value for each in measured for name, value in _columns(standing, metric=each)},
+        **{
+            name: value
+            for each in measured
+            for name, value in _columns(representative, metric=each)
+        },
         "interval": estimate.interval or None,
         "interquartile_mean": middle.mean,
         "iqm_low": middle.low,
@@ -128,29 +129,27 @@ def _row(
     }
 
 
-def _columns(standing: pd.DataFrame, *, metric: str) -> Iterable[tuple[str, float]]:
-    """One metric's estimate over the runs that stand for a cell, by the names of its columns."""
-    found = mean_of(standing[f"{metric}.last"].dropna().tolist())
-    values = (found.n, found.mean, found.low, found.high)
-    return zip(estimate_columns(metric), values, strict=True)
+def _columns(runs: pd.DataFrame, *, metric: str) -> Iterable[tuple[str, float]]:
+    found = mean_of(runs[f"{metric}.last"].dropna().tolist())
+    return zip(estimate_columns(metric), found.columns.values(), strict=True)
 
 
-def _scored(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:
-    """The runs that have the metric, with its last value as `score`."""
+def _with_score(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:
+    """Return the runs that have the metric, with its last value as `score`."""
     column = f"{metric}.last"
     values = runs[column] if column in runs else pd.Series(math.nan, index=runs.index)
     return runs.assign(score=values.astype("float64")).dropna(subset="score")
 
 
 def _best(runs: pd.DataFrame, *, metric: str) -> pd.DataFrame:
-    """The run with the best score, the earlier one of equals; no row if there is none."""
+    """Return the run with the best score, the first of equals; no row if there is none."""
     higher = metric in HIGHER_IS_BETTER
-    scored = _scored(runs, metric=metric)
+    scored = _with_score(runs, metric=metric)
     return scored.sort_values("score", ascending=not higher, kind="stable").head(1)
 
 
 def _mean(values: pd.Series) -> float | int:
-    """The mean; a whole number stays one."""
+    """Return the mean; whole numbers of an integer column stay integers."""
     numbers = [float(value) for value in values.dropna()]
     mean = math.fsum(numbers) / len(numbers) if numbers else math.nan
     return int(mean) if pd.api.types.is_integer_dtype(values) and mean.is_integer() else mean

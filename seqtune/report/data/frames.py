@@ -1,4 +1,4 @@
-"""Recorded runs -> tidy frames: a row a run, and a row a measured value."""
+"""Tidy data frames of recorded runs: one row per run, and one row per measured value."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
@@ -11,12 +11,12 @@ import pandas as pd
 
 from seqtune.report.data.measurements import Measured
 from seqtune.report.data.runs import RecordedRun, compared_paths, tuned_paths
-from seqtune.report.data.values import is_missing, plain
+from seqtune.report.naming.labels import is_missing, plain
 from seqtune.training.measurement import HIGHER_IS_BETTER, METRICS
 
 FLOORS = ("loss", "loss_string", "accuracy", "share")
 REFERENCE = "reference."
-"""Before the name of a reference, its column."""
+"""Prefix of the columns that hold references."""
 CURVE_COLUMNS = ("run", "epoch", "step", "tokens", "seconds", "metric", "value")
 RUN_COLUMNS = (
     *("run", "arm", "cell", "phase", "trial", "state", "reason", "seed", "epoch", "seconds"),
@@ -25,7 +25,7 @@ RUN_COLUMNS = (
 
 
 def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
-    """A row a run: who it is, how it ended, every setting that varies, last and best of every metric."""
+    """Return one row per run: identity, state, every varying setting, last and best scores."""
     settings = [_settings(run) for run in runs]
     roles = (*compared_paths(runs), *tuned_paths(runs))
     paths = [path for path in dict.fromkeys((*roles, *_varying(settings))) if path != "seed"]
@@ -37,7 +37,7 @@ def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
     named = [_references(run) for run in runs]
     references = dict.fromkeys(name for each in named for name in each)
     rows = [
-        # A block given whole has no leaf of its own among the settings.
+        # A compared or tuned block is not among the leaves of the settings.
         {path: _at(run.info.get("spec", {}), path) for path in roles}
         | chosen
         | _identity(run)
@@ -50,7 +50,7 @@ def runs_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
 
 
 def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
-    """A row a measured value; runs and metrics as categories, of which there are few beside the rows."""
+    """Return one row per measured value; runs and metrics are categories, to save memory."""
     metrics = dict.fromkeys((*METRICS, *(name for run in runs for name in run.measured.metrics)))
     places = {name: place for place, name in enumerate(metrics)}
     tables = [run.measured for run in runs]
@@ -58,9 +58,9 @@ def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
     counts = [t.given.sum(axis=1) for t in tables]
 
     def column(number: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        # A run's row of four is repeated for every metric that was measured in it.
+        # Each index row is repeated for every metric that was measured in it.
         parts = [np.repeat(t.index[:, number], n) for t, n in zip(tables, counts, strict=True)]
-        return _joined(parts, dtype=dtype)
+        return _concatenate(parts, dtype=dtype)
 
     codes = [
         np.broadcast_to(_codes(t.metrics, places=places), t.given.shape)[t.given] for t in tables
@@ -74,12 +74,12 @@ def curves_frame(runs: Sequence[RecordedRun]) -> pd.DataFrame:
             "tokens": column(2, np.int64),
             "seconds": column(3, np.float64),
             "metric": pd.Categorical.from_codes(
-                _joined(codes, dtype=np.int16), pd.Index([*metrics])
+                _concatenate(codes, dtype=np.int16), pd.Index([*metrics])
             ),
-            "value": _joined([t.values[t.given] for t in tables], dtype=np.float64),
+            "value": _concatenate([t.values[t.given] for t in tables], dtype=np.float64),
         },
         columns=list(CURVE_COLUMNS),
-        # Each column is ours alone, and together they may be most of what the process holds.
+        # The columns have no other user, and a copy might double the process's memory.
         copy=False,
     )
 
@@ -88,12 +88,12 @@ def _codes(metrics: Sequence[str], *, places: Mapping[str, int]) -> npt.NDArray[
     return np.array([places[name] for name in metrics], dtype=np.int16)
 
 
-def _joined(parts: Sequence[npt.NDArray[Any]], *, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def _concatenate(parts: Sequence[npt.NDArray[Any]], *, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     return np.concatenate(parts, dtype=dtype, casting="unsafe") if parts else np.empty(0, dtype)
 
 
 def frame(rows: Sequence[Mapping[str, Any]], *, columns: Iterable[str]) -> pd.DataFrame:
-    """A data frame with these columns; what a row lacks is missing, and whole numbers stay whole."""
+    """Return a data frame with these columns; absent keys are missing, integers stay integers."""
     return pd.DataFrame({name: _column([row.get(name) for row in rows]) for name in columns})
 
 
@@ -113,7 +113,7 @@ def _identity(run: RecordedRun) -> dict[str, Any]:
         "epoch": int(last[0]) if last is not None else None,
         "seconds": float(last[3]) if last is not None else None,
         "parameters": info.get("parameters"),
-        # A float: the work of a long run has more digits than a 64-bit integer.
+        # A float, because the FLOPs of a long run overflow a 64-bit integer.
         "flops": float(flops_per_token) * float(last[2])
         if last is not None and flops_per_token is not None
         else None,
@@ -123,7 +123,7 @@ def _identity(run: RecordedRun) -> dict[str, Any]:
 
 def _floors(run: RecordedRun) -> dict[str, Any]:
     floor = run.info.get("floor")
-    # Before a floor could cover a part of the tokens, it covered all of them.
+    # Runs recorded before floors could be partial have no share.
     return (
         {f"floor.{name}": value for name, value in ({"share": 1.0} | floor).items()}
         if floor
@@ -136,13 +136,13 @@ def _references(run: RecordedRun) -> dict[str, float]:
 
 
 def _settings(run: RecordedRun) -> dict[str, Any]:
-    """Dotted path -> value: the leaves of the spec, and what the sweep compared and tuned as it says it."""
+    """Return the leaves of the spec and the compared and tuned values, by dotted path."""
     roles = {**(run.place.compared or {}), **(run.place.tuned or {})}
     return leaves(run.info.get("spec", {})) | {path: plain(value) for path, value in roles.items()}
 
 
 def leaves(data: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:
-    """Dotted path -> value, of every leaf of plain data."""
+    """Return the leaves of nested plain data by dotted path."""
     found: dict[str, Any] = {}
     for name, value in data.items():
         if isinstance(value, Mapping) and value:
@@ -166,13 +166,13 @@ def _varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _scores(measured: Measured) -> dict[str, float]:
-    """Of every metric that was measured at all, the last value and the best number."""
+    """Return the last value and the best number of every measured metric."""
     if not len(measured.index):
         return {}
     given, values = measured.given, measured.values
     rows = len(given) - 1 - given[::-1].argmax(axis=0)
     last = values[rows, np.arange(len(measured.metrics))].tolist()
-    # Unlike min and max, these pass over what is no number.
+    # Unlike min and max, fmin and fmax ignore NaN.
     least, greatest = np.fmin.reduce(values).tolist(), np.fmax.reduce(values).tolist()
     scores: dict[str, float] = {}
     for place in np.flatnonzero(given.any(axis=0)).tolist():
@@ -183,8 +183,8 @@ def _scores(measured: Measured) -> dict[str, float]:
 
 
 def _column(values: list[Any]) -> pd.Series:
-    """Whole numbers, numbers, text or a mixture, each in the type that keeps them as they are."""
-    # Most columns are scores; what is below comes to the same, much later.
+    """Return a column of integers, floats, text or a mixture, in the type that preserves them."""
+    # A shortcut for scores, which most columns are.
     if {*map(type, values)} <= {float, NoneType}:
         return pd.Series(values, dtype="float64")
     given = [value for value in values if not is_missing(value)]

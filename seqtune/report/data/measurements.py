@@ -1,7 +1,7 @@
-"""measurements.csv as a table of numbers: what thousands of runs measured, in little memory and time.
+"""Fast reading of measurements.csv of thousands of runs.
 
-Many files are parsed as one, by pyarrow, which takes a third of the time. What it does not understand is read
-again file by file, so that the error has a name and a line.
+Many files are parsed as one by pyarrow, which takes a third of the time. If that fails, they are
+read again one by one, so that an error names the file and the line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from seqtune.runs.directory import MOVE_AWAY
 
 INDEX = ("epoch", "step", "tokens", "seconds")
 TOGETHER = 500
-"""Files that are parsed as one: some 10 MB."""
+"""Files that are parsed as one: about 10 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,10 @@ class Measured:
     """A run's measurements.
 
     Attributes:
-        index: [rows, 4] epoch, step, tokens and seconds of each.
-        metrics: the names of the columns of `values`.
-        values: [rows, metrics]; NaN where nothing was measured, or what was measured is none.
-        given: [rows, metrics] whether something was.
+        index: [rows, 4] epoch, step, tokens and seconds.
+        metrics: names of the columns of `values`.
+        values: [rows, metrics]; NaN where nothing was measured, or NaN was.
+        given: [rows, metrics] whether a value was measured.
     """
 
     index: npt.NDArray[np.float64]
@@ -40,11 +40,11 @@ class Measured:
 
     @property
     def found(self) -> list[str]:
-        """The metrics that were measured at all."""
+        """The metrics with at least one value."""
         return [self.metrics[column] for column in np.flatnonzero(self.given.any(axis=0))]
 
     def curve(self, metric: str) -> list[float]:
-        """A metric after each epoch in which it was measured."""
+        """Return a metric's values, in the order of epochs, where it was measured."""
         if metric not in self.metrics:
             return []
         column = self.metrics.index(metric)
@@ -53,7 +53,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Source:
-    """A file's text, in whole lines."""
+    """A file's header and complete lines."""
 
     path: Path
     header: str
@@ -61,23 +61,25 @@ class _Source:
 
 
 def read(path: Path) -> Measured:
-    """Reads a run's measurements; a last line that a kill cut short is left out, and so is a missing file.
+    """Read a run's measurements; an incomplete last line is dropped, and a missing file is empty.
 
     Raises:
-        FileError: if a line does not hold what the first one names, or no number.
+        FileError: if a line does not match the header, or a field is not a number.
     """
-    return _parsed(_source(path))
+    return _parse(_source(path))
 
 
 def read_all(paths: Iterable[Path]) -> list[Measured]:
-    """As `read`, of many files.
+    """Read the measurements of many runs, as `read` does.
 
     Raises:
-        FileError: if a line does not hold what the first one names, or no number.
+        FileError: if a line does not match the header, or a field is not a number.
     """
     sources = enumerate(map(_source, paths))
     groups = groupby(sources, key=lambda each: (each[0] // TOGETHER, each[1].header))
-    return [table for _, group in groups for table in _together([source for _, source in group])]
+    return [
+        table for _, group in groups for table in _parse_together([source for _, source in group])
+    ]
 
 
 def _source(path: Path) -> _Source:
@@ -89,13 +91,13 @@ def _source(path: Path) -> _Source:
     return _Source(path, header=header or ",".join(INDEX), body=body)
 
 
-def _together(sources: Sequence[_Source]) -> Iterator[Measured]:
-    """Files of one header."""
+def _parse_together(sources: Sequence[_Source]) -> Iterator[Measured]:
+    """Parse files that have the same header."""
     counts = [source.body.count("\n") for source in sources]
     names = sources[0].header.split(",")
     columns = _columns("".join(source.body for source in sources), columns=len(names))
     if tuple(names[: len(INDEX)]) != INDEX or columns is None or len(columns) != sum(counts):
-        yield from map(_parsed, sources)
+        yield from map(_parse, sources)
         return
     given = np.stack([column.is_valid().to_numpy() for column in columns.columns], axis=1)
     numbers = np.stack([column.to_numpy() for column in columns.columns], axis=1)
@@ -105,7 +107,7 @@ def _together(sources: Sequence[_Source]) -> Iterator[Measured]:
 
 
 def _columns(text: str, *, columns: int) -> pyarrow.Table | None:
-    """Numbers, missing where a field is empty; None if there are no lines, or some that are not so many numbers."""
+    """Parse numbers, with empty fields as missing; None if the text is empty or not all numbers."""
     names = [str(number) for number in range(columns)]
     try:
         return csv.read_csv(
@@ -120,14 +122,16 @@ def _columns(text: str, *, columns: int) -> pyarrow.Table | None:
         return None
 
 
-def _parsed(source: _Source) -> Measured:
+def _parse(source: _Source) -> Measured:
     names = source.header.split(",")
     rows = [line.split(",") for line in source.body.splitlines()]
     wrong = next(
         (number for number, row in enumerate(rows, start=2) if len(row) != len(names)), None
     )
     if wrong is not None or tuple(names[: len(INDEX)]) != INDEX:
-        raise FileError(f"{source.path}:{wrong or 1}: is no line of measurements{MOVE_AWAY}")
+        raise FileError(
+            f"{source.path}:{wrong or 1}: must have one field per column of the header{MOVE_AWAY}"
+        )
     shape = (len(rows), len(names))
     try:
         flat = [float(field) if field else np.nan for row in rows for field in row]

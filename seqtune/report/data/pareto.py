@@ -1,12 +1,13 @@
-"""Cost against quality: which cells no other one beats in both."""
+"""Cost against quality: the Pareto front of the cells."""
 
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from seqtune.report.data.results import Results
-from seqtune.report.data.values import is_missing
+from seqtune.report.naming.labels import is_missing
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 PRICES = {
@@ -14,27 +15,24 @@ PRICES = {
     "seconds": "seconds of a run",
     "parameters": "parameters",
 }
-"""Columns of `points`, and what they are called on an axis."""
+"""Columns of `pareto_points`, and their axis titles."""
 
 
-def points(results: Results) -> pd.DataFrame:
-    """A row a cell with a finite mean: who it is, `n`, `mean`, `ci_low`, `ci_high` and the `PRICES` of a run.
+def pareto_points(results: Results) -> pd.DataFrame:
+    """Return one row per cell with a finite mean: its names, estimate and `PRICES`.
 
-    A price is the mean over the runs that stand for the cell. Whether a cell lies on the front of its family
-    is in `front.flops` and so on; a cell whose price is not known lies on none.
+    A price is the mean over the cell's ranked runs. `front.flops` and so on state whether a cell
+    lies on the front of its comparison group (`family`); a cell of unknown price does not.
     """
     runs = results.runs[results.runs["ranked"]]
     prices = runs.groupby("cell")[[*PRICES]].agg(lambda each: each.astype("float64").mean())
-    # A duration of 0 is one too short to be told, and has no place on a logarithmic axis.
+    # A duration that was rounded to 0 has no place on a logarithmic axis.
     prices = prices.where(prices > 0)
     rows = [
         {
-            "family": row.family,
+            "family": row.group,
             "cell": row.cell,
-            "n": row.estimate.n,
-            "mean": row.estimate.mean,
-            "ci_low": row.estimate.low,
-            "ci_high": row.estimate.high,
+            **row.estimate.columns,
             **{name: prices.loc[row.cell, name] for name in PRICES},
         }
         for row in results.ranking.rows
@@ -42,32 +40,28 @@ def points(results: Results) -> pd.DataFrame:
     ]
     if not rows:
         return pd.DataFrame()
-    who = results.cells[["arm", "cell", *results.compared]]
-    frame = pd.DataFrame(rows).merge(who, on="cell", how="left")
+    names = results.cells[["arm", "cell", *results.compared]]
+    frame = pd.DataFrame(rows).merge(names, on="cell", how="left")
     for price in PRICES:
-        frame[f"front.{price}"] = _fronts(frame, price=price, metric=results.metric)
+        frame[f"front.{price}"] = _on_front(frame, price=price, metric=results.metric)
     return frame
 
 
-def _fronts(frame: pd.DataFrame, *, price: str, metric: str) -> list[bool]:
+def _on_front(frame: pd.DataFrame, *, price: str, metric: str) -> "pd.Series[bool]":
     sign = -1.0 if metric in HIGHER_IS_BETTER else 1.0
-    flags = {
-        place: flag
-        for _, family in frame.groupby("family", sort=False)
-        for place, flag in zip(
-            family.index,
-            front(family[price].tolist(), losses=(sign * family["mean"]).tolist()),
-            strict=True,
-        )
-    }
-    return [flags[place] for place in frame.index]
+    flags = pd.Series(False, index=frame.index)
+    for _, group in frame.groupby("family", sort=False):
+        losses = (sign * group["mean"]).tolist()
+        flags.loc[group.index] = np.array(pareto_front(group[price].tolist(), losses=losses))
+    return flags
 
 
-def front(prices: Sequence[float], *, losses: Sequence[float]) -> list[bool]:
-    """Which points are on the Pareto front: none is at most as dear and at most as bad, and less so in one.
+def pareto_front(prices: Sequence[float], *, losses: Sequence[float]) -> list[bool]:
+    """Return which points no other point dominates in price and loss.
 
     Example:
-        Prices 1, 2, 3 with losses 5, 6, 4: the second is beaten by the first, the others are on the front.
+        Prices 1, 2, 3 with losses 5, 6, 4: the first dominates the second; the others are on the
+        front.
     """
     pairs = list(zip(prices, losses, strict=True))
     return [

@@ -1,27 +1,17 @@
-"""References: what named predictors score on the validation data, where no floor is known.
-
-On a learning curve they are dotted lines in greys, the darker the better, each named at its right end.
-"""
+"""References: scores of named predictors on the validation data, for when no floor is known."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 
-from seqtune.report import labels
 from seqtune.report.data.frames import REFERENCE
-from seqtune.report.data.values import is_missing
-from seqtune.report.figures import drawing
-
-LIGHT, DARK = 0.62, 0.3
-"""Greys of the worst and of the best reference, from black 0 to white 1."""
-DOTTED = (0, (1, 2))
+from seqtune.report.naming.labels import is_missing
 
 
 def of_run(run: "pd.Series[Any]") -> dict[str, float]:
-    """Name -> nats a scored token, from a row of `Results.runs`."""
+    """Return the references of a row of `Results.runs`: name -> nats per scored token."""
     return {
         str(column).removeprefix(REFERENCE): float(value)
         for column, value in run.items()
@@ -30,14 +20,15 @@ def of_run(run: "pd.Series[Any]") -> dict[str, float]:
 
 
 def alike(first: Mapping[str, float], second: Mapping[str, float]) -> bool:
-    """Whether both are the same references on the same strings, whatever machine they were taken on."""
+    """Return whether both are the same references on the same strings, up to rounding."""
+    # Machines differ in the last digits.
     return first.keys() == second.keys() and all(
         math.isclose(value, second[name], rel_tol=1e-6) for name, value in first.items()
     )
 
 
 def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Cell -> the references of its first run that has any; without the cells that have none."""
+    """Return the references of each cell's first run that has any, without cells that have none."""
     found: dict[str, dict[str, float]] = {}
     named = [str(column) for column in runs if str(column).startswith(REFERENCE)]
     for _, run in runs[["cell", *named]].dropna(subset=named, how="all").iterrows():
@@ -46,8 +37,8 @@ def by_cell(runs: pd.DataFrame) -> dict[str, dict[str, float]]:
     return found
 
 
-def grouped(given: Sequence[Mapping[str, float]]) -> list[int]:
-    """Numbers that are equal where the references are alike, in the order of their first places."""
+def group(given: Sequence[Mapping[str, float]]) -> list[int]:
+    """Number references so that those that are alike get the same number, from 0 in their order."""
     distinct: list[Mapping[str, float]] = []
     groups: list[int] = []
     for each in given:
@@ -59,35 +50,6 @@ def grouped(given: Sequence[Mapping[str, float]]) -> list[int]:
 
 
 def common(given: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
-    """The references that a panel's lines share; none if those of one are others."""
+    """Return the references that all share; none if some differ."""
     first = next(iter(given), {})
     return first if all(alike(first, each) for each in given) else {}
-
-
-def draw(axes: Axes, references: Mapping[str, float]) -> None:
-    """Draws the lines; they get their names from `ends`, once the axes' limits are final."""
-    for _, value, colour in _coloured(axes, references):
-        axes.axhline(value, color=colour, lw=1.1, ls=DOTTED, zorder=1)
-
-
-def ends(axes: Axes, references: Mapping[str, float]) -> list[drawing.End]:
-    """The lines' names at their right ends."""
-    right = float(axes.get_xlim()[1])
-    return [
-        drawing.End(right, value, text=short(name), colour=colour)
-        for name, value, colour in _coloured(axes, references)
-    ]
-
-
-def short(name: str) -> str:
-    """A name that fits beside a chart."""
-    return labels.clipped(name, longest=28)
-
-
-def _coloured(axes: Axes, references: Mapping[str, float]) -> Iterator[tuple[str, float, str]]:
-    """Name, value and grey of every reference that the scale has a place for, the worst first."""
-    step = (LIGHT - DARK) / max(1, len(references) - 1)
-    worst_first = sorted(references.items(), key=lambda each: -each[1])
-    for rank, (name, value) in enumerate(worst_first):
-        if value > 0 or axes.get_yscale() != "log":
-            yield name, value, f"{LIGHT - step * rank:.3f}"

@@ -1,4 +1,4 @@
-"""What a report is made from: the frames of a sweep, its question, and where its runs come from."""
+"""The input of a report: data frames of a sweep, its question, and the provenance of its runs."""
 
 import json
 from collections import Counter
@@ -10,17 +10,20 @@ from typing import Any
 
 import pandas as pd
 
-from seqtune.report.data import audits, evaluations, frames, generations
+from seqtune.report.data import audits, evaluations, frames
 from seqtune.report.data.audits import Audit
-from seqtune.report.data.cells import cells_frame, ranked
-from seqtune.report.data.evaluations import RecordedEvaluation
+from seqtune.report.data.cells import cells_frame, ranked_runs
+from seqtune.report.data.evaluations import Generated, RecordedEvaluation
 from seqtune.report.data.frames import RUN_COLUMNS
-from seqtune.report.data.generations import Generated
 from seqtune.report.data.ranking import Ranking, ranking
-from seqtune.report.data.representative_runs import Standing, best_runs, standing
+from seqtune.report.data.representative_runs import (
+    RepresentativeRun,
+    best_runs,
+    representative_runs,
+)
 from seqtune.report.data.runs import RecordedRun, compared_paths, read, tuned_paths
-from seqtune.report.data.values import plain
-from seqtune.report.naming import Naming, naming
+from seqtune.report.naming.labels import plain
+from seqtune.report.naming.names import Naming, name_cells
 from seqtune.runs.decision_log import DECISIONS, DecisionLog, read_decisions
 from seqtune.runs.directory import RunDirectory
 from seqtune.storage.files import read_json
@@ -28,11 +31,11 @@ from seqtune.storage.files import read_json
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the runs come from: each distinct thing, and of how many runs it is true.
+    """Where the runs come from: distinct values, and the number of runs that have each.
 
     Attributes:
-        data: the beginnings of the hashes of what was learned from; empty if no run has any.
-        settings: what was given by `--set` in the sweep's last call, as PATH=VALUE; None if no plan says it.
+        data: prefixes of the hashes of the training data; empty if no run has one.
+        settings: the `--set` options of the sweep's last call, as PATH=VALUE; None without a plan.
     """
 
     sweeps: Mapping[str, int]
@@ -49,20 +52,23 @@ class Results:
     """A sweep's runs as data frames.
 
     Attributes:
-        name: the sweep's, or the directory's if the runs belong to none.
-        question: as the sweep file asks it; empty if it asks none.
-        metric: what the sweep is judged by.
-        compared: paths whose every combination is a cell; `tuned` likewise those searched in each cell.
-        runs: a row a run; `curves` a row a measured value; `cells` a row a cell.
+        name: of the sweep, or of the directory if the runs belong to none.
+        question: of the sweep file; empty if it asks none.
+        metric: by which the sweep ranks cells.
+        compared: the compared paths.
+        tuned: the tuned paths.
+        runs: one row per run.
+        curves: one row per measured value.
+        cells: one row per cell.
         best: the rows of `runs` with the best run of every cell that has a finished one.
-        tried: by name of the run, the tuned values that it was given, as frames have them.
-        strings: by name of the run, on how many validation strings it was scored, where its spec says so.
-        generated: what these generated, by name of the run; without those that generated nothing.
-        standing: the runs that stand for the cells: those that are ranked, or else the best search trials.
-        tasks: what these were trained on, each different task once.
-        evaluations: what `seqtune evaluate` found of them.
-        audits: by name of the run, how the stopped search trials ended that ran on all the same.
-        decisions: from the sweep's log; None for a folder that has none.
+        tried: by run, the tuned values that it was given, as frames store them.
+        strings: by run, the number of validation strings, where its spec gives it.
+        generated: by run, what the best runs generated, without those that generated nothing.
+        representatives: the ranked runs, and the best search trials of cells without any.
+        tasks: the distinct tasks of these runs.
+        evaluations: results of `seqtune evaluate` on these runs.
+        audits: by run, how audited search trials ended.
+        decisions: the state that the sweep's decision log adds up to; None without a log.
     """
 
     name: str
@@ -77,7 +83,7 @@ class Results:
     tried: Mapping[str, Mapping[str, Any]]
     strings: Mapping[str, int]
     generated: Mapping[str, Generated]
-    standing: tuple[Standing, ...]
+    representatives: tuple[RepresentativeRun, ...]
     tasks: Sequence[Mapping[str, Any]]
     evaluations: tuple[RecordedEvaluation, ...]
     audits: Mapping[str, Audit]
@@ -86,16 +92,16 @@ class Results:
 
     @cached_property
     def naming(self) -> Naming:
-        """What the compared values and the cells are called."""
-        return naming(self.cells, compared=self.compared)
+        """The names of the compared values and the cells."""
+        return name_cells(self.cells, compared=self.compared)
 
     @cached_property
     def ranking(self) -> Ranking:
-        """The cells in the order of the sweep's metric, as far as they can be told apart."""
+        """The ranking of the cells by the sweep's metric."""
         return ranking(self.runs, self.cells, compared=self.compared, metric=self.metric)
 
     def rank(self, metric: str) -> pd.DataFrame:
-        """The cells in the order of any metric, a row each: rank, n, mean, interval.
+        """Rank the cells by any metric: one row per cell with rank, n, mean and interval.
 
         Raises:
             ValueError: if no run has the metric.
@@ -109,23 +115,25 @@ class Results:
 
 
 def load(root: Path) -> Results:
-    """Reads every run below `root`, and what its sweep wrote down of them.
+    """Read every run below `root`, and the files of its sweep.
 
     Raises:
-        FileError: if there is no such directory, or no run in it; if plan.json or decisions.jsonl is no such
-            file.
+        FileError: if there is no such directory, or no run in it; if plan.json or decisions.jsonl
+            cannot be read.
     """
     recorded = read(root)
     runs = frames.runs_frame(recorded)
-    # A sweep file may have been edited between two sittings: the youngest run knows best.
+    # A sweep file may have been edited between two sessions: the newest run has the latest one.
     in_sweeps = [run for run in recorded if run.info.get("sweep")]
-    youngest = max(in_sweeps, key=_created, default=None)
-    sweep = youngest.info["sweep"] if youngest else {}
+    newest = max(in_sweeps, key=_created, default=None)
+    sweep = newest.info["sweep"] if newest else {}
     metric = sweep.get("metric") or _usual_metric(runs)
-    runs.insert(RUN_COLUMNS.index("seed"), "ranked", ranked(runs, recorded=recorded, metric=metric))
+    runs.insert(
+        RUN_COLUMNS.index("seed"), "ranked", ranked_runs(runs, recorded=recorded, metric=metric)
+    )
     cells, compared = cells_frame(runs, recorded=recorded, metric=metric), compared_paths(recorded)
     best = best_runs(runs, cells=cells, compared=compared, metric=metric)
-    stand = standing(runs, best=best)
+    representatives = representative_runs(runs, best=best)
     return Results(
         name=sweep.get("name") or root.absolute().name,
         question=sweep.get("question") or "",
@@ -139,9 +147,9 @@ def load(root: Path) -> Results:
         tried={run.name: _plain(run.place.tuned or {}) for run in recorded},
         strings=_strings(recorded),
         generated=_generated(best, root=root),
-        standing=stand,
-        tasks=_tasks(recorded, names={run.run for run in stand}),
-        evaluations=evaluations.read(stand, root=root),
+        representatives=representatives,
+        tasks=_tasks(recorded, names={run.run for run in representatives}),
+        evaluations=evaluations.read(representatives, root=root),
         audits=audits.read(recorded),
         decisions=read_decisions(root / DECISIONS),
         provenance=_provenance(recorded, root=root),
@@ -149,7 +157,7 @@ def load(root: Path) -> Results:
 
 
 def _usual_metric(runs: pd.DataFrame) -> str:
-    """The metric of runs that no sweep judges: the excess where the floor is known."""
+    """Return the metric of runs outside any sweep: the excess where the floor is known."""
     return "valid/excess" if "valid/excess.last" in runs else "valid/loss"
 
 
@@ -169,9 +177,9 @@ def _tasks(recorded: Sequence[RecordedRun], *, names: Collection[str]) -> list[M
 
 
 def _generated(best: pd.DataFrame, *, root: Path) -> dict[str, Generated]:
-    """Of the best runs alone: the samples of a whole sweep would be many megabytes."""
+    """Read generations of the best runs only: those of a whole sweep may be many megabytes."""
     found = {
-        row["run"]: generations.read(RunDirectory(root / row["directory"]))
+        row["run"]: evaluations.read_generated(RunDirectory(root / row["directory"]))
         for _, row in best.iterrows()
     }
     return {name: each for name, each in found.items() if each is not None}
@@ -182,18 +190,18 @@ def _created(run: RecordedRun) -> str:
 
 
 def _provenance(recorded: Sequence[RecordedRun], *, root: Path) -> Provenance:
-    def counted(text: Callable[[Mapping[str, Any]], str | None]) -> dict[str, int]:
+    def count(text: Callable[[Mapping[str, Any]], str | None]) -> dict[str, int]:
         return dict(Counter(text(run.info) or "not recorded" for run in recorded).most_common())
 
     hashes = any(run.info.get("data_hash") for run in recorded)
     dates = sorted(_created(run) for run in recorded)
     return Provenance(
-        sweeps=counted(lambda info: (info.get("sweep") or {"name": "none"})["name"]),
+        sweeps=count(lambda info: (info.get("sweep") or {"name": "none"})["name"]),
         created=(dates[0], dates[-1]),
-        data=counted(lambda info: (info.get("data_hash") or "none")[:12]) if hashes else {},
-        devices=counted(lambda info: info.get("device")),
-        commits=counted(lambda info: info.get("git_commit")),
-        versions=counted(lambda info: _versions(info.get("versions") or {})),
+        data=count(lambda info: (info.get("data_hash") or "none")[:12]) if hashes else {},
+        devices=count(lambda info: info.get("device")),
+        commits=count(lambda info: info.get("git_commit")),
+        versions=count(lambda info: _versions(info.get("versions") or {})),
         settings=_settings(root / "plan.json"),
     )
 

@@ -1,7 +1,7 @@
-"""Run directories, read once, cell by cell.
+"""Run directories as records, sorted by cell.
 
-All that a report counts and ranks is read from them, never from the sweep file, the plan or the studies: what
-it says can be checked in the folders that it names.
+Whatever a report counts and ranks is read from run directories, never from the sweep file, the plan
+or the studies, so that every number can be checked in the folders that the report names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 from seqtune.config.yaml_file import FileError, path_hint
 from seqtune.report.data import measurements
 from seqtune.report.data.measurements import Measured
-from seqtune.report.data.values import order, plain
+from seqtune.report.naming.labels import order, plain
 from seqtune.runs.directory import RunDirectory, run_directories
 
 PHASES = ("search", "confirm")
@@ -20,7 +20,7 @@ PHASES = ("search", "confirm")
 
 @dataclass(frozen=True)
 class SweepPosition:
-    """Where a run stands in its sweep; a run that was made alone is a cell of its own."""
+    """A run's position in its sweep; a run outside any sweep is a cell of its own."""
 
     cell: str
     arm: str | None = None
@@ -32,11 +32,11 @@ class SweepPosition:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """One run directory, read once.
+    """The contents of one run directory.
 
     Attributes:
-        directory: its path below the root of the report.
-        info: what run.json holds.
+        directory: path relative to the root of the report.
+        info: contents of run.json.
     """
 
     name: str
@@ -47,7 +47,7 @@ class RecordedRun:
 
 
 def read(root: Path) -> list[RecordedRun]:
-    """Every run below `root/runs`, or directly below `root`, cell by cell.
+    """Read every run below `root/runs`, or directly below `root`, sorted by cell.
 
     Raises:
         FileError: if there is no such directory, or no run in it.
@@ -57,9 +57,11 @@ def read(root: Path) -> list[RecordedRun]:
     directories = run_directories(root / "runs") or run_directories(root)
     if not directories:
         raise FileError(
-            f"{root}: holds no runs; give the directory of a sweep, or one with run directories in it"
+            f"{root}: holds no runs; give the directory of a sweep, or one that contains run "
+            "directories"
         )
-    # First how each run ended: one that ends meanwhile is taken to go on, and none to have ended too early.
+    # States before measurements: a run that ends in between counts as running, and no finished run
+    # lacks its last measurements.
     infos = [directory.info() for directory in directories]
     tables = measurements.read_all(each.path / "measurements.csv" for each in directories)
     found = [
@@ -67,16 +69,16 @@ def read(root: Path) -> list[RecordedRun]:
         for directory, info, measured in zip(directories, infos, tables, strict=True)
     ]
     compared = compared_paths(found)
-    return sorted(found, key=lambda run: _order(run, compared=compared))
+    return sorted(found, key=lambda run: _sort_key(run, compared=compared))
 
 
 def compared_paths(runs: Iterable[RecordedRun]) -> tuple[str, ...]:
-    """Every compared path, in the order of the sweep file."""
+    """Return all compared paths, in the order of the sweep file."""
     return tuple(dict.fromkeys(path for run in runs for path in run.place.compared or {}))
 
 
 def tuned_paths(runs: Iterable[RecordedRun]) -> tuple[str, ...]:
-    """Every tuned path, in the order of the sweep file."""
+    """Return all tuned paths, in the order of the sweep file."""
     return tuple(dict.fromkeys(path for run in runs for path in run.place.tuned or {}))
 
 
@@ -102,10 +104,10 @@ def _recorded(
     )
 
 
-def _order(run: RecordedRun, *, compared: Iterable[str]) -> tuple[Any, ...]:
+def _sort_key(run: RecordedRun, *, compared: Iterable[str]) -> tuple[Any, ...]:
     place = run.place
     values = place.compared or {}
     phase = PHASES.index(place.phase) if place.phase in PHASES else len(PHASES)
-    # Null is a compared value like any other; only a path that the arm does not compare is missing.
+    # Null is a value like any other; only a path that the arm does not compare is missing.
     keys = [order(plain(values[path]) if path in values else None) for path in compared]
     return (place.arm or "", keys, place.cell, phase, order(place.trial), run.name)

@@ -1,4 +1,4 @@
-"""Two sweeps side by side: the cells that both have, and what else differs between them."""
+"""Comparison of two sweeps: the cells that both have, and what else differs between them."""
 
 import math
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ from typing import Any
 
 from seqtune.config.yaml_file import FileError
 from seqtune.report.data.frames import leaves
-from seqtune.report.data.pairs import Pair, compare
-from seqtune.report.data.ranking import scores
+from seqtune.report.data.ranking import Pair, compare, scores
 from seqtune.report.data.results import Results, load
 from seqtune.runs.directory import RunDirectory
 from seqtune.stats.estimates import Estimate, mean_of
@@ -17,11 +16,11 @@ from seqtune.training.measurement import HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedCell:
     """A cell of both sweeps.
 
     Attributes:
-        left: over the first sweep's runs; `right` over the other's.
+        left: estimate over the first sweep's runs; `right` over the second's.
         pair: first minus second, over runs with the same seed; None if there are none.
     """
 
@@ -33,7 +32,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Difference:
-    """Something that is not the same in both."""
+    """A setting, version or data hash that differs."""
 
     what: str
     left: str
@@ -41,23 +40,23 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class SideBySide:
-    """Two sweeps, compared.
+class SweepComparison:
+    """The comparison of two sweeps.
 
     Attributes:
-        metric: by which both are judged.
+        metric: of both sweeps.
         cells: those that both have, in the order of the first.
-        only: the cells of the first alone, and of the second alone.
-        differences: settings, versions and data that are not the same.
+        only: cells of the first sweep alone, and of the second alone.
+        differences: settings, versions and data that differ.
     """
 
     metric: str
-    cells: tuple[Shared, ...]
+    cells: tuple[SharedCell, ...]
     only: tuple[tuple[str, ...], tuple[str, ...]]
     differences: tuple[Difference, ...]
 
     def to_data(self) -> dict[str, Any]:
-        """For a machine to read."""
+        """Return the comparison as plain data for JSON."""
         return {
             "metric": self.metric,
             "cells": [_cell_data(each) for each in self.cells],
@@ -67,17 +66,18 @@ class SideBySide:
         }
 
 
-def side_by_side(left: Path, right: Path) -> SideBySide:
-    """Reads two sweeps and compares them.
+def compare_sweeps(left: Path, right: Path) -> SweepComparison:
+    """Read two sweeps and compare them.
 
     Raises:
-        FileError: if one holds no runs, or they are judged by different metrics.
+        FileError: if one has no runs, or their metrics differ.
     """
     both = load(left), load(right)
     metrics = [each.metric for each in both]
     if metrics[0] != metrics[1]:
         raise FileError(
-            f"{right}: is judged by {metrics[1]}, but {left} by {metrics[0]}; sweeps are compared by one metric"
+            f"{right}: has the metric {metrics[1]}, but {left} has {metrics[0]}; compare sweeps "
+            "that have the same metric"
         )
     names = [[str(name) for name in each.cells["cell"]] for each in both]
     shared = [name for name in names[0] if name in names[1]]
@@ -85,10 +85,10 @@ def side_by_side(left: Path, right: Path) -> SideBySide:
         scores(each.runs, cells=names[side], metric=metrics[0]) for side, each in enumerate(both)
     ]
     pairs = _pairs(found[0], found[1], shared=shared, metric=metrics[0])
-    return SideBySide(
+    return SweepComparison(
         metric=metrics[0],
         cells=tuple(
-            Shared(
+            SharedCell(
                 cell=name,
                 left=mean_of([*found[0][name].values()]),
                 right=mean_of([*found[1][name].values()]),
@@ -114,7 +114,7 @@ def _pairs(
     shared: list[str],
     metric: str,
 ) -> dict[str, Pair]:
-    """Cell by cell, with Holm over all shared cells."""
+    """Compare each cell with its counterpart, with Holm's adjustment over all shared cells."""
     both = [name for name in shared if set(left[name]) & set(right[name])]
     values = {
         (side, name): each[name]
@@ -123,7 +123,7 @@ def _pairs(
     }
     found = compare(
         {"\0".join(key): each for key, each in values.items()},
-        families={"\0".join(key): key[1] for key in values},
+        groups={"\0".join(key): key[1] for key in values},
         higher_is_better=metric in HIGHER_IS_BETTER,
     )
     return dict(zip(both, found, strict=True))
@@ -132,9 +132,9 @@ def _pairs(
 def _settings(
     left: Path, right: Path, *, both: tuple[Results, Results], shared: list[str]
 ) -> list[Difference]:
-    """Fixed settings that differ in a shared cell; tuned values and seeds differ by their nature."""
+    """Return fixed settings that differ in a shared cell; tuned values and seeds always differ."""
     found: dict[Difference, None] = {}
-    free = {"seed", *both[0].tuned, *both[1].tuned}
+    varying = {"seed", *both[0].tuned, *both[1].tuned}
     for cell in shared:
         specs = [
             _spec(root, results, cell=cell)
@@ -142,9 +142,10 @@ def _settings(
         ]
         for path in dict.fromkeys((*specs[0], *specs[1])):
             values = [spec.get(path) for spec in specs]
-            within = any(path == each or path.startswith(f"{each}.") for each in free)
+            within = any(path == each or path.startswith(f"{each}.") for each in varying)
             if values[0] != values[1] and not within:
-                found[Difference(path, _text(values[0]), _text(values[1]))] = None
+                texts = ["" if value is None else str(value) for value in values]
+                found[Difference(path, *texts)] = None
     return list(found)
 
 
@@ -163,11 +164,7 @@ def _origins(both: tuple[Results, Results]) -> list[Difference]:
     return found
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _cell_data(shared: Shared) -> dict[str, Any]:
+def _cell_data(shared: SharedCell) -> dict[str, Any]:
     data: dict[str, Any] = {
         "cell": shared.cell,
         "left": _estimate_data(shared.left),
@@ -184,7 +181,7 @@ def _cell_data(shared: Shared) -> dict[str, Any]:
 
 
 def _estimate_data(estimate: Estimate) -> dict[str, float | int | str | None]:
-    """JSON knows no NaN."""
+    # JSON has no NaN.
     found = {**vars(estimate), "interval": estimate.interval or None}
     return {
         name: None if isinstance(value, float) and math.isnan(value) else value

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 
 import pandas as pd
 
-from seqtune.report.data.sample_selection import Answer
+from seqtune.report.data.sample_selection import CellSamples
 from seqtune.report.figures import boards
 from seqtune.tasks.generative_evaluation import Sample
 
@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 class Sheet:
     """Cells, the samples chosen, and of how many."""
 
-    cells: tuple[Answer, ...]
+    cells: tuple[CellSamples, ...]
     rows: tuple[boards.Row, ...]
     kept: int
 
@@ -51,10 +51,10 @@ class Sheet:
         return pd.DataFrame(rows, columns=columns).astype({"epoch": "Int64"})
 
 
-def sheets(shown: Iterable[Answer]) -> list[Sheet]:
+def sheets(shown: Iterable[CellSamples]) -> list[Sheet]:
     """A sheet for all cells that share at least half of what they were asked."""
     samples = {each: _by_question(each) for each in shown}
-    groups: list[list[Answer]] = []
+    groups: list[list[CellSamples]] = []
     for cell, mine in samples.items():
         if not mine:
             continue
@@ -67,7 +67,9 @@ def sheets(shown: Iterable[Answer]) -> list[Sheet]:
     return [_sheet(group, samples=samples) for group in groups]
 
 
-def _sheet(group: list[Answer], *, samples: Mapping[Answer, Mapping[Asked, Sample]]) -> Sheet:
+def _sheet(
+    group: list[CellSamples], *, samples: Mapping[CellSamples, Mapping[Asked, Sample]]
+) -> Sheet:
     mine = [samples[cell] for cell in group]
     found = list(dict.fromkeys(key for each in mine for key in each))
     common = [key for key in found if all(key in each for each in mine)]
@@ -98,10 +100,10 @@ def _row(key: Asked, mine: Sequence[Mapping[Asked, Sample]]) -> boards.Row:
     )
 
 
-def _by_question(cell: Answer) -> dict[Asked, Sample]:
+def _by_question(cell: CellSamples) -> dict[Asked, Sample]:
     """A cell's samples that are boards, by their titles and all that was asked."""
     found: dict[Asked, Sample] = {}
-    for sample in cell.examination.samples:
+    for sample in cell.result.samples:
         asked = {name: board for name, board in _panels(sample).items() if name != PREDICTION}
         if asked and PREDICTION in _panels(sample):
             key = tuple((name, board.shape, board.tobytes()) for name, board in asked.items())

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from seqtune.report import labels
 from seqtune.report.figures import drawing
+from seqtune.report.naming import labels
 from seqtune.tasks.generative_evaluation import CELLS, Cells
 from seqtune.tasks.picture import LINE, PALETTE, rgb
 
@@ -123,8 +123,7 @@ class _Sheet:
         right = max(LEAST_PITCH, width + GAP)
         headings = [drawing.broken(name, width=right - 0.1) for name in (*asked, *names)]
         titles = [
-            drawing.broken(labels.clipped(row.title, longest=36), width=TITLES - 0.25)
-            for row in rows
+            drawing.broken(labels.clip(row.title, longest=36), width=TITLES - 0.25) for row in rows
         ]
         down = max(height + 2 * LINE_HEIGHT, LINE_HEIGHT * (drawing.line_count(titles) + 0.5))
         across = max(LEAST_WIDTH, TITLES + BETWEEN + right * len(headings) + MARGIN)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from seqtune.report import labels
-from seqtune.report.data.values import order
 from seqtune.report.figures.drawing import needs_log
-from seqtune.report.naming import together
+from seqtune.report.naming import labels
+from seqtune.report.naming.labels import order
+from seqtune.report.naming.names import name_values
 
 MISSING = -0.14
 """The place of a value that a trial was not given."""
@@ -62,7 +62,7 @@ class Axis:
 def axis(values: Sequence[Any], *, title: str) -> Axis:
     """The axis of these values, of which there is at least one."""
     if not all(isinstance(value, Real) for value in values):
-        names = together(sorted(dict.fromkeys(values), key=order), longest=16)
+        names = name_values(sorted(dict.fromkeys(values), key=order), longest=16)
         return Axis(title, names=tuple(names.items()))
     numbers = [float(value) for value in values]
     return Axis(title, low=min(numbers), high=max(numbers), log=is_log(numbers))

@@ -6,10 +6,9 @@ import pandas as pd
 
 from seqtune.report.data import floors, references
 from seqtune.report.data.results import Results
-from seqtune.report.data.values import is_missing
 from seqtune.report.figures import lines, shading
-from seqtune.report.figures.grid import task_first
-from seqtune.report.naming import Naming
+from seqtune.report.naming.labels import is_missing
+from seqtune.report.naming.names import Naming, task_first
 
 REFERRED = "valid/loss"
 """The metric that references are measured in."""

@@ -16,7 +16,7 @@ from matplotlib.colors import Colormap, LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, ScalarFormatter
 
-from seqtune.report.data.values import order
+from seqtune.report.naming.labels import order
 
 INK = "#222222"
 MUTED = "#6b6b6b"

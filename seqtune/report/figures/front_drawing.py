@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from seqtune.report import labels
 from seqtune.report.data.pareto import PRICES
 from seqtune.report.figures import drawing, grid, moving
-from seqtune.report.naming import Naming
+from seqtune.report.naming import labels
+from seqtune.report.naming.names import Naming
 
 ON, OFF = drawing.COLOURS[0], drawing.MUTED
 """Of cells on the front and of the others; they differ in shape too."""
@@ -62,7 +62,7 @@ def _panel(axes: Axes, cells: pd.DataFrame, *, price: str, log: bool, naming: Na
     axes.margins(x=0.25, y=0.12)
     front = cells[cells[f"front.{price}"]].sort_values(price)
     axes.plot(front[price], front["mean"], color=ON, lw=1.2, zorder=1)
-    names = grid.names(cells, naming=naming)
+    names = naming.distinguish(cells)
     for name, (_, cell) in zip(names, cells.iterrows(), strict=True):
         on = bool(cell[f"front.{price}"])
         colour = ON if on else OFF

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from seqtune.report import labels
 from seqtune.report.figures import drawing, grid
 from seqtune.report.figures.growth_curves import Curve, Part, floors, is_log
+from seqtune.report.naming import labels
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 PANEL_WIDTH, PANEL_HEIGHT, LETTER_WIDTH = 3.0, 2.7, 0.066

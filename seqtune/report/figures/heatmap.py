@@ -13,10 +13,10 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from seqtune.report import labels
-from seqtune.report.data.values import is_missing
 from seqtune.report.figures import drawing, grid
-from seqtune.report.naming import Naming
+from seqtune.report.naming import labels
+from seqtune.report.naming.labels import is_missing
+from seqtune.report.naming.names import Naming
 
 TILE_WIDTH, TILE_HEIGHT = 1.3, 0.74
 """Inches: enough for a mean, its interval and its n."""

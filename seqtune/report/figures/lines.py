@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from seqtune.report import labels
 from seqtune.report.data import references
-from seqtune.report.figures import drawing, grid, shading
+from seqtune.report.figures import drawing, grid, reference_lines, shading
+from seqtune.report.naming import labels
 from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
 
 LINES_A_PANEL = 9
@@ -143,7 +143,7 @@ def _size(panels: Sequence[Sequence[Line]]) -> tuple[float, float]:
     """Width and height of a panel, in inches, with room for the names beside it."""
     width, height = (4.8, 3.9) if len(panels) == 1 else (PANEL_WIDTH, PANEL_HEIGHT)
     names = [
-        [*(curve.label for curve in inside), *map(references.short, _references(inside))]
+        [*(curve.label for curve in inside), *map(reference_lines.short, _references(inside))]
         for inside in panels
     ]
     width += LETTER_WIDTH * max(len(name) for inside in names for name in inside)
@@ -190,7 +190,7 @@ def _draw(axes: Axes, curves: Sequence[Line], *, colours: dict[str, Any], log: b
         if below:
             edge = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 3}
             axes.plot(below, [0] * len(below), color=colour, marker="v", ms=5, ls="", **edge)
-    references.draw(axes, _references(curves))
+    reference_lines.draw(axes, _references(curves))
     for floor, colour in _floors(curves, colours=colours, log=log).items():
         axes.axhline(floor, color=colour, lw=1.1, ls=(0, (4, 2)), zorder=1)
 
@@ -231,7 +231,7 @@ def _name_lines(
         for curve in curves
         if curve.label
     ]
-    ends += references.ends(axes, _references(curves))
+    ends += reference_lines.ends(axes, _references(curves))
     floors = _floors(curves, colours=colours, log=log)
     if len(floors) == 1:
         right = float(axes.get_xlim()[1])

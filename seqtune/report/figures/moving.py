@@ -6,8 +6,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from seqtune.report import labels
 from seqtune.report.figures import drawing
+from seqtune.report.naming import labels
 
 GRID = "#e3e3e3"
 HEIGHT = 480

@@ -8,12 +8,12 @@ from typing import Any
 import plotly.graph_objects as go
 
 from seqtune.config.nested import assign
-from seqtune.report import labels
 from seqtune.report.data.bands import Band
 from seqtune.report.data.costs import COSTS
 from seqtune.report.figures import drawing, moving
 from seqtune.report.figures.moving_shading import Shading, in_turn, shaded
-from seqtune.report.naming import Naming
+from seqtune.report.naming import labels
+from seqtune.report.naming.names import Naming
 from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
 
 NAME, NAMES_A_LINE = 24, 3

@@ -7,10 +7,10 @@ from typing import Any
 import plotly.graph_objects as go
 from matplotlib.colors import to_hex
 
-from seqtune.report import labels
 from seqtune.report.figures import drawing, moving
 from seqtune.report.figures.growth_curves import Curve, Part, floors, is_log
 from seqtune.report.figures.growth_drawing import markers_of
+from seqtune.report.naming import labels
 
 PANEL_HEIGHT, AROUND = 300, 150
 """Pixels of a panel, and of what stands above and below all of them."""

@@ -14,10 +14,10 @@ import pandas as pd
 import plotly.graph_objects as go
 from matplotlib.colors import LogNorm, Normalize, to_hex
 
-from seqtune.report import labels
-from seqtune.report.data.values import is_missing
 from seqtune.report.figures import drawing, grid, moving
-from seqtune.report.naming import Naming
+from seqtune.report.naming import labels
+from seqtune.report.naming.labels import is_missing
+from seqtune.report.naming.names import Naming
 
 MOST = 60
 """Most pairs of axes with values of the others that can be chosen from."""

@@ -9,11 +9,11 @@ from typing import Any
 import plotly.graph_objects as go
 from matplotlib.colors import to_hex
 
-from seqtune.report import labels
-from seqtune.report.data.trials import Trial
+from seqtune.report.data.search_trials import SearchTrial
 from seqtune.report.figures import drawing, moving
 from seqtune.report.figures.coordinates import MISSING, Axis
 from seqtune.report.figures.search_drawing import SHADES, Cells, places, shaded
+from seqtune.report.naming import labels
 
 
 def moving_slices(cells: Cells, *, axes: Mapping[str, Axis], score: Axis, metric: str) -> str:
@@ -89,7 +89,7 @@ def moving_parallel(
 
 
 def _lines(
-    trials: Sequence[Trial],
+    trials: Sequence[SearchTrial],
     *,
     name: str,
     axes: Mapping[str, Axis],
@@ -146,6 +146,6 @@ def _button(name: str, *, owners: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _hover(trial: Trial, *, name: str, metric: str) -> str:
+def _hover(trial: SearchTrial, *, name: str, metric: str) -> str:
     told = moving.told({metric: trial.score, **trial.values})
     return f"<b>{moving.text(name)}</b><br>{told}<br>{moving.text(trial.run)}"

@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
-from seqtune.report import labels
-from seqtune.report.data.values import is_missing
 from seqtune.report.figures import drawing, grid
-from seqtune.report.naming import Naming
-from seqtune.report.shorten import distinct
+from seqtune.report.naming import labels
+from seqtune.report.naming.labels import is_missing
+from seqtune.report.naming.names import Naming, distinct
 
 MOST_NAMED = 14
 """With more points side by side, their means would be written over each other."""

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
-from seqtune.report import labels
 from seqtune.report.figures import drawing
+from seqtune.report.naming import labels
 from seqtune.report.render.files import write_chart
 from seqtune.report.sections.section import Chart
 from seqtune.training.probes import TARGETS, ProbeResult, ProbeTarget, signed

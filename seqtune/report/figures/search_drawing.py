@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seqtune.report import labels
-from seqtune.report.data.trials import Trial
+from seqtune.report.data.search_trials import SearchTrial
 from seqtune.report.figures import drawing, grid
 from seqtune.report.figures.coordinates import MISSING, Axis
+from seqtune.report.naming import labels
 
 WIDTH, HEIGHT, WIDEST = 3.2, 2.7, 10.0
 SHADES = 8
 """Trials are coloured by the eighth of their cell that they belong to: the best are the darkest."""
 
-Cells = Mapping[str, Sequence[Trial]]
+Cells = Mapping[str, Sequence[SearchTrial]]
 """Name of a cell -> its trials."""
 
 
@@ -95,7 +95,7 @@ def parallel(
     return figure
 
 
-def places(trial: Trial, *, axes: Mapping[str, Axis], score: Axis) -> list[float]:
+def places(trial: SearchTrial, *, axes: Mapping[str, Axis], score: Axis) -> list[float]:
     """Where a trial's line crosses every axis; the last is that of the score."""
     inside = [
         axis.place(trial.values[path]) if path in trial.values else MISSING
@@ -104,7 +104,7 @@ def places(trial: Trial, *, axes: Mapping[str, Axis], score: Axis) -> list[float
     return [*inside, score.place(trial.score)]
 
 
-def shaded(trials: Sequence[Trial], *, higher: bool) -> list[tuple[Trial, int]]:
+def shaded(trials: Sequence[SearchTrial], *, higher: bool) -> list[tuple[SearchTrial, int]]:
     """The trials, the best first, with the number of the shade that each has: 0 for the best eighth."""
     ordered = sorted(trials, key=lambda trial: trial.score, reverse=higher)
     return [(trial, rank * SHADES // len(ordered)) for rank, trial in enumerate(ordered)]
@@ -123,7 +123,7 @@ def _draw_axes(panel: Axes, *, axes: Sequence[Axis]) -> None:
         panel.plot([number] * 2, [0, 1], color=drawing.MUTED, lw=0.8, zorder=3)
         for place, text in axis.ticks():
             panel.annotate(
-                labels.clipped(text, longest=12),
+                labels.clip(text, longest=12),
                 (number, place),
                 xytext=(3, 0),
                 textcoords="offset points",

@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow
 from pyarrow import csv
 
-from seqtune.report import labels
 from seqtune.report.data.results import Results
 from seqtune.report.figures import drawing
+from seqtune.report.naming import labels
 from seqtune.report.sections.section import Chart, Listing, Section, Table
 
 FIGURES, TABLES = "figures", "tables"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from seqtune.report.data import cell_curves
+from seqtune.report.render import tensorboard
 
 
 def outcome(root: Path) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def outcome(root: Path) -> dict[str, Any]:
     Args:
         root: where `build` has just written.
     """
-    folder, cells = root / "report", root / cell_curves.FOLDER
+    folder, cells = root / "report", root / tensorboard.FOLDER
     ranking = pd.read_csv(folder / "ranking.csv")
     return {
         "report": str(folder / "report.md"),

@@ -15,10 +15,10 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from seqtune.report import labels
 from seqtune.report.data.results import Results
-from seqtune.report.data.values import is_missing
 from seqtune.report.figures import drawing
+from seqtune.report.naming import labels
+from seqtune.report.naming.labels import is_missing
 from seqtune.report.render.files import FIGURES, TABLES
 from seqtune.report.sections.section import Chart, Listing, Section, Table
 

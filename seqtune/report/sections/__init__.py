@@ -1,1 +1,1 @@
-"""The sections of a report, one file each: a function from `Results` to a `Section`."""
+"""The sections of a report, one file each: functions that map `Results` to a `Section`."""

@@ -1,61 +1,70 @@
-"""The alarm: runs that beat the exact floor of their validation strings, which no honest run can."""
+"""Alarm: runs below the exact floor of their validation strings, which only an error explains."""
 
 import pandas as pd
 
-from seqtune.report import labels
-from seqtune.report.data.leaks import CHANCE, Leak, Leaks, leaks
 from seqtune.report.data.results import Results
+from seqtune.report.data.train_validation_overlap import (
+    CHANCE,
+    BelowFloor,
+    FloorCheck,
+    check_floors,
+)
+from seqtune.report.naming import labels
 from seqtune.report.sections.section import Section, Table
 
 
 def section(results: Results) -> Section | None:
-    """A line a run; None if there is none."""
-    found = leaks(results)
-    if not found.found:
+    """Return one alarm per run below the floor; None without any."""
+    check = check_floors(results)
+    if not check.found:
         return None
     return Section(
-        title="Alarm",
-        alarms=tuple(_alarm(leak) for leak in found.found),
-        paragraphs=(_meaning(found, metric=results.metric),),
-        tables=(_table(found, results=results),),
+        title="Alarm: runs below the floor",
+        alarms=tuple(_alarm(run) for run in check.found),
+        paragraphs=(_explain(check, metric=results.metric),),
+        tables=(_table(check, results=results),),
     )
 
 
-def _alarm(leak: Leak) -> str:
+def _alarm(run: BelowFloor) -> str:
     return (
-        f"{leak.run} beats the exact floor of its {labels.plural(leak.strings, 'validation string')} by "
-        f"{labels.number(-leak.nats)} nats after epoch {leak.epoch} (valid/excess {labels.number(leak.excess)}); "
-        f"chance and rounding allow {labels.number(-leak.allowed)}. It must have seen these strings, or the floor is wrong."
+        f"{run.run} is {labels.number(-run.nats)} nats below the exact floor of its "
+        f"{labels.plural(run.strings, 'validation string')} after epoch {run.epoch} (valid/excess "
+        f"{labels.number(run.excess)}); chance and rounding explain at most "
+        f"{labels.number(-run.allowed)}. The run must have seen these strings, or the floor is "
+        "wrong."
     )
 
 
-def _meaning(found: Leaks, *, metric: str) -> str:
+def _explain(check: FloorCheck, *, metric: str) -> str:
     return (
-        "A model that does not know the validation strings beats the true distribution on them by x nats with a "
-        f"probability of at most exp(-x), whatever the model is. Over {labels.plural(found.evaluations, 'evaluation')} "
-        f"of {labels.plural(found.runs, 'run')}, a false alarm has a probability of at most {CHANCE:g} in all. Do not "
-        f"trust a ranking by {metric} before the cause is found: validation strings among the training data, a model "
-        "that reads ahead, or a floor of another language."
+        "Whatever a model is, if it does not know the validation strings, it beats the true "
+        "distribution on them by x nats with a probability of at most exp(-x). The probability of "
+        f"any false alarm over {labels.plural(check.evaluations, 'evaluation')} of "
+        f"{labels.plural(check.runs, 'run')} is at most {CHANCE:g}. Do not trust a ranking by "
+        f"{metric} before the cause is found: validation strings in the training data, a model "
+        "that reads ahead, or the floor of another language."
     )
 
 
-def _table(found: Leaks, *, results: Results) -> Table:
-    runs = results.runs.set_index("run").loc[[leak.run for leak in found.found]]
+def _table(check: FloorCheck, *, results: Results) -> Table:
+    found = check.found
+    runs = results.runs.set_index("run").loc[[each.run for each in found]]
     data = pd.DataFrame(
         {
-            "run": [leak.run for leak in found.found],
+            "run": [each.run for each in found],
             "cell": runs["cell"].tolist(),
-            "epoch": [leak.epoch for leak in found.found],
-            "valid/excess": [leak.excess for leak in found.found],
-            "nats": [leak.nats for leak in found.found],
-            "allowed": [leak.allowed for leak in found.found],
-            "strings": [leak.strings for leak in found.found],
+            "epoch": [each.epoch for each in found],
+            "valid/excess": [each.excess for each in found],
+            "nats": [each.nats for each in found],
+            "allowed": [each.allowed for each in found],
+            "strings": [each.strings for each in found],
             "directory": runs["directory"].tolist(),
         }
     )
     caption = (
-        "Runs below the floor, at their lowest evaluation: excess in nats a token and of all strings together, and "
-        "the lowest that chance and rounding allow."
+        "Runs below the floor, at their lowest evaluation: excess per token and of all strings "
+        "together in nats, and the lowest total that chance and rounding explain."
     )
     shown = data.assign(cell=data["cell"].map(results.naming.cells))
     return Table(caption, shown, name="alarm", data=data)

@@ -1,26 +1,26 @@
-"""Learning curves: the mean over a cell's seeds, and the best run, against the floor or references."""
+"""Learning curves: mean over seeds and best run of each cell, with floors or references."""
 
 from dataclasses import replace
 
 import pandas as pd
 
-from seqtune.report import labels
 from seqtune.report.data import floors, frames
 from seqtune.report.data.bands import Band, bands
 from seqtune.report.data.costs import COSTS
-from seqtune.report.data.representative_runs import sorted_by
+from seqtune.report.data.representative_runs import sort_by_metric
 from seqtune.report.data.results import Results
 from seqtune.report.figures import lines, shading
 from seqtune.report.figures.curve_lines import REFERRED, best_lines
 from seqtune.report.figures.moving_curves import moving_curves
+from seqtune.report.naming import labels
 from seqtune.report.sections.section import Chart, Section
 
 MOST_CELLS = 100
-"""Whose curves are drawn: no reader tells more apart, and each takes its time and a place on the page."""
+"""Cells whose curves are drawn: readers cannot distinguish more, and each takes time and space."""
 
 
 def section(results: Results) -> Section:
-    """valid/loss with its floor, and the sweep's own metric where it is another."""
+    """Return the curves of valid/loss, and of the sweep's metric if it is another."""
     everything, results = results, _drawn(results)
     best = results.best
     charts = tuple(
@@ -29,36 +29,38 @@ def section(results: Results) -> Section:
         if f"{metric}.last" in best and best[f"{metric}.last"].notna().any()
         for chart in _charts(results, metric=metric)
     )
-    paragraphs: list[str] = [] if charts else ["No finished run has anything to draw."]
+    paragraphs: list[str] = [] if charts else ["No finished run has a curve."]
     names = results.naming.cells
     with_curve = set(everything.best["cell"])
     missing = [names[cell] for cell in results.cells["cell"] if cell not in with_curve]
     if len(best) < len(everything.best):
         paragraphs.append(
-            f"Drawn are the {len(best)} cells of {len(everything.best):,} whose best runs have the best last value "
-            f"of {results.metric}; curves.csv has every run."
+            f"Of {len(everything.best):,} cells, the {len(best)} whose best runs have the best "
+            f"last values of {results.metric} are drawn; curves.csv has every run."
         )
     if missing and charts:
-        paragraphs.append(f"Without a finished run, and so without a curve: {'; '.join(missing)}.")
+        paragraphs.append(
+            f"Without a finished run, and therefore without a curve: {'; '.join(missing)}."
+        )
     return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
 
 
 def _drawn(results: Results) -> Results:
-    """The same with no more best runs than are drawn, in the order of the sweep."""
-    best = sorted_by(results.best, metric=results.metric).head(MOST_CELLS)
+    """Return the results with only the best runs that are drawn, in the order of the sweep."""
+    best = sort_by_metric(results.best, metric=results.metric).head(MOST_CELLS)
     return replace(results, best=best.sort_index())
 
 
 def _charts(results: Results, *, metric: str) -> list[Chart]:
-    """The means where a cell has several runs, then the best runs; the first of them moves."""
+    """Return means where a cell has several runs, then best runs; the first is interactive."""
     found, best = bands(results, metric=metric), best_lines(results, metric=metric)
     charts = [_best_chart(results, curves=best, metric=metric)]
     if any(band.n > 1 for band in found):
         charts.insert(0, _mean_chart(results, found=found, curves=best, metric=metric))
     moving = moving_curves(found, metric=metric, naming=results.naming)
     note = (
-        " In report.html the axis can be tokens, steps, FLOPs or seconds, and a click on a name hides its "
-        "curve."
+        " In report.html the axis can be tokens, steps, FLOPs or seconds, and a click on a name "
+        "hides its curve."
     )
     charts[0] = replace(charts[0], interactive=moving, caption=charts[0].caption + note)
     return charts
@@ -73,11 +75,11 @@ def _mean_chart(
         [_mean_line(curves[band.cell], band=band) for band in drawn], metric=metric, title=title
     )
     of = (
-        f"mean over a cell's finished confirm runs ({labels.counts(band.n for band in drawn)}), and in its "
-        "colour the band from the least to the greatest of them, as far as the scale has a place for them."
+        f"mean over a cell's finished confirm runs ({labels.counts(band.n for band in drawn)}), "
+        "with a band from their minimum to their maximum, as far as they fit the scale."
     )
     if any(len(band.drawn) < len(band.mean) for band in drawn):
-        of += " Where one of them is infinite, nothing is drawn."
+        of += " Gaps: at least one of the runs is infinite there."
     cells = results.best[results.best["cell"].isin([band.cell for band in drawn])]
     return Chart(
         name="mean-curves-" + metric.replace("/", "-"),
@@ -89,7 +91,7 @@ def _mean_chart(
 
 
 def _mean_line(line: lines.Line, *, band: Band) -> lines.Line:
-    """The line of a cell's best run with the mean of all in its place."""
+    """Return the line of a cell's best run with the values of the mean."""
     tokens = band.places["tokens"]
     forced = line.forced and shading.Forced(tokens=tuple(tokens), truths=tuple(band.truths))
     rows = band.drawn
@@ -132,20 +134,20 @@ def _data(best: pd.DataFrame, *, metric: str, results: Results) -> pd.DataFrame:
 
 
 def _bounds(best: pd.DataFrame, *, metric: str) -> list[str]:
-    """Columns of what a metric is drawn against."""
+    """Return the columns of the floor and references drawn with a metric."""
     floor = [floors.BOUNDED[metric], "floor.share"] if metric in floors.BOUNDED else []
     named = [str(column) for column in best if str(column).startswith(frames.REFERENCE)]
     return [*floor, *(named if metric == REFERRED else [])]
 
 
 def _chosen(best: pd.DataFrame, *, results: Results) -> str:
-    """Whose curves the best runs' are."""
+    """Describe which runs are drawn."""
     if best["phase"].isna().all():
         return "of every finished run; a line is one run (n = 1)."
     searched = (best["phase"] == "search").all()
     return (
-        f"of each cell's best finished {'search trial' if searched else 'confirm run'} by the last value of "
-        f"{results.metric}; a line is one run (n = 1), chosen for being the best."
+        f"of each cell's best finished {'search trial' if searched else 'confirm run'} by the last "
+        f"value of {results.metric}; a line is one run (n = 1), selected because it is the best."
     )
 
 
@@ -155,19 +157,18 @@ def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, of: str
         f"{metric} after every epoch over the tokens trained on, {of}",
         "Dashed: the exact floor of the validation strings." if picture.has_floor else "",
         floors.note(best, metric=metric),
-        "Dotted: references, which are named predictors on the same validation data; they are no floor."
+        "Dotted: references, scores of named predictors on the same validation data; not floors."
         if picture.has_references
         else "",
-        "Lines of one panel whose strings have different references are drawn without any; Provenance "
-        "lists them."
+        "A panel whose lines have different references shows none; they are listed in Provenance."
         if picture.mixed_panels
         else "",
-        f"Marked (search): the best search trial of {labels.plural(searched, 'cell')} without a finished "
-        "confirm run."
+        f"Marked (search): the best search trial of {labels.plural(searched, 'cell')} without a "
+        "finished confirm run."
         if 0 < searched < len(best)
         else "",
-        f"Triangles at the lower edge: {labels.plural(picture.off_scale, 'value')} at or below 0, for which "
-        "a logarithmic scale has no place."
+        f"Triangles at the lower edge: {labels.plural(picture.off_scale, 'value')} at or below 0, "
+        "which a logarithmic scale cannot show."
         if picture.off_scale
         else "",
         _shading_note(picture),
@@ -179,11 +180,11 @@ def _shading_note(picture: lines.Picture) -> str:
     if not picture.shaded:
         return ""
     rows = (
-        " Where lines of one panel differ in it, a row above the panel shows it for each."
+        " Where the lines of a panel differ in it, a row above the panel shows it for each."
         if picture.has_rows
         else ""
     )
     return (
-        "Grey: by how dark it is, how much of its own output a model read in an epoch (1 - forcing); white "
-        f"is plain teacher forcing, and dashes in it are where that jumps.{rows}"
+        "Grey: the share of its own predictions that a model read in an epoch (1 - forcing); white "
+        f"is teacher forcing, and dashes mark jumps.{rows}"
     )

@@ -1,17 +1,17 @@
-"""What quality costs: the cells that no cheaper one beats."""
+"""Cost and quality: the Pareto front of the cells."""
 
-from seqtune.report import labels
 from seqtune.report.data.costs import COUNTED
-from seqtune.report.data.pareto import PRICES, points
+from seqtune.report.data.pareto import PRICES, pareto_points
 from seqtune.report.data.results import Results
 from seqtune.report.figures.front_drawing import front_figure, moving_front
+from seqtune.report.naming import labels
 from seqtune.report.sections.section import Chart, Section
 from seqtune.stats.estimates import interval_name
 
 
 def section(results: Results) -> Section | None:
-    """The front of every family; None where fewer than two cells have a value and a price."""
-    found = points(results)
+    """Return the front of every comparison group; None for fewer than two cells of known price."""
+    found = pareto_points(results)
     price = next((name for name in PRICES if len(found) and found[name].notna().any()), None)
     if price is None or int(found[price].notna().sum()) < 2:
         return None
@@ -21,10 +21,11 @@ def section(results: Results) -> Section | None:
         name="pareto",
         title=title,
         caption=(
-            f"A point is a cell: the mean of {results.metric} over its finished confirm runs with its "
-            f"{interval_name(drawn['n'])} ({labels.counts(drawn['n'])}), over the mean {PRICES[price]}; {labels.direction(results.metric)}. "
-            "Circles on the line are the front: no cell of the same task is both as cheap and as good, and better in "
-            "one of the two. In report.html the price can also be another. " + COUNTED
+            f"A point is a cell: the mean of {results.metric} over its finished confirm runs with "
+            f"its {interval_name(drawn['n'])} ({labels.counts(drawn['n'])}), over the mean "
+            f"{PRICES[price]}; {labels.direction(results.metric)}. The line joins the Pareto front:"
+            " no other cell of the same task is at least as cheap and as good, and better in one "
+            "of the two. In report.html another price can be selected. " + COUNTED
         ),
         figure=front_figure(
             drawn, price=price, metric=results.metric, title=title, naming=results.naming

@@ -1,59 +1,61 @@
-"""The search: which tuned values mattered, what was tried, and what it scored."""
+"""Search: importance of the tuned values, the values tried, and their scores."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from seqtune.report import labels
 from seqtune.report.data.results import Results
-from seqtune.report.data.trials import (
+from seqtune.report.data.search_trials import (
     FEWEST,
     TOP,
     TOP_SHARE,
     Importance,
-    Trial,
+    SearchTrial,
     importance,
-    trials,
-    tried,
+    search_trials,
+    tried_values,
 )
 from seqtune.report.figures.coordinates import Axis, axis
 from seqtune.report.figures.moving_search import moving_parallel, moving_slices
 from seqtune.report.figures.search_drawing import Cells, parallel, slices
+from seqtune.report.naming import labels
 from seqtune.report.sections.section import Chart, Section, Table
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
 MOST_PANELS = 4
-"""Cells whose parallel coordinates are drawn on paper: those with the best trials."""
+"""Cells with the best trials, whose parallel coordinates are drawn in the static figure."""
 MOST_TRIALS = 2000
-"""More than a page can hold: of a larger search the cells with the best trials are drawn."""
+"""Trials that are drawn; of a larger search, those of the cells with the best trials."""
 
 
 def section(results: Results) -> Section | None:
-    """Importance, slices, parallel coordinates; None where no trial of a search has finished."""
-    found = [trial for trial in trials(results) if trial.values]
+    """Return slices, parallel coordinates and importance; None without a finished search trial."""
+    found = [trial for trial in search_trials(results) if trial.values]
     if not found:
         return None
     names = results.naming.brief
-    cells: dict[str, list[Trial]] = {}
+    cells: dict[str, list[SearchTrial]] = {}
     for trial in found:
         cells.setdefault(names[trial.cell], []).append(trial)
     paths = [path for path in results.tuned if any(path in trial.values for trial in found)]
-    axes = {path: axis(tried(results, path=path), title=path) for path in paths}
+    axes = {path: axis(tried_values(results, path=path), title=path) for path in paths}
     score = axis([trial.score for trial in found], title=results.metric)
     drawn = best_cells(cells, metric=results.metric)
     charts = [_slices(drawn, axes=axes, score=score, results=results)]
     if len(axes) > 1:
         charts.append(_parallel(drawn, axes=axes, score=score, results=results))
     return Section(
-        title="The search",
+        title="Search",
         paragraphs=(_what(drawn, found=found, results=results),),
         charts=tuple(charts),
         tables=tuple(_importance(cells, axes=axes, results=results)),
     )
 
 
-def best_cells(cells: Cells, *, metric: str, most: int = MOST_TRIALS) -> dict[str, Sequence[Trial]]:
-    """The cells with the best trials that have at most so many together, and one at least, in their order."""
+def best_cells(
+    cells: Cells, *, metric: str, most: int = MOST_TRIALS
+) -> dict[str, Sequence[SearchTrial]]:
+    """Return the cells with the best trials, at least one, up to a total of `most` trials."""
     kept: list[str] = []
     left = most
     for name in _ordered(cells, metric=metric):
@@ -65,27 +67,28 @@ def best_cells(cells: Cells, *, metric: str, most: int = MOST_TRIALS) -> dict[st
 
 
 def _ordered(cells: Cells, *, metric: str) -> list[str]:
-    """Names of the cells, that with the best trial first."""
+    """Return the names of the cells, best trial first."""
     sign = -1 if metric in HIGHER_IS_BETTER else 1
     return sorted(cells, key=lambda name: min(sign * trial.score for trial in cells[name]))
 
 
-def _what(drawn: Cells, *, found: list[Trial], results: Results) -> str:
+def _what(drawn: Cells, *, found: list[SearchTrial], results: Results) -> str:
     asked = results.runs["phase"] == "search"
     left_out = int(asked.sum()) - len(found)
     rest = (
-        f" {labels.plural(left_out, 'search trial')} that were stopped, did not end well or have not ended, are left "
-        "out: they were judged at other epochs."
+        f" {labels.plural(left_out, 'search trial')} that did not finish are left out, because "
+        "their last values are from other epochs."
         if left_out
         else ""
     )
     count = sum(map(len, drawn.values()))
     part = (
-        f" Drawn are the {count:,} of the {labels.plural(len(drawn), 'cell')} with the best of them."
+        f" The {count:,} trials of the {labels.plural(len(drawn), 'cell')} with the best trials "
+        "are drawn."
         if count < len(found)
         else ""
     )
-    return f"Shown are the {labels.plural(len(found), 'search trial')} that finished.{rest}{part}"
+    return f"{labels.plural(len(found), 'search trial')} finished.{rest}{part}"
 
 
 def _slices(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Chart:
@@ -97,8 +100,9 @@ def _slices(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Result
         name="slices",
         title=title,
         caption=(
-            f"A point is a finished search trial: its last {metric} over a value that it was given; "
-            f"{labels.direction(metric)} ({counts} in each cell). The other tuned values vary too; an axis spans all that was tried.{log}"
+            f"A point is a finished search trial: its last {metric} over one of its tuned values; "
+            f"{labels.direction(metric)} ({counts} in each cell). The other tuned values vary too; "
+            f"an axis spans all values that were tried.{log}"
         ),
         figure=slices(cells, axes=axes, score=score, metric=metric, title=title),
         data=_data(cells),
@@ -112,7 +116,7 @@ def _parallel(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Resu
     best = _ordered(cells, metric=metric)[:MOST_PANELS]
     shown = {name: cells[name] for name in cells if name in best}
     few = (
-        f" On paper are the {MOST_PANELS} cells with the best trials."
+        f" The static figure shows the {MOST_PANELS} cells with the best trials."
         if len(cells) > MOST_PANELS
         else ""
     )
@@ -120,8 +124,9 @@ def _parallel(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Resu
         name="parallel",
         title=title,
         caption=(
-            f"A line is a finished search trial: it crosses every axis at the value that it was given, and the last "
-            f"at its {metric}. The darker, the better in its cell; below an axis, the trial was not given that value.{few}"
+            "A line is a finished search trial: it crosses each axis at its tuned value, and the "
+            f"last at its {metric}. Darker is better within the cell; a line below an axis does "
+            f"not have that value.{few}"
         ),
         figure=parallel(shown, axes=axes, score=score, title=title, higher=higher),
         data=_data(cells),
@@ -130,7 +135,7 @@ def _parallel(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Resu
 
 
 def _data(cells: Cells) -> pd.DataFrame:
-    """A row a trial."""
+    """Return one row per trial."""
     rows = [
         {"run": trial.run, "cell": trial.cell, "score": trial.score, **trial.values}
         for each in cells.values()
@@ -140,7 +145,7 @@ def _data(cells: Cells) -> pd.DataFrame:
 
 
 def _importance(cells: Cells, *, axes: Mapping[str, Axis], results: Results) -> list[Table]:
-    """A row a cell; none where nothing is to be ordered, or no cell has enough trials."""
+    """Return importance by cell; no table for one tuned value, or without enough trials."""
     logs = {path for path, axis in axes.items() if axis.log}
     found = [importance(each, logs=logs, metric=results.metric) for each in cells.values()]
     known = [each for each in found if each.shares]
@@ -155,16 +160,17 @@ def _importance(cells: Cells, *, axes: Mapping[str, Axis], results: Results) -> 
     )
     few = len(found) - len(known)
     without = (
-        f" {labels.plural(few, 'cell')} with fewer than {FEWEST} finished trials, or with nothing that differs, "
-        f"{'is' if few == 1 else 'are'} left out."
+        f" {labels.plural(few, 'cell')} with fewer than {FEWEST} finished trials, or without any "
+        f"difference between them, {'is' if few == 1 else 'are'} left out."
         if few
         else ""
     )
     caption = (
-        f"Importance of the tuned values by PED-ANOVA (Optuna's, on n finished trials of the cell): how far the values "
-        f"of the best trials, {TOP} or {labels.percent(TOP_SHARE)} if that is more, are distributed otherwise than those "
-        "of all; shares of 1. A conditional value counts among the trials that have it. Trials that were stopped are no "
-        f"part of it, and with few trials it is rough.{without}"
+        "Importance of the tuned values by Optuna's PED-ANOVA on the n finished trials of the cell:"
+        f" how much the distribution of values among the best trials ({TOP}, or "
+        f"{labels.percent(TOP_SHARE)} if that is more) differs from that among all; normalized to "
+        "sum to 1. A conditional value is judged among the trials that have it. Stopped trials are "
+        f"left out, and estimates from few trials are rough.{without}"
     )
     return [Table(caption, shown, name="importance", data=_importance_data(known))]
 

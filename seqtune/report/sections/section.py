@@ -1,6 +1,6 @@
-"""A section of a report as a value: what it says, shows and tabulates, before any format is chosen.
+"""A section of a report, independent of the output format.
 
-All text is plain: whoever renders it escapes it.
+All text is plain; the renderers escape it.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,19 +9,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 MOST_ROWS = 1000
-"""Of a table that a reader can still leaf through, and a browser sort."""
+"""Rows of a table that a reader can still page through and a browser sort."""
 
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """A drawn figure.
+    """A figure.
 
     Attributes:
         name: stem of its files.
-        title: what it is, for a reader who cannot see it.
+        title: alternative text.
         caption: what is shown, and what n is.
         data: the numbers that are drawn.
-        interactive: the same for a page with a script: a figure of plotly's as JSON; None if there is none.
+        interactive: the same for a page with a script, as JSON of a plotly figure; None without.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Chart:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table: text as it stands, numbers as the renderer writes them.
+    """A table; text is printed as it is, numbers are formatted by the renderer.
 
     Attributes:
         caption: what is shown, and what n is.
-        frame: as it is read.
-        name: stem of the file with its data; empty if it has none of its own.
-        data: the numbers behind it, with every digit.
+        frame: the table to print.
+        name: stem of the file with its data; empty if it has none.
+        data: the numbers behind it, with all digits.
     """
 
     caption: str
@@ -49,17 +49,17 @@ class Table:
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def shortened(self) -> "Table":
-        """The same with at most `MOST_ROWS` rows, and a caption that says so."""
+        """Return the table with at most `MOST_ROWS` rows, which its caption then states."""
         rows = len(self.frame)
         if rows <= MOST_ROWS:
             return self
-        note = f" Of {rows:,} rows the first {MOST_ROWS:,} are shown; the CSV file has all."
+        note = f" The first {MOST_ROWS:,} of {rows:,} rows are shown; the CSV file has all."
         return replace(self, caption=self.caption + note, frame=self.frame.head(MOST_ROWS))
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Lines of text shown as they stand, in letters of one width."""
+    """Lines of preformatted text."""
 
     caption: str
     lines: tuple[str, ...]
@@ -67,10 +67,10 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading with alarms, then paragraphs, then charts, then tables, then listings.
+    """A heading with alarms, paragraphs, charts, tables and listings, in this order.
 
     Attributes:
-        alarms: what makes the results doubtful; it cannot be overlooked.
+        alarms: reasons to doubt the results, printed in bold.
     """
 
     title: str

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binomtest
 
 from seqtune.report import build, load
-from seqtune.report.sections import audit
+from seqtune.report.sections import early_stopping
 from seqtune.stats.proportions import proportion
 from tests.report.made import make_cell, make_run
 
@@ -43,7 +43,7 @@ def stopped(root: Path, name: str, *, excess: tuple[float, ...], **more: Any) ->
 
 
 def audited(root: Path) -> None:
-    """Two cells whose best trials end at 0.2; of the first one's four stopped trials, three were audited."""
+    """Two cells with best trials at 0.2; three of the first's four stopped ones were audited."""
     for compared in (ONE, TWO):
         make_cell(root, compared=compared, values=(0.3, 0.31))
     stopped(root, "s2", trial=2, excess=(0.9,))
@@ -57,17 +57,19 @@ def audited(root: Path) -> None:
 
 def test_stopping_was_wrong_where_an_audit_beats_the_best_that_finished(tmp_path: Path):
     audited(tmp_path)
-    section = audit.section(load(tmp_path))
+    section = early_stopping.section(load(tmp_path))
     assert section is not None
     [text] = section.paragraphs
-    assert "Of 5 search trials that were stopped, 4 ran on to the last epoch as audits" in text
+    assert (
+        "Of 5 search trials that were stopped, 4 ran on to the last epoch as random audits" in text
+    )
     assert (
         "Of 3 audited trials, 1 would have beaten the best finished trial of their cell: 33 %"
         in text
     )
     assert "(95 % Clopper-Pearson interval 1 % to 91 %)" in text
     assert "1 of them diverged" in text
-    assert "1 audit gave no answer." in text
+    assert "1 audit had no conclusive result." in text
     cells, trials = section.tables
     rows = cells.data.set_index("cell").to_dict("index")
     one, two = rows["layers=1"], rows["layers=2"]
@@ -87,7 +89,7 @@ def test_where_higher_is_better_more_is_a_regret(tmp_path: Path):
     make_run(tmp_path, "a", excess=(0.5, 0.3), compared=ONE, phase="search", trial=0, **place)
     done = {"epoch": 1, "state": "finished"}
     stopped(tmp_path, "b", trial=1, excess=(0.5, 0.1), audit=done, **place)
-    section = audit.section(load(tmp_path))
+    section = early_stopping.section(load(tmp_path))
     assert section is not None
     assert section.tables[1].data["regret"].tolist() == pytest.approx([0.2])
     assert section.tables[1].data["answer"].tolist() == ["better"]
@@ -95,18 +97,18 @@ def test_where_higher_is_better_more_is_a_regret(tmp_path: Path):
 
 def test_with_nothing_to_compare_with_an_audit_has_no_answer(tmp_path: Path):
     stopped(tmp_path, "b", trial=1, excess=(0.5, 0.1), audit={"epoch": 1, "state": "finished"})
-    section = audit.section(load(tmp_path))
+    section = early_stopping.section(load(tmp_path))
     assert section is not None
-    assert "1 audit gave no answer." in section.paragraphs[0]
+    assert "1 audit had no conclusive result." in section.paragraphs[0]
     assert "Clopper" not in section.paragraphs[0]
     assert section.tables[1].data["answer"].tolist() == ["none: no trial of its cell finished"]
 
 
 def test_a_report_without_audits_says_how_to_get_them(tmp_path: Path):
     make_cell(tmp_path, compared=ONE, values=(0.3,))
-    assert audit.section(load(tmp_path)) is None
+    assert early_stopping.section(load(tmp_path)) is None
     stopped(tmp_path, "s2", trial=2, excess=(0.9,))
-    section = audit.section(load(tmp_path))
+    section = early_stopping.section(load(tmp_path))
     assert section is not None
     assert "1 search trial was stopped" in section.paragraphs[0]
     assert "--set search.audit=0.05" in section.paragraphs[0]
@@ -130,4 +132,4 @@ def test_an_audited_run_is_ranked_nowhere_and_its_files_are_written(tmp_path: Pa
     tables = tmp_path / "report" / "tables"
     assert "layers=1,4,3,3,1" in (tables / "audit.csv").read_text()
     assert (tables / "audited_trials.csv").read_text().count("\n") == 5
-    assert "Was stopping right?" in (tmp_path / "report" / "report.md").read_text()
+    assert "## Early stopping" in (tmp_path / "report" / "report.md").read_text()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from seqtune.report import load
-from seqtune.report.data.values import is_missing
+from seqtune.report.naming.labels import is_missing
 from seqtune.stats.estimates import bootstrap_interval, middle_of, t_interval
 from tests.report.made import make_cell, make_run
 

@@ -8,7 +8,7 @@ import pytest
 
 from seqtune.report.data import frames
 from seqtune.report.data.runs import read
-from seqtune.report.data.values import is_missing
+from seqtune.report.naming.labels import is_missing
 from tests.report.made import make_run
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import seqtune
-from seqtune.report.data.pairs import MOST_CELLS
-from seqtune.report.data.ranking import Ranking, ranking
+from seqtune.report.data.ranking import MOST_CELLS, Ranking, compare, ranking
+from seqtune.report.sections import answer
 from seqtune.report.sections import ranking as section
 from seqtune.stats.estimates import Estimate, mean_of, middle_of
 from tests.report.made import make_cell, make_run
@@ -34,7 +34,7 @@ def ranks(found: Ranking) -> dict[str, int | None]:
     return {row.cell: row.rank for row in found.rows}
 
 
-def test_cells_that_cannot_be_told_apart_share_a_rank():
+def test_cells_that_do_not_differ_significantly_share_a_rank():
     noise = [0.0, 0.1, -0.1, 0.05, -0.05, 0.02, -0.02, 0.01, -0.03]
     scores = {
         "slow": [3 + each for each in noise],
@@ -63,12 +63,12 @@ def test_cells_of_different_tasks_are_not_compared():
         "d": [8.0] * 8,
     }
     found = ranked(scores, heights={"a": 1, "b": 1, "c": 2, "d": 2})
-    assert found.families == ("task.height=1", "task.height=2")
+    assert found.groups == ("task.height=1", "task.height=2")
     assert ranks(found) == {"a": 1, "b": 2, "c": 2, "d": 1}
     assert len(found.pairs) == 2
     # Where nothing but the task differs, its values are what is asked about.
     only = ranked(scores, heights={"a": 1, "b": 2, "c": 3, "d": 4})
-    assert only.families == ("",)
+    assert only.groups == ("",)
     assert len(only.pairs) == 6
 
 
@@ -95,12 +95,10 @@ def test_the_answer_names_but_a_few_of_many_cells(tmp_path: Path):
             excess = (1.0, 1.0 + worse + noise)
             name, compared = f"r{width}-{seed}", {"model.width": width}
             make_run(tmp_path, name, compared=compared, excess=excess, seed=seed)
-    made = section.section(seqtune.load(tmp_path))
-    assert made is not None
-    [answer] = made.paragraphs
-    assert answer.startswith("undecided among 12 cells: width=")
-    assert answer.endswith(" and 1 more; 1 other is worse beyond chance.")
-    assert answer.count("width=") == 11
+    first = answer.section(seqtune.load(tmp_path)).paragraphs[0]
+    assert first.startswith("undecided among 12 cells: width=")
+    assert first.endswith(" and 1 more; 1 other is significantly worse.")
+    assert first.count("width=") == 11
 
 
 @pytest.mark.slow
@@ -108,11 +106,12 @@ def test_the_answer_says_how_many_cells_are_compared(tmp_path: Path):
     cells = MOST_CELLS + 1
     for width in range(cells):
         make_run(tmp_path, f"r{width}", compared={"model.width": width}, excess=(1.0, 1.0 + width))
-    made = section.section(seqtune.load(tmp_path))
+    results = seqtune.load(tmp_path)
+    made = section.section(results)
     assert made is not None
-    [answer, design] = made.paragraphs
-    assert answer.startswith("undecided, because no cell can be told from")
-    assert answer.endswith(f"Of {cells} cells the {MOST_CELLS} with the best means are compared.")
+    [first, design, *_] = answer.section(results).paragraphs
+    assert first.startswith("undecided, because no cell differs significantly from")
+    assert first.endswith(f"Of {cells} cells the {MOST_CELLS} with the best means are compared.")
     assert design.startswith("This design is too small to decide: 1 paired seed")
     assert f"after Holm over all {math.comb(cells, 2):,} pairs" in made.tables[1].caption
 
@@ -126,7 +125,7 @@ def test_a_sweep_of_identical_cells_names_no_winner_but_rarely():
     for _ in range(sweeps):
         shared = rng.normal(size=seeds)  # what the seed does to every cell
         scores = {str(cell): list(shared + rng.normal(size=seeds)) for cell in range(cells)}
-        wrong += any(pair.decided for pair in ranked(scores).pairs)
+        wrong += any(pair.significant for pair in ranked(scores).pairs)
     assert wrong / sweeps < 0.05 + 4 * math.sqrt(0.05 * 0.95 / sweeps)
     assert wrong > 0  # it can decide
 
@@ -163,3 +162,29 @@ def test_a_notebook_ranks_by_any_metric(tmp_path: Path):
     assert results.rank("valid/accuracy")["mean"].tolist() == pytest.approx([0.65, 0.45])
     with pytest.raises(ValueError, match="no run has valid/kl; they have valid/loss"):
         results.rank("valid/kl")
+
+
+@pytest.mark.slow
+def test_of_many_cells_the_best_are_compared_and_all_pairs_are_counted():
+    cells = MOST_CELLS + 5
+    values = {str(cell): {seed: cell + seed / 10 for seed in range(20)} for cell in range(cells)}
+    for higher, best in ((False, range(MOST_CELLS)), (True, range(5, cells))):
+        pairs = compare(values, groups=dict.fromkeys(values, ""), higher_is_better=higher)
+        assert len(pairs) == math.comb(MOST_CELLS, 2)
+        assert {name for pair in pairs for name in (pair.left, pair.right)} == set(map(str, best))
+        # All differences are of one sign, so that all p are the same.
+        assert pairs[0].adjusted == pytest.approx(min(1.0, math.comb(cells, 2) * pairs[0].p))
+
+
+def test_cells_are_compared_seed_by_seed_within_their_group():
+    values = {
+        "a": {0: 1.0, 1: 2.0, 2: 3.0},
+        "b": {2: 13.5, 1: 12.0, 7: 99.0},
+        "c": {0: 5.0},
+    }
+    [pair] = compare(values, groups={"a": 1, "b": 1, "c": 2}, higher_is_better=False)
+    assert (pair.left, pair.right, pair.n) == ("a", "b", 2)
+    assert pair.difference.mean == pytest.approx(-10.25)
+    assert pair.improvement == 1.0
+    assert pair.p == pair.adjusted == 0.5
+    assert not pair.significant

@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 
 from seqtune.report import build, load
 from seqtune.report.data import references
-from seqtune.report.figures import drawing
+from seqtune.report.figures import drawing, reference_lines
 from seqtune.report.sections import curves, provenance
 from tests.report.made import FACTS, make_run
 
@@ -61,7 +61,7 @@ def test_references_are_lines_with_names_and_no_floor(tmp_path: Path):
     [chart] = curves.section(load(tmp_path)).charts
     assert sorted(horizontal(chart.figure)) == sorted(NAMED.values())
     assert set(NAMED) <= set(named_in(chart.figure))
-    assert "references, which are named predictors" in chart.caption
+    assert "references, scores of named predictors" in chart.caption
     assert "the exact floor" not in chart.caption
     assert chart.data["reference.order-0 Kneser-Ney"].tolist() == [3.1, 3.1]
 
@@ -82,7 +82,7 @@ def test_names_of_references_do_not_collide(tmp_path: Path):
 def test_greys_of_references_are_told_apart_and_dark_enough_to_read(tmp_path: Path):
     text_run(tmp_path, "a", model__layers=1)
     [chart] = curves.section(load(tmp_path)).charts
-    ends = references.ends(chart.figure.axes[0], NAMED)
+    ends = reference_lines.ends(chart.figure.axes[0], NAMED)
     lightness = [drawing.luminance(end.colour) for end in ends]
     assert lightness == sorted(lightness, reverse=True)
     assert len(set(lightness)) == 3
@@ -95,7 +95,7 @@ def test_lines_of_a_panel_with_other_references_are_drawn_without(tmp_path: Path
         text_run(tmp_path, f"run-{length}", named=named, task__kind=1, task__length=length)
     [chart] = curves.section(load(tmp_path)).charts
     assert horizontal(chart.figure) == []
-    assert "have different references are drawn without any" in chart.caption
+    assert "whose lines have different references shows none" in chart.caption
 
 
 def test_panels_have_their_own_references(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_panels_have_their_own_references(tmp_path: Path):
         text_run(tmp_path, f"run-{length}", named=named, task__length=length, model__layers=1)
     [chart] = curves.section(load(tmp_path)).charts
     assert horizontal(chart.figure) == [1.964, 2.028]
-    assert "drawn without" not in chart.caption
+    assert "shows none" not in chart.caption
 
 
 def test_references_differ_by_more_than_the_last_digit():
@@ -128,8 +128,8 @@ def test_a_floor_of_a_part_of_the_tokens_is_no_line(tmp_path: Path, metric: str)
     make_run(tmp_path, "a", excess=(0.2, 0.1), compared={}, metric=metric, info=info)
     for chart in curves.section(load(tmp_path)).charts:
         assert horizontal(chart.figure) == []
-        assert "A floor is known of only 47 % of the scored tokens" in chart.caption
-        assert "valid/excess is over these" in chart.caption
+        assert "A floor is known for only 47 % of the scored tokens" in chart.caption
+        assert "valid/excess covers these" in chart.caption
         assert "Dashed" not in chart.caption
 
 

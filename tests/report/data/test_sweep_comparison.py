@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from seqtune.cli import app
-from seqtune.report.data.sweep_comparison import Difference, side_by_side
+from seqtune.report.data.sweep_comparison import Difference, compare_sweeps
 from tests.report.made import make_cell, make_run
 
 
@@ -32,7 +32,7 @@ def sweeps(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_shared_cells_are_compared_by_seed(sweeps: tuple[Path, Path]):
-    found = side_by_side(*sweeps)
+    found = compare_sweeps(*sweeps)
     [cell] = found.cells
     assert (cell.cell, cell.left.n, cell.right.n) == ("layers=1", 3, 2)
     assert cell.left.mean == pytest.approx(0.4)
@@ -44,7 +44,7 @@ def test_shared_cells_are_compared_by_seed(sweeps: tuple[Path, Path]):
 
 
 def test_what_else_differs_is_named_once(sweeps: tuple[Path, Path]):
-    differences = side_by_side(*sweeps).differences
+    differences = compare_sweeps(*sweeps).differences
     assert Difference("model.dropout", "0.0", "0.5") in differences
     assert "seed" not in {each.what for each in differences}
     assert "optimizer.lr" not in {each.what for each in differences}
@@ -54,7 +54,7 @@ def test_what_else_differs_is_named_once(sweeps: tuple[Path, Path]):
 
 
 def test_a_sweep_is_the_same_as_itself(sweeps: tuple[Path, Path]):
-    found = side_by_side(sweeps[0], sweeps[0])
+    found = compare_sweeps(sweeps[0], sweeps[0])
     assert not found.differences
     assert [each.pair.p for each in found.cells if each.pair] == [1.0, 1.0]
 

@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from seqtune.report.data.sample_selection import Answer
+from seqtune.report.data.sample_selection import CellSamples
 from seqtune.report.figures.board_grid import evenly, sheets
 from seqtune.tasks.generative_evaluation import GenerationResult
 from tests.report.made import boards, texts
 
 
-def answer(name: str, examination: GenerationResult) -> Answer:
-    return Answer(name, label=name, cell=name, run=f"run-{name}", epoch=3, examination=examination)
+def answer(name: str, examination: GenerationResult) -> CellSamples:
+    return CellSamples(name, label=name, cell=name, run=f"run-{name}", epoch=3, result=examination)
 
 
 @pytest.mark.parametrize(

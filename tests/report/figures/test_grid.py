@@ -1,9 +1,4 @@
-from collections.abc import Sequence
-
-import pandas as pd
-
-from seqtune.report.figures.grid import Layout, layout, named_groups, names, shape
-from seqtune.report.naming import naming
+from seqtune.report.figures.grid import Layout, layout, shape
 
 
 def test_the_task_is_the_x_axis_and_the_model_the_y_axis():
@@ -31,59 +26,3 @@ def test_panels_fill_their_rows():
     assert shape(4, most_columns=3) == (2, 2)
     assert shape(5, most_columns=3) == (2, 3)
     assert shape(1, most_columns=0) == (1, 1)
-
-
-def cells(**columns: Sequence[object]) -> pd.DataFrame:
-    return pd.DataFrame({"arm": None, **columns})
-
-
-def test_cells_are_named_by_what_differs():
-    frame = cells(**{"cell": ["a", "b"], "task.height": [2, 2], "model.layers": [1, 4]})
-    assert names(frame, naming=naming(frame, compared=["task.height", "model.layers"])) == [
-        "layers 1",
-        "layers 4",
-    ]
-
-
-def test_cells_of_several_arms_are_named_by_their_arms_too():
-    frame = cells(cell=["a", "b", "c"], **{"model.layers": [1, 4, 1]})
-    frame["arm"] = ["lstm", "lstm", "gru"]
-    assert names(frame, naming=naming(frame, compared=["model.layers"])) == [
-        "lstm, layers 1",
-        "lstm, layers 4",
-        "gru, layers 1",
-    ]
-
-
-def test_cells_that_nothing_tells_apart_keep_their_labels():
-    alone = cells(cell=["x"], **{"model.layers": [1]})
-    assert names(alone, naming=naming(alone, compared=["model.layers"])) == ["x"]
-    pair = cells(cell=["x", "y"])
-    assert names(pair, naming=naming(pair, compared=[])) == ["x", "y"]
-
-
-def test_groups_are_named_by_the_path_that_decides():
-    frame = cells(
-        cell=["a", "b", "c", "d"], **{"model.layers": [1, 2, 1, 2], "task.height": [2, 2, 3, 3]}
-    )
-    known = naming(frame, compared=["model.layers", "task.height"])
-    assert named_groups(frame, groups=["x", "x", "y", "y"], naming=known) == {
-        "x": ["height=2"],
-        "y": ["height=3"],
-    }
-    assert named_groups(frame, groups=["x", "y", "x", "y"], naming=known) == {
-        "x": ["layers=1"],
-        "y": ["layers=2"],
-    }
-
-
-def test_groups_that_no_path_decides_are_named_by_their_cells():
-    frame = cells(
-        cell=["a", "b", "c", "d"], **{"model.layers": [1, 2, 1, 2], "task.height": [2, 2, 3, 3]}
-    )
-    found = named_groups(
-        frame,
-        groups=["x", "y", "y", "y"],
-        naming=naming(frame, compared=["model.layers", "task.height"]),
-    )
-    assert found == {"x": ["a"], "y": ["b", "c", "d"]}

@@ -11,7 +11,7 @@ from seqtune.report.data.bands import Band
 from seqtune.report.figures.growth_curves import Curve, Part
 from seqtune.report.figures.moving_curves import moving_curves
 from seqtune.report.figures.moving_growth import moving_growth
-from seqtune.report.naming import Naming
+from seqtune.report.naming.names import Naming
 from seqtune.report.sections import comparison
 from seqtune.report.sections.section import Chart
 from tests.report.made import make_cell, make_run
@@ -158,7 +158,7 @@ def test_any_two_of_three_paths_can_be_chosen(tmp_path: Path):
         "model.dropout over model.layers: height 2",
         "model.dropout over model.layers: height 3",
     ]
-    assert "any two of the paths can be chosen" in chart.caption
+    assert "the axes and the values of the other paths can be selected" in chart.caption
     data, changed = menu[5]["args"]
     assert data["visible"] == [False] * 15 + [True] * 3
     assert changed["xaxis.title"] == {"text": "model.layers"}

@@ -128,7 +128,7 @@ def test_the_learning_curves_of_a_sweep_are_shaded_and_their_caption_says_so(tmp
             metrics={"forcing": truth},
         )
     for chart in curves.section(load(tmp_path)).charts:
-        assert "Grey: by how dark it is, how much of its own output a model read" in chart.caption
+        assert "Grey: the share of its own predictions that a model read" in chart.caption
         assert "a row above the panel shows it for each." in chart.caption
         assert sorted(set(chart.data["truth"])) == [0.5, 1.0]
 

@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from seqtune.report import build
 from tests.report.made import make_cell, make_run
-from tests.report.test_beyond import entry, evaluated
+from tests.report.sections.test_length_generalization import entry, evaluated
 from tests.waiting import HANG_SECONDS
 
 NASTY = '<script>alert("x")</script> & <b>"quoted"</b>'

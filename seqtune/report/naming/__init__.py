@@ -1,0 +1,1 @@
+"""How a report writes numbers and values, and what it calls cells."""
