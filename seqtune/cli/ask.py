@@ -122,9 +122,9 @@ def probe(
         else:
             width = None if sys.stdout.isatty() else probes.WIDTH
             probes.show(found, console=Console(highlight=False, width=width))
-        from seqtune.report.figures import probes as figures
+        from seqtune.report.render import files
 
-        paths = figures.write(
+        paths = files.write_probes(
             found.readings,
             rows=found.rows,
             name=found.name,

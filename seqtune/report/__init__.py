@@ -51,8 +51,8 @@ __all__ = ["SECTIONS", "Results", "build", "load"]
 def build(root: Path) -> Path:
     """Writes the report on the runs below `root` to `root/report` and returns the path of report.md.
 
-    Besides it: report.html, which says the same and needs no other file, trials.csv, curves.csv, cells.csv, ranking.csv, figures/ with a PNG, an SVG and a CSV for each, and
-    tables/ with the data of tables that have some of their own. And `root/tensorboard`, as `cell_curves` says.
+    Besides it: report.html, which says the same and needs no other file, trials.csv, curves.csv, cells.csv, ranking.csv, figures/ with a PNG, an SVG, a Vega-Lite specification and a CSV for each,
+    and tables/ with the data of tables that have some of their own. And `root/tensorboard`, as `cell_curves` says.
 
     Raises:
         FileError: if there is no such directory, or no run in it.
@@ -70,8 +70,8 @@ def build(root: Path) -> Path:
         figures, tables = new / files.FIGURES, new / files.TABLES
         figures.mkdir()
         for section in sections:
-            for chart in section.charts:
-                files.write_chart(chart, folder=figures)
+            for figure in section.figures:
+                files.write_figure(figure, folder=figures)
             for table in section.tables:
                 if table.name:
                     tables.mkdir(exist_ok=True)

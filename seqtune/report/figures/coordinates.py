@@ -7,11 +7,10 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
 
 from seqtune.report import labels
 from seqtune.report.data.values import order
-from seqtune.report.figures.drawing import needs_log
+from seqtune.report.figures.theme import log_ticks, needs_log
 from seqtune.report.naming import together
 
 MISSING = -0.14
@@ -51,9 +50,15 @@ class Axis:
             return [(self.place(value), name) for value, name in self.names]
         if self.low == self.high:
             return [(0.5, labels.number(self.low))]
-        log = LogLocator(subs=(1.0, 2.0, 5.0), numticks=12)
-        chosen = log if self.log else MaxNLocator(most, steps=[1, 2, 5, 10])
-        found = [float(each) for each in chosen.tick_values(self.low, self.high)]
+        if self.log:
+            found = log_ticks([self.low, self.high])
+        else:
+            # Round steps, of which at most so many lie between the ends.
+            rough = (self.high - self.low) / most
+            size = 10.0 ** math.floor(math.log10(rough))
+            step = next(each for each in (1, 2, 5, 10) if each * size >= rough) * size
+            first, last = math.ceil(self.low / step), math.floor(self.high / step)
+            found = [number * step for number in range(first, last + 1)]
         inside = [each for each in found if self.low <= each <= self.high]
         step = math.ceil(len(inside) / (most + 1)) if inside else 1
         return [(self.place(each), f"{each:g}") for each in inside[::step]]

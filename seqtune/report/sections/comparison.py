@@ -5,17 +5,18 @@ import pandas as pd
 from seqtune.report import labels
 from seqtune.report.data.display_values import Shown, shown
 from seqtune.report.data.results import Results
-from seqtune.report.figures import drawing, grid, heatmap, points
-from seqtune.report.figures.moving_heatmap import moving_heat_map
-from seqtune.report.sections.section import Chart, Section
+from seqtune.report.figures import grid, theme
+from seqtune.report.figures.heatmap import heat_map
+from seqtune.report.figures.points import points
+from seqtune.report.sections.section import Figure, Section
 
 
 def section(results: Results) -> Section:
     """A heat map over two or more compared paths, points with intervals over fewer."""
     values = shown(results)
     layouts = grid.layouts(values.cells, compared=results.compared)
-    charts = tuple(
-        _chart(cells, layout=layout, values=values, results=results, number=number)
+    figures = tuple(
+        _figure(cells, layout=layout, values=values, results=results, number=number)
         for number, (layout, cells) in enumerate(layouts.items())
     )
     without = int(values.cells["value"].isna().sum())
@@ -27,12 +28,12 @@ def section(results: Results) -> Section:
             f"{without} of {labels.plural(len(values.cells), 'cell')} {verb} no {what} with "
             f"{results.metric}; no value is shown there, and nothing is filled in.",
         )
-    return Section(title="Comparison", paragraphs=paragraphs, charts=charts)
+    return Section(title="Comparison", paragraphs=paragraphs, figures=figures)
 
 
-def _chart(
+def _figure(
     cells: pd.DataFrame, *, layout: grid.Layout, values: Shown, results: Results, number: int
-) -> Chart:
+) -> Figure:
     paths = [path for path in (layout.x, layout.y, *layout.panels) if path]
     metric = results.metric
     title = metric + ("" if values.confirmed else " of the best search trial")
@@ -41,38 +42,38 @@ def _chart(
     seeds = _seeds(results, shown=values)
     several = any(len(each) > 1 for each in seeds.values())
     naming = results.naming
-    moving: str | None = None
-    how = "Rings are the seeds, a line is the interval." if several else ""
-    if layout.x is None:
-        figure = points.one_below_another(
-            cells, seeds=seeds, metric=metric, title=title, naming=naming
-        )
-    elif layout.y is None:
-        figure = points.along_path(
+    if layout.x is None or layout.y is None:
+        how = "Rings are the seeds, a line is the interval." if several else ""
+        chart = points(
             cells, path=layout.x, seeds=seeds, metric=metric, title=title, naming=naming
         )
     else:
-        scale = drawing.colour_scale(values.cells["value"])
-        figure = heatmap.heat_map(
-            cells, layout=layout, metric=metric, scale=scale, title=title, naming=naming
+        # One colour means one value in all heat maps of a report.
+        known = values.cells["value"].dropna()
+        log = theme.needs_log(known)
+        chart = heat_map(
+            cells,
+            layout=layout,
+            metric=metric,
+            domain=(float(known.min()), float(known.max())) if len(known) else (0.0, 1.0),
+            log=log,
+            title=title,
+            naming=naming,
         )
-        logarithmic = drawing.needs_log(values.cells["value"])
-        how = "The colour scale is logarithmic. " if logarithmic else ""
-        how += "Hatched: no such run, or none that has finished."
-        moving = moving_heat_map(cells, layout=layout, metric=metric, scale=scale, naming=naming)
+        how = "The colour scale is logarithmic. " if log else ""
+        how += "Grey: no such run, or none that has finished."
         if layout.panels:
-            how += " In report.html any two of the paths can be chosen, and values of the others."
+            how += " In report.html any two of the paths can be chosen as axes."
     if layout.y is None:
         # One field, so that a row stays a cell; every digit is kept.
         texts = [" ".join(map(repr, seeds.get(cell, ()))) for cell in cells["cell"]]
         data = data.assign(seeds=texts)
-    return Chart(
+    return Figure(
         name="comparison" if number == 0 else f"comparison-{number + 1}",
         title=title,
         caption=f"Each value is {values.what}; {labels.direction(metric)}. {how}".strip(),
-        figure=figure,
+        chart=chart,
         data=data,
-        interactive=moving,
     )
 
 

@@ -6,30 +6,30 @@ All text is plain: whoever renders it escapes it.
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
-from matplotlib.figure import Figure
+
+from seqtune.report.figures.theme import Spec
 
 MOST_ROWS = 1000
 """Of a table that a reader can still leaf through, and a browser sort."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chart:
-    """A drawn figure.
+class Figure:
+    """A figure of a report.
 
     Attributes:
         name: stem of its files.
         title: what it is, for a reader who cannot see it.
         caption: what is shown, and what n is.
-        data: the numbers that are drawn.
-        interactive: the same for a page with a script: a figure of plotly's as JSON; None if there is none.
+        chart: a Vega-Lite specification with its data: what the page draws and the files show.
+        data: the numbers that are drawn, with every digit.
     """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    chart: Spec
     data: pd.DataFrame
-    interactive: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading with alarms, then paragraphs, then charts, then tables, then listings.
+    """A heading with alarms, then paragraphs, then figures, then tables, then listings.
 
     Attributes:
         alarms: what makes the results doubtful; it cannot be overlooked.
@@ -75,7 +75,7 @@ class Section:
 
     title: str
     paragraphs: tuple[str, ...] = ()
-    charts: tuple[Chart, ...] = ()
+    figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     listings: tuple[Listing, ...] = ()
     alarms: tuple[str, ...] = ()
