@@ -13,9 +13,9 @@ import pandas as pd
 from seqtune.report import labels
 from seqtune.report.figures import theme
 from seqtune.tasks.generative_evaluation import CELLS, Cells
-from seqtune.tasks.picture import PALETTE, Picture, paint
+from seqtune.tasks.picture import CELL_PIXELS, PALETTE, Picture, paint
 
-LARGEST, SMALLEST = 150, 72
+LARGEST, SMALLEST = 160, 64
 """Pixels of a board's longer side."""
 CELL = 10
 """Pixels of a cell, as long as the board lies between those bounds."""
@@ -63,27 +63,33 @@ def picture(rows: Sequence[Row], *, names: Sequence[str], title: str) -> theme.S
     boards = [board for row in rows for board in row.asked.values()]
     longer = max(max(board.shape) for board in boards)
     side = min(LARGEST, max(SMALLEST, CELL * longer)) / longer
+    # Cells of the picture and of the screen begin together, so that no line between them is blurred.
+    side = CELL_PIXELS * round(side / CELL_PIXELS) or CELL_PIXELS // 2
     height, width = (max(board.shape[axis] for board in boards) * side for axis in (0, 1))
     titles = [labels.clipped(row.title, longest=36) for row in rows]
     columns = [*rows[0].asked, *names]
     frame = pd.DataFrame(_tiles(rows, titles=titles, names=names))
-    column = alt.Column(
-        "column:N",
-        title=None,
-        sort=columns,
-        spacing=14,
-        header=alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=8),
+    # A heading may have several lines, which a header shows where its label is a list of them.
+    headings = {name: "\n".join(theme.broken(name, width=max(width, 70))) for name in columns}
+    frame["column"] = frame["column"].map(headings)
+    lines = alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=8)
+    column = alt.Column("column:N", title=None, sort=list(headings.values()), header=lines)
+    header = alt.Header(
+        labelAngle=0, labelAnchor="middle", labelAlign="right", labelFontWeight="normal"
     )
-    lines = {name: theme.broken(name, width=max(width, 70)) for name in columns}
-    frame["column"] = frame["column"].map({name: "\n".join(each) for name, each in lines.items()})
-    column["sort"] = ["\n".join(lines[name]) for name in columns]
-    header = alt.Header(labelAngle=0, labelAlign="left", labelLimit=230, labelFontWeight="normal")
-    row = alt.Row("row:N", title=None, sort=titles, spacing=10, header=header)
+    row = alt.Row("row:N", title=None, sort=titles, header=header)
     base = alt.Chart(frame)
     key = alt.Color(
         "kind:N",
         scale=alt.Scale(domain=list(CELLS), range=list(PALETTE)),
-        legend=alt.Legend(title=None, orient="bottom", symbolType="square", symbolStrokeWidth=0.5),
+        legend=alt.Legend(
+            title=None,
+            orient="bottom",
+            symbolType="square",
+            symbolOpacity=1,
+            symbolStrokeColor="#8c8c8c",
+            symbolStrokeWidth=0.5,
+        ),
     )
     layers = [
         # Only for the legend: the boards are pictures.
@@ -98,9 +104,8 @@ def picture(rows: Sequence[Row], *, names: Sequence[str], title: str) -> theme.S
         ),
     ]
     chart = alt.layer(*layers).properties(width=width, height=height + 16)
-    return theme.specification(
-        chart.facet(row=row, column=column), title=title, width=(width + 14) * len(columns) + 120
-    )
+    facet = chart.facet(row=row, column=column).properties(spacing={"row": 10, "column": 14})
+    return theme.specification(facet, title=title, width=(width + 14) * len(columns) + 120)
 
 
 def _tiles(
@@ -110,7 +115,9 @@ def _tiles(
         for name, board in row.asked.items():
             yield {"row": title, "column": name, "url": data_url(board), "verdict": ""}
         for name, answer in zip(names, row.answers, strict=True):
-            url, verdict = (data_url(answer.board), answer.verdict) if answer else (None, "not asked")
+            url, verdict = (
+                (data_url(answer.board), answer.verdict) if answer else (None, "not asked")
+            )
             yield {"row": title, "column": name, "url": url, "verdict": verdict}
 
 
@@ -121,6 +128,7 @@ def data_url(board: Cells) -> str:
 
 def _png(picture: Picture) -> bytes:
     """PNG of 8-bit RGB, compressed; no library that seqtune needs anyway writes it."""
+    picture = picture.repeat(4, axis=0).repeat(4, axis=1)
     height, width, _ = picture.shape
     # A filter byte of 0 begins every line.
     lines = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, -1)], axis=1)

@@ -92,15 +92,21 @@ def best_lines(results: Results, *, metric: str) -> dict[str, Line]:
         run = str(row["run"])
         if run in points:
             frame = points[run].drop(columns="run").assign(low=math.nan, high=math.nan)
-            frame["forcing"] = [forcing.get((run, int(epoch)), math.nan) for epoch in frame["epoch"]]
-            found[str(row["cell"])] = _line(row, frame, metric=metric, panel=panel, naming=results.naming)
+            frame["forcing"] = [
+                forcing.get((run, int(epoch)), math.nan) for epoch in frame["epoch"]
+            ]
+            found[str(row["cell"])] = _line(
+                row, frame, metric=metric, panel=panel, naming=results.naming
+            )
     return found
 
 
 def mean_line(line: Line, *, band: Band) -> Line:
     """Return the line of a cell's best run with the mean of all its runs in its place."""
     columns = {"epoch": band.epochs, **band.places, "value": band.mean, "forcing": band.truths}
-    edges = {"low": band.low, "high": band.high} if band.n > 1 else {"low": math.nan, "high": math.nan}
+    edges = (
+        {"low": band.low, "high": band.high} if band.n > 1 else {"low": math.nan, "high": math.nan}
+    )
     points = pd.DataFrame({**columns, **edges}).iloc[band.drawn]
     return Line(line.panel, line.name, line.rank, points, line.floor, line.references)
 
@@ -108,7 +114,9 @@ def mean_line(line: Line, *, band: Band) -> Line:
 def _forcing(results: Results) -> dict[tuple[str, int], float]:
     """Teacher-forcing rates by run and epoch."""
     curves = results.curves
-    mine = curves[(curves["metric"] == "forcing") & curves["run"].isin(results.best["run"].tolist())]
+    mine = curves[
+        (curves["metric"] == "forcing") & curves["run"].isin(results.best["run"].tolist())
+    ]
     rows = zip(mine["run"], mine["epoch"], mine["value"], strict=True)
     return {(str(run), int(epoch)): float(value) for run, epoch, value in rows}
 
@@ -171,16 +179,25 @@ def curves(lines: Sequence[Line], *, metric: str, title: str) -> tuple[theme.Spe
     width, height = {1: (560, 330), 2: (340, 250)}.get(len(panels), (236, 200))
     shown = theme.toggle("name", names=names) if len(names) > 1 else None
 
-    frame = _frame(panels, least=min(positive, default=1.0))
     given = [_references(inside) for _, inside in panels]
-    base = alt.Chart(frame)
+    points = _points(panels, least=min(positive, default=1.0))
+    levels = pd.DataFrame(
+        _levels(panels, given=given, values=positive if log else values, log=log, height=height)
+    )
+    greys = pd.DataFrame(_greys(panels, height=height))
+    # A facet shares out one table, so that points, levels and greys are rows of the same.
+    frame = pd.concat([points, levels, greys], ignore_index=True)
+    base = alt.Chart().transform_filter("datum.kind == 'point'")
     base = (base.transform_filter(shown) if shown else base).transform_calculate(
         x="datum[axis]", y=_scaled("value"), y_low=_scaled("low"), y_high=_scaled("high")
     )
     x = alt.X(
         "x:Q",
-        title=theme.lookup("axis", options=known),
-        axis=alt.Axis(format="~s", tickCount=5 if len(panels) < 3 else 4),
+        axis=alt.Axis(
+            title=theme.lookup("axis", options=known),
+            format=".3~s",
+            tickCount=5 if len(panels) < 3 else 4,
+        ),
     )
     ticks = [math.log10(tick) for tick in theme.log_ticks(positive)]
     y = alt.Y(
@@ -193,19 +210,33 @@ def curves(lines: Sequence[Line], *, metric: str, title: str) -> tuple[theme.Spe
             tickCount=6,
         ),
     )
-    color = theme.colour("name", names=names, ranks=[ranks[name] for name in names])
-    tooltip = ["name", "epoch", *(alt.Tooltip(n, format=".4g") for n in ("value", "low", "high", "forcing"))]
+    # The names of floors and references stand beside the panels, before the legend.
+    beside = theme.LETTER * max(map(len, levels["text"]), default=0) if len(levels) else 0
+    color = theme.colour(
+        "name", names=names, ranks=[ranks[name] for name in names], offset=18 + beside
+    )
+    tooltip = [
+        "name",
+        "epoch",
+        *(alt.Tooltip(n, format=".4g") for n in ("value", "low", "high", "forcing")),
+    ]
     tooltip += [alt.Tooltip(cost, format=".4s", title=name) for cost, name in known.items()]
-    dots = bool(frame.groupby(["panel", "name"]).size().max() <= 30)
+    dots = bool(points.groupby(["panel", "name"]).size().max() <= 30)
     line = base.transform_filter("isValid(datum.y)").mark_line(strokeWidth=1.8)
     line = line.encode(x, y, color)
     layers = [
-        *_shading(panels, height=height, shown=shown, color=color),
-        *_levels(panels, given=given, values=positive if log else values, log=log, height=height),
-        base.transform_filter("isValid(datum.y_low)")
-        .mark_area(opacity=0.2)
-        .encode(x, alt.Y("y_low:Q"), alt.Y2("y_high:Q"), color),
+        *_grey_layers(greys, x=x, color=color, shown=shown),
+        *_level_layers(levels),
         line.add_params(shown) if shown else line,
+        *(
+            [
+                base.transform_filter("isValid(datum.y_low)")
+                .mark_area(opacity=0.2)
+                .encode(x, alt.Y("y_low:Q"), alt.Y2("y_high:Q"), color)
+            ]
+            if points["low"].notna().any()
+            else []
+        ),
         base.transform_filter("isValid(datum.y)")
         .mark_point(filled=True, size=22, opacity=1 if dots else 0)
         .encode(x, y, color, tooltip=tooltip),
@@ -217,14 +248,15 @@ def curves(lines: Sequence[Line], *, metric: str, title: str) -> tuple[theme.Spe
             .mark_point(shape="triangle-down", filled=True, size=40, opacity=1)
             .encode(x, color=color, y=alt.value(height))
         )
-    chart: Any = alt.layer(*layers).properties(width=width, height=height)
+    chart: Any = alt.layer(*layers, data=frame).properties(width=width, height=height)
     rows = _most_rows(panels)
     if len(panels) > 1 or panels[0][0]:
         header = alt.Header(labelPadding=8 + ROW * rows)
         facet = alt.Facet("panel:N", title=None, sort=[name for name, _ in panels], header=header)
         # Longer strings are more tokens an epoch, so that panels share the metric's scale only.
         columns = theme.columns_of(len(panels), width=width + 20)
-        chart = chart.facet(facet, columns=columns, data=frame).resolve_scale(x="independent")
+        chart = chart.facet(facet, columns=columns).resolve_scale(x="independent")
+        chart = chart.properties(spacing={"row": 26, "column": 22 + beside})
     notes = Notes(
         has_floor=any(line.floor is not None for line in lines),
         has_references=any(given),
@@ -234,10 +266,7 @@ def curves(lines: Sequence[Line], *, metric: str, title: str) -> tuple[theme.Spe
         shaded=any(line.fed_back for line in lines),
         has_rows=rows > 0,
     )
-    spec = theme.specification(chart.add_params(axis, scale), title=title)
-    if rows and len(panels) == 1 and not panels[0][0]:
-        spec["title"]["offset"] = 16 + ROW * rows
-    return spec, notes
+    return theme.specification(chart.add_params(axis, scale), title=title), notes
 
 
 def is_log(metric: str, values: Iterable[float]) -> bool:
@@ -267,10 +296,12 @@ def _paneled(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
             yield " ".join(filter(None, (name, of))), [inside[place] for place in chosen]
 
 
-def _frame(panels: Sequence[tuple[str, list[Line]]], *, least: float) -> pd.DataFrame:
+def _points(panels: Sequence[tuple[str, list[Line]]], *, least: float) -> pd.DataFrame:
     """A row an evaluation; where a band reaches below what a logarithmic scale has a place for, it ends there."""
     frames = [
-        line.points.assign(panel=panel, name=line.name) for panel, inside in panels for line in inside
+        line.points.assign(kind="point", panel=panel, name=line.name)
+        for panel, inside in panels
+        for line in inside
     ]
     frame = pd.concat(frames, ignore_index=True)
     for edge in ("low", "high"):
@@ -289,47 +320,52 @@ def _levels(
     values: Sequence[float],
     log: bool,
     height: int,
-) -> Iterator[Any]:
-    """Floors, dashed, and references, dotted, with their names where they do not tell by colour."""
-    rows: list[dict[str, Any]] = []
+) -> Iterator[dict[str, Any]]:
+    """Floors and references, with their names where these say which they are."""
     for (panel, inside), named in zip(panels, given, strict=True):
-        owners: dict[float, list[str]] = {}
-        for line in inside:
-            if line.floor is not None:
-                owners.setdefault(line.floor, []).append(line.name)
-        levels = [(value, "floor" if len(owners) == 1 else "", "floor") for value in owners]
-        levels += [(value, labels.clipped(name, longest=28), "reference") for name, value in named.items()]
-        rows += [
-            {"panel": panel, "value": value, "text": text, "kind": kind, "dy": dy}
-            for (value, text, kind), dy in zip(
-                levels, _raised(levels, values=values, log=log, height=height), strict=True
-            )
+        bounds = list(dict.fromkeys(line.floor for line in inside if line.floor is not None))
+        levels = [(value, "floor" if len(bounds) == 1 else "", "floor") for value in bounds]
+        levels += [
+            (value, labels.clipped(name, longest=28), "reference") for name, value in named.items()
         ]
-    if not rows:
-        return
-    base = alt.Chart(pd.DataFrame(rows)).transform_calculate(y=_scaled("value"))
-    base = base.transform_filter("isValid(datum.y)").encode(alt.Y("y:Q"))
+        raised = _raised([value for value, *_ in levels], values=values, log=log, height=height)
+        for (value, text, kind), dy in zip(levels, raised, strict=True):
+            yield {"panel": panel, "value": value, "text": text, "kind": kind, "dy": dy}
+
+
+def _level_layers(levels: pd.DataFrame) -> Iterator[Any]:
+    """Floors dashed, references dotted."""
     for kind, dash, style in (("floor", [5, 3], "ink"), ("reference", [2, 3], "muted")):
-        if any(row["kind"] == kind for row in rows):
-            mine = base.transform_filter(f"datum.kind == '{kind}'")
+        if len(levels) and (levels["kind"] == kind).any():
+            mine = (
+                alt.Chart()
+                .transform_filter(f"datum.kind == '{kind}'")
+                .transform_calculate(y=_scaled("value"))
+                .transform_filter("isValid(datum.y)")
+                .encode(alt.Y("y:Q"))
+            )
             yield mine.mark_rule(strokeDash=dash, strokeWidth=1.1, style=style)
             yield mine.mark_text(
-                align="right", baseline="bottom", dy=alt.ExprRef("datum.dy"), style=f"{style}-text", fontSize=10
+                align="left",
+                baseline="middle",
+                dx=5,
+                dy=alt.ExprRef("datum.dy"),
+                style=f"{style}-text",
             ).encode(text="text:N", x=alt.value("width"))
 
 
 def _raised(
-    levels: Sequence[tuple[float, str, str]], *, values: Sequence[float], log: bool, height: int
+    levels: Sequence[float], *, values: Sequence[float], log: bool, height: int
 ) -> list[float]:
     """How far each name is moved up so that none stands on another."""
-    places = [math.log10(value) if log and value > 0 else value for value, _, _ in levels]
+    places = [math.log10(value) if log and value > 0 else value for value in levels]
     drawn = [math.log10(value) if log else value for value in values] + places
     span = (max(drawn) - min(drawn)) or 1.0
     heights = [height * place / span for place in places]
     found, below = [0.0] * len(levels), -math.inf
     for place in sorted(range(len(levels)), key=lambda each: heights[each]):
         stand = max(heights[place], below + 12)
-        found[place], below = heights[place] - stand - 1, stand
+        found[place], below = heights[place] - stand, stand
     return found
 
 
@@ -351,38 +387,46 @@ def _alike(lines: Sequence[Line]) -> bool:
     )
 
 
-def _shading(
-    panels: Sequence[tuple[str, list[Line]]], *, height: int, shown: Any, color: alt.Color
-) -> Iterator[Any]:
-    """Rectangles over stretches of epochs; nothing where every model read nothing but the targets."""
-    rows: list[dict[str, Any]] = []
+def _greys(panels: Sequence[tuple[str, list[Line]]], *, height: int) -> Iterator[dict[str, Any]]:
+    """Rectangles over stretches of epochs; none where every model read nothing but the targets."""
+    if not any(line.fed_back for _, inside in panels for line in inside):
+        return
     for panel, inside in panels:
         alike = _alike(inside)
         for place, line in enumerate(inside[:1] if alike else inside):
             top, bottom = (0, height) if alike else (-ROW * (place + 1) - 1, -ROW * place - 3)
-            where = {"panel": panel, "name": line.name, "top": top, "bottom": bottom, "row": not alike}
-            rows += [{**where, **stretch} for stretch in stretches(line.points)]
-    if not any(row["read"] > 0 for row in rows):
-        return
-    base = alt.Chart(pd.DataFrame(rows)).transform_calculate(
-        x="datum[axis + '_from']", x_end="datum[axis + '_to']", middle="(datum.top + datum.bottom) / 2"
-    )
-    key = alt.Legend(title=["model predictions", "read in an epoch"], values=[0, 0.5, 1], format="%", symbolType="square")
-    grey = base.mark_rect(style="ink", strokeWidth=0).encode(
-        alt.X("x:Q"),
-        alt.X2("x_end:Q"),
-        alt.Y("top:Q", scale=None),
-        alt.Y2("bottom:Q"),
-        opacity=alt.Opacity("read:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.3]), legend=key),
-    )
-    # Of a panel that all lines of share, none of which may take the background away.
-    yield grey.transform_filter("!datum.row")
-    mine = base.transform_filter("datum.row")
-    mine, grey = ((each.transform_filter(shown) if shown else each) for each in (mine, grey))
-    yield grey.transform_filter("datum.row")
-    yield mine.mark_square(size=24, opacity=1).encode(
-        alt.Y("middle:Q", scale=None), color=color, x=alt.value(-6)
-    )
+            kind = {"kind": "background" if alike else "row", "panel": panel, "name": line.name}
+            for stretch in stretches(line.points):
+                yield {**kind, "top": top, "bottom": bottom, **stretch}
+
+
+def _grey_layers(greys: pd.DataFrame, *, x: alt.X, color: alt.Color, shown: Any) -> Iterator[Any]:
+    """Rows go with their curves when these are hidden; a background belongs to all curves."""
+    for kind in greys["kind"].unique() if len(greys) else ():
+        base = alt.Chart().transform_filter(f"datum.kind == '{kind}'")
+        if shown and kind == "row":
+            base = base.transform_filter(shown)
+        base = base.transform_calculate(
+            x="datum[axis + '_from']",
+            x_end="datum[axis + '_to']",
+            middle="(datum.top + datum.bottom) / 2",
+        )
+        key = alt.Legend(
+            title=["model predictions", "read in an epoch"],
+            **{"values": [0, 0.5, 1], "format": "%", "symbolType": "square"},
+        )
+        scale = alt.Scale(domain=[0, 1], range=[0, 0.3])
+        yield base.mark_rect(style="ink", strokeWidth=0).encode(
+            x,
+            alt.X2("x_end:Q"),
+            alt.Y("top:Q", scale=None),
+            alt.Y2("bottom:Q"),
+            opacity=alt.Opacity("read:Q", scale=scale, legend=key),
+        )
+        if kind == "row":
+            yield base.mark_square(size=24, opacity=1).encode(
+                alt.Y("middle:Q", scale=None), color=color, x=alt.value(-6)
+            )
 
 
 def stretches(points: pd.DataFrame) -> list[dict[str, float]]:

@@ -34,21 +34,24 @@ def front(found: pd.DataFrame, *, metric: str, title: str, naming: Naming) -> th
     )
     x = alt.X(
         "x:Q",
-        title=theme.lookup("price", options=known),
-        scale=alt.Scale(type="log", nice=False, padding=24),
-        axis=alt.Axis(format="~s", tickCount=4),
+        scale=alt.Scale(type="log", nice=False, padding=50),
+        axis=alt.Axis(title=theme.lookup("price", options=known), format=".3~s", tickCount=4),
     )
     base = (
         alt.Chart(frame)
         .transform_calculate(
             x="datum[price]",
-            front="datum['front.' + price] ? 'on the front' : 'beaten in both'",
+            front="datum['front.' + price] ? 'on the front' : 'not on the front'",
         )
         .transform_filter("isValid(datum.x)")
     )
-    kinds = ["on the front", "beaten in both"]
-    color = alt.Color("front:N", scale=alt.Scale(domain=kinds), legend=alt.Legend(title=None))
-    shape = alt.Shape("front:N", scale=alt.Scale(domain=kinds), legend=alt.Legend(title=None))
+    kinds = ["on the front", "not on the front"]
+    color = alt.Color(
+        "front:N", scale=alt.Scale(domain=kinds), legend=alt.Legend(title=None, orient="top")
+    )
+    shape = alt.Shape(
+        "front:N", scale=alt.Scale(domain=kinds), legend=alt.Legend(title=None, orient="top")
+    )
     on = base.transform_filter("datum.front == 'on the front'")
     point = base.mark_point(size=70, filled=True, opacity=1).encode(
         x,
@@ -62,7 +65,7 @@ def front(found: pd.DataFrame, *, metric: str, title: str, naming: Naming) -> th
         on.mark_line(strokeWidth=1.2).encode(x, y, color),
         base.mark_rule(strokeWidth=1.5).encode(x, alt.Y("ci_low:Q"), alt.Y2("ci_high:Q"), color),
         point,
-        named.mark_text(align="left", dx=8, dy=-7).encode(x, y, text="name:N"),
+        named.mark_text(dy=-11).encode(x, y, text="name:N"),
     ]
     width = 520 if len(families) == 1 else 340
     panel = alt.layer(*layers).properties(width=width, height=300)

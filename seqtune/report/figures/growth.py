@@ -53,7 +53,9 @@ def off_scale(curves: Sequence[Curve], *, metric: str) -> int:
 
 def has_floor(curves: Sequence[Curve]) -> bool:
     """Return whether a best possible value is known anywhere."""
-    return any(math.isfinite(best) for curve in curves for part in curve.parts for best in part.best)
+    return any(
+        math.isfinite(best) for curve in curves for part in curve.parts for best in part.best
+    )
 
 
 def growth(
@@ -89,7 +91,7 @@ def growth(
         "x:Q",
         title=x,
         scale=alt.Scale(type="log" if wide else "linear", zero=False, nice=False, padding=14),
-        axis=alt.Axis(format="~s", **({"values": theme.log_ticks(places)} if wide else ticks)),
+        axis=alt.Axis(format=".3~s", **({"values": theme.log_ticks(places)} if wide else ticks)),
     )
     y = alt.Y("mean:Q", title=labels.with_unit(metric), **theme.value_axis(_means(curves), log=log))
     color = theme.colour("name", names=names)
@@ -99,9 +101,18 @@ def growth(
         legend=theme.legend(parts) if len(parts) > 1 else None,
     )
     one = {"detail": "part:N"}
-    line = mine.transform_filter("datum.on_scale").mark_line(strokeWidth=1.8).encode(across, y, color, **one)
+    line = (
+        mine.transform_filter("datum.on_scale")
+        .mark_line(strokeWidth=1.8)
+        .encode(across, y, color, **one)
+    )
     line = line.add_params(shown) if shown else line
-    tooltip = ["name", "part", "x", *(alt.Tooltip(name, format=".4g") for name in ("mean", "low", "high", "best"))]
+    tooltip = [
+        "name",
+        "part",
+        "x",
+        *(alt.Tooltip(name, format=".4g") for name in ("mean", "low", "high", "best")),
+    ]
     layers = [
         base.transform_filter("isValid(datum.border)")
         .transform_aggregate(border="min(border)", groupby=["panel"])
@@ -132,7 +143,9 @@ def growth(
         # Lengths differ much from panel to panel, so that they share the metric's scale only.
         facet = alt.Facet("panel:N", title=None, sort=panels)
         columns = theme.columns_of(len(panels), width=width + 50)
-        chart = chart.facet(facet, columns=columns).resolve_scale(x="shared" if few else "independent")
+        chart = chart.facet(facet, columns=columns).resolve_scale(
+            x="shared" if few else "independent"
+        )
     return theme.specification(chart, title=title)
 
 

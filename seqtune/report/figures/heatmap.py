@@ -45,35 +45,40 @@ def heat_map(
     )
     lines, panels = 1 + int(frame["lines"].max()), _panels(cells, layout=layout)
     rows, columns = (len(grid.values(cells, path=path)) for path in (layout.y, layout.x))
-    base = (
-        alt.Chart(frame)
-        .transform_calculate(x="datum[across]", y="datum[down]", panel=_rest(paths))
-        .transform_calculate(xo="datum[across + '_order']", yo="datum[down + '_order']")
-        .encode(
-            alt.X(
-                "x:N",
-                sort=alt.EncodingSortField("xo", op="min"),
+    base = alt.Chart(frame).encode(
+        alt.X(
+            "x:N",
+            sort=alt.EncodingSortField("xo", op="min"),
+            axis=alt.Axis(
                 title=theme.lookup("across", options=paths),
-                axis=alt.Axis(labelAngle=0, labelLimit=TILE_WIDTH, ticks=False, domain=False),
+                labelAngle=0,
+                labelLimit=TILE_WIDTH,
+                ticks=False,
+                domain=False,
             ),
-            alt.Y(
-                "y:N",
-                sort=alt.EncodingSortField("yo", op="min", order="descending"),
+        ),
+        alt.Y(
+            "y:N",
+            sort=alt.EncodingSortField("yo", op="min", order="descending"),
+            axis=alt.Axis(
                 title=theme.lookup("down", options=paths),
-                axis=alt.Axis(labelLimit=220, ticks=False, domain=False),
+                labelLimit=220,
+                ticks=False,
+                domain=False,
             ),
-            tooltip=["cell", alt.Tooltip("value", format=".4g"), "interval", "note"],
-        )
+        ),
+        tooltip=["cell", alt.Tooltip("value", format=".4g"), "interval", "note"],
     )
     scale = alt.Scale(
         type="log" if log else "linear", domain=list(domain), range="heatmap", nice=False
     )
+    ticks = [tick for tick in theme.log_ticks(domain) if domain[0] <= tick <= domain[1]]
     bar = alt.Legend(
         title=[labels.with_unit(metric), labels.direction(metric)],
         gradientLength=max(100, min(260, TILE_HEIGHT * rows)),
         gradientThickness=14,
         titleLimit=260,
-        **({"values": theme.log_ticks(domain), "format": "~g"} if log else {}),
+        **({"values": ticks, "format": "~g"} if log else {}),
     )
     known = base.transform_filter("isValid(datum.value)")
     ink = theme.ink_on("color", field="value")
@@ -99,6 +104,14 @@ def heat_map(
     if panels > 1 or len(paths) > 2:
         facet = alt.Facet("panel:N", title=None, sort=alt.EncodingSortField("place", op="min"))
         chart = panel.facet(facet, columns=theme.columns_of(panels, width=width))
+    # Outside the panels, which are made of what is calculated.
+    chart = chart.transform_calculate(
+        x="datum[across]",
+        y="datum[down]",
+        xo="datum[across + '_order']",
+        yo="datum[down + '_order']",
+        panel=_rest(paths),
+    )
     if len(paths) > 2:
         chart = chart.add_params(x, y)
     else:
@@ -128,7 +141,9 @@ def _frame(cells: pd.DataFrame, *, paths: Mapping[str, str], naming: Naming) -> 
         "mean": ["" if is_missing(value) else labels.number(value) for value in cells["value"]],
         "interval": intervals,
         "note": cells["note"].tolist(),
-        "lines": [bool(text) + bool(note) for text, note in zip(intervals, cells["note"], strict=True)],
+        "lines": [
+            bool(text) + bool(note) for text, note in zip(intervals, cells["note"], strict=True)
+        ],
     }
     short = labels.short_names(paths.values())
     for name, path in paths.items():

@@ -71,7 +71,7 @@ def points(
     present = base.transform_filter("isValid(datum.value)")
     layers = [
         base.transform_flatten(["seeds"])
-        .mark_point(size=22, strokeWidth=1, filled=False, dy=6, yOffset=8)
+        .mark_point(size=22, strokeWidth=1, filled=False, opacity=1)
         .encode(x=alt.X("seeds:Q"), color=color),
         present.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q"), x2="high:Q", color=color),
         present.mark_point(size=70, filled=True, opacity=1).encode(
@@ -84,5 +84,5 @@ def points(
     ]
     if not several:
         layers.pop(0)
-    chart = alt.layer(*layers).properties(width=520, height=alt.Step(ROW / 1))
+    chart = alt.layer(*layers).properties(width=520, height=alt.Step(ROW))
     return theme.specification(chart, title=title)

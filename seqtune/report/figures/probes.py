@@ -103,9 +103,7 @@ def _tiles(readings: Sequence[ProbeResult]) -> Iterator[dict[str, Any]]:
             continue
         score = each.score.value
         layer = each.layer
-        gain = (
-            "" if layer is None else signed(score - untrained[each.target, each.level, layer])
-        )
+        gain = "" if layer is None else signed(score - untrained[each.target, each.level, layer])
         yield {
             "target": each.target,
             "level": str(each.level),

@@ -1,5 +1,6 @@
 """The search: scores over every tuned value, and all values of a trial side by side."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,10 @@ def slices(
             "run": trial.run,
             "score": trial.score,
             # A path has a dot, which would be read as a field of a field.
-            **{f"x{place}": _text(trial.values.get(path), axes[path]) for place, path in enumerate(axes)},
+            **{
+                f"x{place}": _text(trial.values.get(path), axes[path])
+                for place, path in enumerate(axes)
+            },
         }
         for name, trials in cells.items()
         for trial in trials
@@ -42,6 +46,7 @@ def slices(
     color = theme.colour("name", names=names)
     y = theme.value_axis(frame["score"], log=score.log)
     shown = theme.toggle("name", names=names)
+    columns = theme.columns_of(len(axes), width=260)
     panels: list[Any] = []
     for place, axis in enumerate(axes.values()):
         field = f"x{place}"
@@ -51,9 +56,16 @@ def slices(
             .mark_point(size=45, filled=True, opacity=0.75)
             .encode(
                 _x(field, axis),
-                alt.Y("score:Q", title=labels.with_unit(metric) if place % 3 == 0 else None, **y),
+                alt.Y(
+                    "score:Q", title=labels.with_unit(metric) if place % columns == 0 else None, **y
+                ),
                 color,
-                tooltip=["name", "run", alt.Tooltip("score", format=".4g"), alt.Tooltip(field, title=axis.title)],
+                tooltip=[
+                    "name",
+                    "run",
+                    alt.Tooltip("score", format=".4g"),
+                    alt.Tooltip(field, title=axis.title),
+                ],
             )
             .properties(width=210, height=200)
         )
@@ -61,7 +73,7 @@ def slices(
             panel = panel.transform_filter(shown)
             panel = panel.add_params(shown) if place == 0 else panel
         panels.append(panel)
-    chart = alt.concat(*panels, columns=theme.columns_of(len(panels), width=260))
+    chart = alt.concat(*panels, columns=columns)
     return theme.specification(chart, title=title)
 
 
@@ -89,7 +101,9 @@ def parallel(
         {"name": name, "run": trial.run, "rank": rank, "axis": axis, "place": place, "value": value}
         for name, trials in cells.items()
         for trial, rank in ranked(trials, higher=higher)
-        for axis, (place, value) in zip(titles, crossings(trial, axes=axes, score=score), strict=True)
+        for axis, (place, value) in zip(
+            titles, crossings(trial, axes=axes, score=score), strict=True
+        )
     ]
     marks = [
         {"axis": axis.title, "place": place, "text": labels.clipped(text, longest=16)}
@@ -99,7 +113,9 @@ def parallel(
     frame = pd.DataFrame(rows)
     # The choice of a cell begins with the first of the list: that with the best trial.
     best = (max if higher else min)(cells, key=lambda name: _best(cells[name], higher=higher))
-    cell = theme.select("cell", options={best: best, **{name: name for name in cells}}, label="cell ")
+    cell = theme.select(
+        "cell", options={best: best, **{name: name for name in cells}}, label="cell "
+    )
     height = 280
     y = alt.Y("place:Q", scale=alt.Scale(domain=[MISSING - 0.04, 1.04]), axis=None)
     x = alt.X(
@@ -119,11 +135,19 @@ def parallel(
         alt.Chart(frame)
         .transform_filter("datum.name == cell")
         .mark_line(point=alt.OverlayMarkDef(size=16), strokeWidth=1.4, opacity=0.85)
-        .encode(x, y, color, detail="run:N", order=alt.Order("index:Q"), tooltip=["run", "axis", "value"])
-        .transform_calculate(index=f"indexof({titles!r}, datum.axis)")
+        .encode(
+            x,
+            y,
+            color,
+            detail="run:N",
+            order=alt.Order("index:Q"),
+            tooltip=["run", "axis", "value"],
+        )
+        .transform_calculate(index=f"indexof({json.dumps(titles)}, datum.axis)")
     )
     texts = alt.Chart(pd.DataFrame(marks)).encode(x, y, text="text:N")
-    layers = [lines, texts.mark_text(align="left", dx=5, fontSize=10, fontWeight="bold")]
+    named = {"align": "left", "dx": 5, "fontSize": 10, "fontWeight": "bold"}
+    layers = [lines, texts.mark_text(**named, style="halo"), texts.mark_text(**named)]
     chart = alt.layer(*layers).properties(width=min(880, 130 * len(columns)), height=height)
     return theme.specification(chart.add_params(cell), title=title)
 
@@ -132,9 +156,7 @@ def _best(trials: Sequence[Trial], *, higher: bool) -> float:
     return (max if higher else min)(trial.score for trial in trials)
 
 
-def crossings(
-    trial: Trial, *, axes: Mapping[str, Axis], score: Axis
-) -> list[tuple[float, str]]:
+def crossings(trial: Trial, *, axes: Mapping[str, Axis], score: Axis) -> list[tuple[float, str]]:
     """Return where a trial's line crosses every axis, and the value there; the last is that of the score."""
     found = [
         (axis.place(trial.values[path]), labels.value(trial.values[path]))
@@ -148,4 +170,7 @@ def crossings(
 def ranked(trials: Sequence[Trial], *, higher: bool) -> list[tuple[Trial, float]]:
     """Return the trials, the worst first, with the share of them that are better: 0 for the best."""
     ordered = sorted(trials, key=lambda trial: trial.score, reverse=not higher)
-    return [(trial, (len(ordered) - 1 - place) / max(1, len(ordered) - 1)) for place, trial in enumerate(ordered)]
+    return [
+        (trial, (len(ordered) - 1 - place) / max(1, len(ordered) - 1))
+        for place, trial in enumerate(ordered)
+    ]

@@ -40,7 +40,9 @@ alt.data_transformers.disable_max_rows()
 
 def config(*, dark: bool = False) -> Spec:
     """Return the Vega-Lite configuration of all figures, for light or dark paper."""
-    ink, muted, line = ("#e6e8ea", "#a2abb4", "#363c43") if dark else ("#222222", "#5f5f5f", "#e3e3e3")
+    ink, muted, line = (
+        ("#e6e8ea", "#a2abb4", "#363c43") if dark else ("#222222", "#5f5f5f", "#e3e3e3")
+    )
     colours = (*DARK_COLOURS, "#a0a0a0", "#c79a6b") if dark else COLOURS
     label = {"labelColor": ink, "titleColor": ink, "labelFontSize": 11, "titleFontSize": 12}
     plain = {**label, "titleFontWeight": "normal"}
@@ -62,13 +64,18 @@ def config(*, dark: bool = False) -> Spec:
             "heatmap": {"scheme": HEAT},
             "symbol": list(SHAPES),
         },
-        "text": {"fill": ink, "fontSize": 11},
+        "text": {"color": ink, "fontSize": 11},
         "style": {
-            "ink": {"fill": ink, "stroke": ink},
-            "ink-text": {"fill": ink},
-            "muted": {"stroke": muted, "fill": muted},
-            "muted-text": {"fill": muted, "fontSize": 10},
-            "empty": {"fill": line},
+            "ink": {"color": ink},
+            "ink-text": {"color": ink},
+            "muted": {"color": muted},
+            "muted-text": {"color": muted, "fontSize": 10},
+            "empty": {"color": line},
+            "halo": {
+                "stroke": "#15181b" if dark else "white",
+                "strokeWidth": 3,
+                "strokeOpacity": 0.8,
+            },
         },
     }
 
@@ -147,19 +154,24 @@ def toggle(field: str, *, names: Sequence[str]) -> alt.Parameter:
     )
 
 
-def colour(field: str, *, names: Sequence[str], ranks: Sequence[Any] = ()) -> alt.Color:
+def colour(
+    field: str, *, names: Sequence[str], ranks: Sequence[Any] = (), **options: Any
+) -> alt.Color:
     """Return the colours of names: along a ramp where all have a number as rank, else distinct ones.
 
     The legend stands beside the chart, or below it where the names are many or long; a single name has none.
+    `options` are those of the legend.
     """
-    ordered = len(names) > 1 and bool(ranks) and all(isinstance(each, int | float) for each in ranks)
+    ordered = (
+        len(names) > 1 and bool(ranks) and all(isinstance(each, int | float) for each in ranks)
+    )
     if ordered:
         names = [name for _, name in sorted(zip(ranks, names, strict=True))]
     return alt.Color(
         field,
         type="ordinal" if ordered else "nominal",
         scale=alt.Scale(domain=list(names)),
-        legend=legend(names) if len(names) > 1 else None,
+        legend=legend(names, **options) if len(names) > 1 else None,
     )
 
 
@@ -169,7 +181,9 @@ def legend(names: Sequence[str], **options: Any) -> alt.Legend:
     if len(names) <= 16 and longest <= 26:
         return alt.Legend(title=None, **options)
     columns = max(1, int(800 / (LETTER * longest + 30)))
-    return alt.Legend(title=None, orient="bottom", columns=columns, **options)
+    return alt.Legend(
+        title=None, **{**options, "orient": "bottom", "columns": columns, "offset": 12}
+    )
 
 
 def columns_of(panels: int, *, width: float, most: float = 800) -> int:
@@ -201,9 +215,12 @@ def log_ticks(values: Iterable[float]) -> list[float]:
 def value_axis(values: Iterable[float], *, log: bool) -> dict[str, Any]:
     """Return `scale` and `axis` of a metric's channel; a logarithmic one is not begun at 0."""
     if not log:
-        return {"scale": alt.Scale(zero=False, nice=True), "axis": alt.Axis(tickCount=6)}
+        return {
+            "scale": alt.Scale(zero=False, nice=False, padding=12),
+            "axis": alt.Axis(tickCount=6),
+        }
     return {
-        "scale": alt.Scale(type="log", nice=False),
+        "scale": alt.Scale(type="log", nice=False, padding=12),
         "axis": alt.Axis(values=log_ticks(values), format="~g"),
     }
 

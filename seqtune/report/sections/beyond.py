@@ -124,9 +124,7 @@ def _field_figure(
                 *_notes(curves, metric=metric, left_out=left_out),
             )
         ),
-        chart=growth(
-            curves, borders=borders, metric=metric, x=field, title=title, few=True
-        ),
+        chart=growth(curves, borders=borders, metric=metric, x=field, title=title, few=True),
         data=with_cells(frame, results=results),
     )
 

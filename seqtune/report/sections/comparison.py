@@ -44,9 +44,7 @@ def _figure(
     naming = results.naming
     if layout.x is None or layout.y is None:
         how = "Rings are the seeds, a line is the interval." if several else ""
-        chart = points(
-            cells, path=layout.x, seeds=seeds, metric=metric, title=title, naming=naming
-        )
+        chart = points(cells, path=layout.x, seeds=seeds, metric=metric, title=title, naming=naming)
     else:
         # One colour means one value in all heat maps of a report.
         known = values.cells["value"].dropna()

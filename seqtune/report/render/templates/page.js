@@ -23,7 +23,7 @@ async function draw() {
   for (const [place, spec] of specs) {
     const config = JSON.parse(document.getElementById(dark.matches ? "dark" : "light").textContent);
     // The page's policy forbids to compile expressions, so Vega interprets them.
-    const options = {ast: true, actions: false, renderer: "svg", tooltip: {theme: dark.matches ? "dark" : "light"}};
+    const options = {ast: true, actions: false, renderer: "svg", logLevel: vega.Error, tooltip: {theme: dark.matches ? "dark" : "light"}};
     await vegaEmbed(place, {...spec, config: {...config, background: null}}, options);
     place.dataset.drawn = "yes";
   }
