@@ -14,7 +14,8 @@ from seqtune.report import SECTIONS, build, load
 from seqtune.report.naming import naming
 from seqtune.report.sections import comparison, curves
 from seqtune.report.sections.section import Figure, Section
-from tests.report.charts import rows, texts as drawn_texts
+from tests.report.charts import rows
+from tests.report.charts import texts as drawn_texts
 from tests.report.made import make_run, texts
 
 OPTIMIZERS: list[dict[str, Any]] = [

@@ -1,5 +1,6 @@
 """Learning curves as a chart: its rows, its choices, and grey where a model read its own output."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def test_names_of_levels_that_lie_close_are_moved_apart():
     levels = rows(drawn(line("p", references=named)), kind="reference")
     # About as high as the panel is, all of them lie at one place.
     shifts = sorted(row["dy"] for row in levels)
-    assert all(after - before >= 10 for before, after in zip(shifts, shifts[1:], strict=False))
+    assert all(after - before >= 10 for before, after in itertools.pairwise(shifts))
 
 
 def test_what_a_logarithmic_scale_has_no_place_for_is_counted_and_marked():
