@@ -63,7 +63,7 @@ def picture(rows: Sequence[Row], *, names: Sequence[str], title: str) -> theme.S
     boards = [board for row in rows for board in row.asked.values()]
     longer = max(max(board.shape) for board in boards)
     side = min(LARGEST, max(SMALLEST, CELL * longer)) / longer
-    # Cells of the picture and of the screen begin together, so that no line between them is blurred.
+    # Cells of the picture begin at whole pixels, so that no line between them is blurred.
     side = CELL_PIXELS * round(side / CELL_PIXELS) or CELL_PIXELS // 2
     height, width = (max(board.shape[axis] for board in boards) * side for axis in (0, 1))
     titles = [labels.clipped(row.title, longest=36) for row in rows]

@@ -1,4 +1,4 @@
-"""Axes for tuned values and scores alike: every value has a place between 0 and 1, whatever it is."""
+"""Axes for tuned values and scores: every value has a place between 0 and 1, whatever it is."""
 
 import math
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def axis(values: Sequence[Any], *, title: str) -> Axis:
 def is_log(values: Sequence[float]) -> bool:
     """Whether values that span much lie more evenly by their logarithms than as they are.
 
-    What was drawn evenly between 0 and 0.4 may span a factor of 1,000, and is on no logarithmic scale.
+    What was drawn evenly between 0 and 0.4 may span a factor of 1,000, and needs no logarithms.
     """
     if not needs_log(values):
         return False

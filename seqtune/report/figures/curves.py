@@ -1,7 +1,9 @@
-"""Learning curves: a panel a value of the first compared path, a line a cell, over tokens, steps, FLOPs or seconds.
+"""Learning curves over tokens, steps, FLOPs or seconds.
 
-Grey says how much of its own output a model read in an epoch: behind the curves of a panel that all read the
-same, else in a row for each above the panel.
+A panel holds the cells with one value of the first compared path, a line each.
+
+Grey shows how much of its own output a model read in an epoch: behind the curves of a panel that
+all read the same, else in a row for each above the panel.
 """
 
 import math
@@ -40,9 +42,9 @@ class Line:
     Attributes:
         panel: title of the panel that it belongs to.
         name: what tells it apart inside the panel.
-        rank: the value by which the lines are ordered, and coloured light to dark; None if by nothing.
-        points: a row an evaluation: `epoch`, the `COSTS`, `value`, the edges `low` and `high` of a band
-            around it, NaN where there is none, and `forcing`, NaN where it was not measured.
+        rank: the value that orders the lines, coloured light to dark; None if nothing does.
+        points: a row an evaluation: `epoch`, the `COSTS`, `value`, the edges `low` and `high` of a
+            band around it (NaN where there is none), and `forcing` (NaN if not measured).
         floor: best possible value; None if unknown.
         references: what named predictors score, by their names.
     """
@@ -67,7 +69,7 @@ class Notes:
     Attributes:
         has_floor: whether a floor is drawn.
         has_references: whether references are.
-        mixed_panels: panels whose lines have other references than each other, so that none are drawn.
+        mixed_panels: panels whose lines have different references, so that none are drawn.
         off_scale: values that a logarithmic scale has no place for.
         shaded: whether grey says how much of its own output a model read.
         has_rows: whether some of it does so in rows above a panel.
@@ -122,7 +124,7 @@ def _forcing(results: Results) -> dict[tuple[str, int], float]:
 
 
 def _panels(best: pd.DataFrame, *, compared: tuple[str, ...]) -> tuple[str | None, bool, list[str]]:
-    """The path whose values are panels, whether arms are apart as together they would crowd them, and the rest."""
+    """The path whose values are panels, whether arms have panels too, and the other paths."""
     paths = task_first(compared)
     if not paths or (len(paths) == 1 and best["arm"].isna().all()):
         return None, False, paths
@@ -270,7 +272,7 @@ def curves(lines: Sequence[Line], *, metric: str, title: str) -> tuple[theme.Spe
 
 
 def is_log(metric: str, values: Iterable[float]) -> bool:
-    """Errors fall by factors: what is compared with the floor is always shown so, a loss where it spans enough."""
+    """Return whether the scale begins as logarithmic: excess always, a loss where it spans enough."""
     numbers = list(values)
     if metric in HIGHER_IS_BETTER or not any(value > 0 for value in numbers):
         return False
@@ -280,10 +282,12 @@ def is_log(metric: str, values: Iterable[float]) -> bool:
 def _scaled(name: str) -> str:
     """The expression of a field on the scale that was chosen; null where it has no place there.
 
-    Vega-Lite cannot change the type of a scale, so logarithms are taken before it and undone at its ticks.
+    Vega-Lite cannot change the type of a scale, so logarithms are taken before it and undone at
+    its ticks.
     """
     value = f"datum['{name}']"
-    return f"!isValid({value}) ? null : scale == 'linear' ? {value} : {value} > 0 ? log({value}) / LN10 : null"
+    log = f"{value} > 0 ? log({value}) / LN10 : null"
+    return f"!isValid({value}) ? null : scale == 'linear' ? {value} : {log}"
 
 
 def _paneled(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
@@ -297,7 +301,7 @@ def _paneled(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
 
 
 def _points(panels: Sequence[tuple[str, list[Line]]], *, least: float) -> pd.DataFrame:
-    """A row an evaluation; where a band reaches below what a logarithmic scale has a place for, it ends there."""
+    """A row an evaluation; a band that reaches 0 ends at the least value of a logarithmic scale."""
     frames = [
         line.points.assign(kind="point", panel=panel, name=line.name)
         for panel, inside in panels
@@ -375,7 +379,7 @@ def _most_rows(panels: Sequence[tuple[str, list[Line]]]) -> int:
 
 
 def _alike(lines: Sequence[Line]) -> bool:
-    """Whether all read the same at places that a reader cannot tell apart, or nothing but the targets."""
+    """Whether all read the same inputs at places that a reader cannot tell apart."""
     if not any(line.fed_back for line in lines):
         return True
     first = lines[0].points
@@ -430,7 +434,7 @@ def _grey_layers(greys: pd.DataFrame, *, x: alt.X, color: alt.Color, shown: Any)
 
 
 def stretches(points: pd.DataFrame) -> list[dict[str, float]]:
-    """Return neighbouring epochs that look the same as one: by cost where it begins and ends, and `read`.
+    """Return stretches of epochs that look the same: where they begin and end, and `read`.
 
     `read` is how much of what the model read was its own: one minus the teacher-forcing rate.
     """

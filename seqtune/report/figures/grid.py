@@ -1,6 +1,5 @@
-"""How cells are laid out on paper: which compared path is the x axis, which the y axis, which a panel."""
+"""How cells are laid out: which compared path is the x axis, which the y axis, which a panel."""
 
-import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from seqtune.report.naming import Naming
 
 @dataclass(frozen=True)
 class Layout:
-    """The roles of an arm's compared paths in a figure; both axes are None where nothing is compared."""
+    """The roles of an arm's compared paths; both axes are None where nothing is compared."""
 
     x: str | None
     y: str | None
@@ -34,12 +33,6 @@ def layout(paths: Iterable[str]) -> Layout:
     return Layout(x=x, y=y, panels=tuple(path for path in others if path and path != y))
 
 
-def shape(panels: int, *, most_columns: int) -> tuple[int, int]:
-    """Rows and columns for panels, as full as can be: four panels in at most three columns are 2 x 2."""
-    rows = math.ceil(panels / max(1, most_columns))
-    return rows, math.ceil(panels / rows)
-
-
 def layouts(cells: pd.DataFrame, *, compared: Iterable[str]) -> dict[Layout, pd.DataFrame]:
     """The cells by their layout: arms that compare the same paths share a figure."""
     found: dict[Layout, list[int]] = {}
@@ -51,7 +44,7 @@ def layouts(cells: pd.DataFrame, *, compared: Iterable[str]) -> dict[Layout, pd.
 
 
 def names(cells: pd.DataFrame, *, naming: Naming) -> list[str]:
-    """What tells cells apart, in few words: the arm and the compared values that differ between them."""
+    """What tells cells apart in few words: the arm and the compared values that differ."""
     arms = ["" if is_missing(arm) else str(arm) for arm in cells["arm"]]
     paths = [path for path in naming.compared if cells[path].nunique(dropna=False) > 1]
     found: list[str] = []
@@ -66,7 +59,7 @@ def names(cells: pd.DataFrame, *, naming: Naming) -> list[str]:
 def named_groups(
     cells: pd.DataFrame, *, groups: Sequence[Hashable], naming: Naming
 ) -> dict[Hashable, list[str]]:
-    """Group -> what makes it: values of one compared path if that decides, else the names of its cells.
+    """Group -> what makes it: values of one compared path if that decides, else its cells' names.
 
     Args:
         cells: to be told apart.

@@ -156,7 +156,7 @@ def _means(curves: Sequence[Curve]) -> list[float]:
 def _rows(
     curves: Sequence[Curve], *, borders: Mapping[str, float], log: bool, edge: float
 ) -> Iterator[dict[str, Any]]:
-    """A row a value; on a logarithmic scale an interval or floor that leaves it ends at its edge."""
+    """A row a value; an interval or floor that leaves a logarithmic scale ends at its edge."""
     for curve in curves:
         for part in curve.parts:
             values = zip(part.x, part.mean, part.low, part.high, part.best, strict=True)

@@ -1,4 +1,4 @@
-"""Heat maps over any two compared paths: a tile a cell, a panel for every combination of the further paths."""
+"""Heat maps over any two compared paths: a tile a cell, panels for the further paths."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,8 @@ def heat_map(
         cells: rows with `arm`, `cell`, the compared paths, `value`, `low`, `high` and `note`.
         layout: with both axes given.
         metric: names the colour scale.
-        domain: of the colours, shared by all heat maps of a report; `log` likewise.
+        domain: of the colours, shared by all heat maps of a report.
+        log: whether the colours' scale is logarithmic.
         title: of the whole figure.
         naming: of the sweep.
     """

@@ -21,7 +21,7 @@ Seeds = Mapping[str, Sequence[float]]
 def points(
     cells: pd.DataFrame, *, path: str | None, seeds: Seeds, metric: str, title: str, naming: Naming
 ) -> theme.Spec:
-    """Return a row a value of the path, and in it a point an arm; a row a cell where no path is compared.
+    """Return a row a value of the path and in it a point an arm, or a row a cell without a path.
 
     Args:
         cells: rows with `arm`, `cell`, the compared path, `value`, `low`, `high` and `note`.

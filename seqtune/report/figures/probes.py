@@ -23,7 +23,7 @@ def probes(readings: Sequence[ProbeResult], *, title: str, caption: str) -> them
     Args:
         readings: of every layer of one run, by target, level and layer.
         title: of the figure.
-        caption: what was fitted and scored and how far it may be off; the targets are explained before it.
+        caption: what was fitted and scored and how far it may be off, after what the targets are.
     """
     targets = list(dict.fromkeys(each.target for each in readings))
     frame = pd.DataFrame(_tiles(readings))

@@ -94,7 +94,7 @@ def _x(field: str, axis: Axis) -> alt.X:
 def parallel(
     cells: Cells, *, axes: Mapping[str, Axis], score: Axis, title: str, higher: bool
 ) -> theme.Spec:
-    """Return an axis a tuned path and one for the score, and a line a trial of the cell that is chosen."""
+    """Return an axis a tuned path and one for the score, and a line a trial of the chosen cell."""
     columns = [*axes.values(), score]
     titles = [axis.title for axis in columns]
     rows = [
@@ -157,7 +157,7 @@ def _best(trials: Sequence[Trial], *, higher: bool) -> float:
 
 
 def crossings(trial: Trial, *, axes: Mapping[str, Axis], score: Axis) -> list[tuple[float, str]]:
-    """Return where a trial's line crosses every axis, and the value there; the last is that of the score."""
+    """Return where a trial's line crosses every axis, the score's last, and the value there."""
     found = [
         (axis.place(trial.values[path]), labels.value(trial.values[path]))
         if path in trial.values
@@ -168,7 +168,7 @@ def crossings(trial: Trial, *, axes: Mapping[str, Axis], score: Axis) -> list[tu
 
 
 def ranked(trials: Sequence[Trial], *, higher: bool) -> list[tuple[Trial, float]]:
-    """Return the trials, the worst first, with the share of them that are better: 0 for the best."""
+    """Return the trials, the worst first, each with the share of them that are better."""
     ordered = sorted(trials, key=lambda trial: trial.score, reverse=not higher)
     return [
         (trial, (len(ordered) - 1 - place) / max(1, len(ordered) - 1))

@@ -1,8 +1,8 @@
-"""What all figures share: type, colours, scales, and how a chart becomes a specification or a picture.
+"""What all figures share: type, colours, scales, and how a chart becomes a picture.
 
-Colours are told apart by colour-blind readers and in greyscale. What has to look different on a dark page is
-named in the configuration (a range of colours, or a style such as "ink") and never written into a chart, so
-that one specification serves both.
+Colours are told apart by colour-blind readers and in greyscale. What has to look different on a
+dark page is named in the configuration (a range of colours, or a style such as "ink") and never
+written into a chart, so that one specification serves both.
 """
 
 import json
@@ -22,7 +22,7 @@ COLOURS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"),
     *("#8c8c8c", "#7f4f24"),
 )
-"""Those of Okabe & Ito 2008; for yellow, which is not seen as a thin line on white, grey and brown."""
+"""Those of Okabe & Ito 2008; grey and brown for yellow, which is not seen as a line on white."""
 DARK_COLOURS = ("#4aa8e0", "#f0814a", "#2fc397", "#dd9cc2", "#f0b73a", "#9ad6f7", "#ffffff")
 """The same for a dark page; grey and a lighter brown follow."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "stroke")
@@ -81,7 +81,7 @@ def config(*, dark: bool = False) -> Spec:
 
 
 def specification(chart: Any, *, title: str, width: float = 640, caption: str = "") -> Spec:
-    """Return a chart as a specification with a title broken to its width, and a caption below it if any."""
+    """Return a chart as a specification, its title and caption broken to its width in pixels."""
     text = alt.TitleParams(broken(title, width=width))
     if caption:
         lines = [part for line in caption.splitlines() for part in broken(line, width=width)]
@@ -139,7 +139,7 @@ def lookup(name: str, *, options: Mapping[str, str]) -> str:
 
 
 def toggle(field: str, *, names: Sequence[str]) -> alt.Parameter:
-    """Return the selection of what is shown: a click on a name in the legend hides it, another shows it.
+    """Return the selection of what is shown: a click on a name in the legend hides or shows it.
 
     All names are selected at first, because Vega-Lite dims the legend's entries that are not.
     """
@@ -157,10 +157,10 @@ def toggle(field: str, *, names: Sequence[str]) -> alt.Parameter:
 def colour(
     field: str, *, names: Sequence[str], ranks: Sequence[Any] = (), **options: Any
 ) -> alt.Color:
-    """Return the colours of names: along a ramp where all have a number as rank, else distinct ones.
+    """Return the colours of names: along a ramp if all have a number as rank, else distinct ones.
 
-    The legend stands beside the chart, or below it where the names are many or long; a single name has none.
-    `options` are those of the legend.
+    The legend, with `options`, stands beside the chart, or below it where the names are many or
+    long; a single name has none.
     """
     ordered = (
         len(names) > 1 and bool(ranks) and all(isinstance(each, int | float) for each in ranks)
@@ -187,7 +187,7 @@ def legend(names: Sequence[str], **options: Any) -> alt.Legend:
 
 
 def columns_of(panels: int, *, width: float, most: float = 800) -> int:
-    """Return how many panels stand side by side, in rows as full as can be: four of three are 2 x 2."""
+    """Return how many panels stand side by side in rows as full as can be: four are 2 x 2."""
     fitting = max(1, int(most / width))
     return math.ceil(panels / math.ceil(panels / fitting))
 
@@ -198,13 +198,13 @@ def broken(text: str, *, width: float) -> list[str]:
 
 
 def needs_log(values: Iterable[float]) -> bool:
-    """Return whether values are all positive and so unlike that a linear scale would hide the small ones."""
+    """Return whether positive values are so unlike that a linear scale would hide the small ones."""
     numbers = [float(value) for value in values if math.isfinite(value)]
     return bool(numbers) and min(numbers) > 0 and max(numbers) > LOG_FROM * min(numbers)
 
 
 def log_ticks(values: Iterable[float]) -> list[float]:
-    """Return ticks of a logarithmic scale over positive values: 1, 2, 5, or powers alone if it spans many."""
+    """Return ticks of a logarithmic scale: 1, 2, 5, or powers of ten alone if it spans many."""
     numbers = [float(value) for value in values if math.isfinite(value) and value > 0] or [1.0]
     low, high = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
     digits = (1, 2, 5) if high - low <= 4 else (1,)
@@ -226,6 +226,6 @@ def value_axis(values: Iterable[float], *, log: bool) -> dict[str, Any]:
 
 
 def ink_on(scale: str, *, field: str) -> Any:
-    """Return the colour of text on a tile: black or white, whichever stands out more. Source: WCAG 2.1."""
+    """Return black or white, whichever stands out more on a tile's colour. Source: WCAG 2.1."""
     bright = f"luminance(scale('{scale}', datum['{field}'])) > 0.179"
     return alt.condition(bright, alt.value("black"), alt.value("white"))

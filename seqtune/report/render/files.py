@@ -49,7 +49,8 @@ def markdown(results: Results, *, sections: Iterable[Section]) -> str:
 def write_figure(figure: Figure, *, folder: Path) -> None:
     """Writes a figure as PNG, SVG and Vega-Lite specification (.vl.json), and its data as CSV.
 
-    The specification is for restyling: its `config` is the style, and the Vega editor or Altair draws it again.
+    The specification is for restyling: its `config` is the style, and the Vega editor or Altair
+    draws it again.
     """
     svg = theme.svg(figure.chart)
     (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
@@ -69,7 +70,7 @@ def write_probes(
     caption: str,
     folder: Path,
 ) -> list[Path]:
-    """Writes the figure of linear probes as PNG and SVG with its numbers as CSV; returns their paths.
+    """Writes the figure of linear probes as PNG and SVG and its numbers as CSV; returns the paths.
 
     Each takes the place of one of its name when it is whole.
 
@@ -100,12 +101,12 @@ def write_probes(
 
 
 def write_csv(frame: pd.DataFrame, *, path: Path) -> None:
-    """Writes a frame with as many digits as it takes to read the same numbers back; missing is empty."""
+    """Writes a frame with the digits it takes to read the same numbers back; missing is empty."""
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def write_long_csv(frame: pd.DataFrame, *, path: Path) -> None:
-    """As `write_csv`, several times as fast, of a long frame whose columns are numbers and categories of text.
+    """Writes a long frame of numbers and categories of text as `write_csv` does, but faster.
 
     A number is written as briefly as it can be read back: 10 for 10.0.
     """
@@ -135,7 +136,7 @@ def escaped(text: str) -> str:
     line = " ".join(text.split())
     line = line.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     line = re.sub(r"([`*|~$])", r"\\\1", line)
-    # Inside a word an underscore is a letter, and a bracket needs a second one after it to be a link.
+    # Inside a word an underscore is a letter, and a bracket needs a second one to be a link.
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
     line = re.sub(r"\](?=[(\[])", r"\\]", line)
     # At the start of a line these would open a list, a heading or a quotation.

@@ -1,7 +1,8 @@
 """Sections -> one HTML file that needs nothing else: no network, no folder beside it.
 
-Its script sorts tables, and draws the figures with Vega in light or dark colours. A policy in the page itself
-forbids every request, and code made of text too: Vega interprets its expressions instead (`ast`).
+Its script sorts tables, and draws the figures with Vega in light or dark colours. A policy in the
+page itself forbids every request, and to compile text as code too: Vega interprets its expressions
+instead (`ast`).
 """
 
 import json

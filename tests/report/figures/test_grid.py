@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from seqtune.report.figures.grid import Layout, layout, named_groups, names, shape
+from seqtune.report.figures.grid import Layout, layout, named_groups, names
 from seqtune.report.naming import naming
 
 
@@ -25,16 +25,6 @@ def test_two_paths_of_the_task_have_an_axis_each():
 
 def test_nothing_compared_has_no_axis():
     assert layout([]) == Layout(None, None, ())
-
-
-def test_panels_fill_their_rows():
-    assert shape(4, most_columns=3) == (2, 2)
-    assert shape(5, most_columns=3) == (2, 3)
-    assert shape(1, most_columns=0) == (1, 1)
-
-
-def cells(**columns: Sequence[object]) -> pd.DataFrame:
-    return pd.DataFrame({"arm": None, **columns})
 
 
 def test_cells_are_named_by_what_differs():

@@ -24,7 +24,7 @@ NASTY = '<script>alert("x")</script> & <b>"quoted"</b>'
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of four cells, one without a finished run and two evaluated beyond their training, whose texts would break a page."""
+    """Four cells, one unfinished and two evaluated beyond training, whose texts would break a page."""
     root = tmp_path_factory.mktemp("page") / "results"
     for layers, scores in ((1, (0.3, 0.31, 0.29)), (2, (0.1, 0.12, 0.11)), (3, (12.0, 11.0, 13.0))):
         make_cell(root, compared={"model.layers": layers}, values=scores, question=NASTY)
@@ -99,7 +99,10 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(
     figures = len(list(built.parent.glob("figures/*.png")))
     assert drawn(browser) == [True] * figures
     assert figures > 6
-    marks = "return [...document.querySelectorAll('.plot')].map(each => each.querySelectorAll('svg path, svg text').length)"
+    marks = (
+        "return [...document.querySelectorAll('.plot')]"
+        ".map(each => each.querySelectorAll('svg path, svg text').length)"
+    )
     assert min(browser.execute_script(marks)) > 10
     assert requested(browser) <= {"file", "data"}
     assert browser.get_log("browser") == []
