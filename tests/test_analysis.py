@@ -77,10 +77,9 @@ def test_the_curves_of_confirm_runs_are_drawn_with_their_range_and_the_floor(
     left = run("curves_of_winners.py", sweep, "--out", out, monkeypatch=monkeypatch)
     spec = left["figure"].to_dict()
     assert spec["facet"]["field"] == "language"
-    for height, layers in VALUES:
+    for (height, layers), values in VALUES.items():
         language, cell = f"task.height={height}", f"height={height}, layers={layers}"
         first, last = rows(spec, language=language, cell=cell)
-        values = VALUES[height, layers]
         # valid/loss is .5 more than the excess; search trials, at .9 and .7, are left out.
         assert (first["mean"], last["mean"]) == pytest.approx(
             (1.5, 0.5 + sum(values) / len(values))

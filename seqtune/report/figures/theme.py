@@ -118,7 +118,7 @@ def png(svg: str) -> bytes:
 
 def runtime() -> str:
     """Return the JavaScript that draws specifications in a page: Vega, Vega-Lite and vega-embed."""
-    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    return vl_convert.javascript_bundle(None, VEGA_LITE)
 
 
 def select(name: str, *, options: Mapping[str, str], label: str) -> alt.Parameter:
@@ -143,6 +143,7 @@ def toggle(field: str, *, names: Sequence[str]) -> alt.Parameter:
 
     All names are selected at first, because Vega-Lite dims the legend's entries that are not.
     """
+    names_shown: Any = [{field: name} for name in names]
     return alt.selection_point(
         "shown",
         fields=[field],
@@ -150,13 +151,11 @@ def toggle(field: str, *, names: Sequence[str]) -> alt.Parameter:
         toggle="true",
         clear=False,
         empty=False,
-        value=[{field: name} for name in names],
+        value=names_shown,
     )
 
 
-def colour(
-    field: str, *, names: Sequence[str], ranks: Sequence[Any] = (), **options: Any
-) -> alt.Color:
+def colour(field: str, *, names: Sequence[str], ranks: Sequence[Any] = (), **options: Any) -> Any:
     """Return the colours of names: along a ramp if all have a number as rank, else distinct ones.
 
     The legend, with `options`, stands beside the chart, or below it where the names are many or
@@ -175,7 +174,7 @@ def colour(
     )
 
 
-def legend(names: Sequence[str], **options: Any) -> alt.Legend:
+def legend(names: Sequence[str], **options: Any) -> Any:
     """Return a legend without a title that has room for these names."""
     longest = max(map(len, names))
     if len(names) <= 16 and longest <= 26:

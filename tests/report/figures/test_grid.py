@@ -27,6 +27,10 @@ def test_nothing_compared_has_no_axis():
     assert layout([]) == Layout(None, None, ())
 
 
+def cells(**columns: Sequence[object]) -> pd.DataFrame:
+    return pd.DataFrame({"arm": None, **columns})
+
+
 def test_cells_are_named_by_what_differs():
     frame = cells(**{"cell": ["a", "b"], "task.height": [2, 2], "model.layers": [1, 4]})
     assert names(frame, naming=naming(frame, compared=["task.height", "model.layers"])) == [

@@ -1,8 +1,10 @@
+import base64
 import json
 import math
 import struct
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -80,11 +82,7 @@ def test_a_title_that_follows_a_choice_is_an_expression():
 
 
 def test_a_board_is_a_picture_of_its_cells():
-    import base64
-
-    import numpy as np
-
-    url = data_url(np.zeros((2, 3), dtype=np.uint8))
+    url = data_url(np.zeros((2, 3), dtype=np.int8))
     content = base64.b64decode(url.removeprefix("data:image/png;base64,"))
     width, height = struct.unpack(">II", content[16:24])
     assert width / height == 3 / 2
