@@ -83,7 +83,7 @@ def _frame(found: pd.DataFrame, *, prices: list[str], naming: Naming) -> pd.Data
     least = float(found["mean"].min()) / 2 if log else float("-inf")
     names = pd.Series("", index=found.index)
     for _, cells in found.groupby("family", sort=False):
-        names[cells.index] = grid.names(cells, naming=naming)
+        names.update(pd.Series(grid.names(cells, naming=naming), index=cells.index))
     return pd.DataFrame(
         {
             **{name: found[name] for name in ("family", "n", "mean", "ci_high")},

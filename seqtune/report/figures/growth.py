@@ -86,7 +86,7 @@ def growth(
     mine = base.transform_filter(shown) if shown else base
     places = sorted(set(frame["x"]))
     wide = not few and theme.needs_log(places)
-    ticks = {"values": places} if few else {"tickCount": 5}
+    ticks: dict[str, Any] = {"values": places} if few else {"tickCount": 5}
     across = alt.X(
         "x:Q",
         title=x,

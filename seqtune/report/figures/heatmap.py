@@ -116,7 +116,7 @@ def heat_map(
     if len(paths) > 2:
         chart = chart.add_params(x, y)
     else:
-        chart = chart.add_params(*(alt.param(each.name, value=each.param.value) for each in (x, y)))
+        chart = chart.add_params(alt.param("across", value="p0"), alt.param("down", value="p1"))
     return theme.specification(chart, title=title, width=max(420, width + 150))
 
 

@@ -25,7 +25,7 @@ def probes(readings: Sequence[ProbeResult], *, title: str, caption: str) -> them
         title: of the figure.
         caption: what was fitted and scored and how far it may be off, after what the targets are.
     """
-    targets = list(dict.fromkeys(each.target for each in readings))
+    targets: list[ProbeTarget] = list(dict.fromkeys(each.target for each in readings))
     frame = pd.DataFrame(_tiles(readings))
     layers = sorted({each.layer for each in readings if each.layer is not None}, reverse=True)
     rows = [*(f"layer {layer}" for layer in layers), MAJORITY]

@@ -68,7 +68,8 @@ def test_points_have_an_interval_and_their_seeds(tmp_path: Path):
     point, gap = rows(spec)
     assert (point["row"], point["text"]) == ("2", "0.200")
     assert sorted(point["seeds"]) == pytest.approx([0.1, 0.2, 0.3])
-    assert point["low"] < 0.1 and point["high"] > 0.3
+    assert point["low"] < 0.1
+    assert point["high"] > 0.3
     assert (gap["value"], gap["row"]) == (None, "3")
     assert gap["note"]
 
