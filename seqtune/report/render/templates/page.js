@@ -22,8 +22,8 @@ const specs = new Map([...document.querySelectorAll(".plot")].map(place => [plac
 async function draw() {
   for (const [place, spec] of specs) {
     const config = JSON.parse(document.getElementById(dark.matches ? "dark" : "light").textContent);
-    // The page's policy forbids to compile expressions, so Vega interprets them.
-    const options = {ast: true, actions: false, renderer: "svg", logLevel: vega.Error, tooltip: {theme: dark.matches ? "dark" : "light"}};
+    // The policy of the page forbids to compile expressions, so Vega interprets them. Level 1 logs errors alone.
+    const options = {ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: {theme: dark.matches ? "dark" : "light"}};
     await vegaEmbed(place, {...spec, config: {...config, background: null}}, options);
     place.dataset.drawn = "yes";
   }
