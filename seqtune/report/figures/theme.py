@@ -86,7 +86,8 @@ def specification(chart: Any, *, title: str, width: float = 640, caption: str = 
     if caption:
         lines = [part for line in caption.splitlines() for part in broken(line, width=width)]
         text.subtitle = lines
-    spec = chart.properties(title=text).to_dict()
+    # The description is what a screen reader says.
+    spec = chart.properties(title=text, description=title).to_dict()
     spec.pop("config", None)
     _resolve_titles(spec)
     return spec
