@@ -40,7 +40,7 @@ def section_of(root: Path) -> Section:
     return found
 
 
-def pixels(url: str) -> Counter[tuple[int, int, int]]:
+def pixels(url: str) -> Counter[tuple[int, ...]]:
     """How many pixels of a board have which colour."""
     content = base64.b64decode(url.removeprefix("data:image/png;base64,"))
     width, height = struct.unpack(">II", content[16:24])

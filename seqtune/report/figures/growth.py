@@ -87,11 +87,13 @@ def growth(
     places = sorted(set(frame["x"]))
     wide = not few and theme.needs_log(places)
     ticks: dict[str, Any] = {"values": places} if few else {"tickCount": 5}
+    if wide:
+        ticks = {"values": theme.log_ticks(places)}
     across = alt.X(
         "x:Q",
         title=x,
         scale=alt.Scale(type="log" if wide else "linear", zero=False, nice=False, padding=14),
-        axis=alt.Axis(format=".3~s", **({"values": theme.log_ticks(places)} if wide else ticks)),
+        axis=alt.Axis(format=".3~s", **ticks),
     )
     y = alt.Y("mean:Q", title=labels.with_unit(metric), **theme.value_axis(_means(curves), log=log))
     color = theme.colour("name", names=names)

@@ -7,6 +7,7 @@ written into a chart, so that one specification serves both.
 
 import json
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -109,7 +110,13 @@ def _resolve_titles(part: Any) -> None:
 
 def svg(spec: Spec) -> str:
     """Return the figure on white, rendered without a browser."""
-    return vl_convert.vegalite_to_svg({**spec, "config": config()}, vl_version=VEGA_LITE)
+    text = vl_convert.vegalite_to_svg({**spec, "config": config()}, vl_version=VEGA_LITE)
+    # Vega counts gradients and clips through a whole process; the same runs give the same file.
+    for kind in ("gradient_", "clip"):
+        found = dict.fromkeys(re.findall(rf'id="({kind}\d+)"', text))
+        numbers = {name: f"{kind}{place}" for place, name in enumerate(found)}
+        text = re.sub(rf'(?<=["#(]){kind}\d+', lambda each: numbers[each[0]], text)  # noqa: B023
+    return text
 
 
 def png(svg: str) -> bytes:
@@ -119,7 +126,7 @@ def png(svg: str) -> bytes:
 
 def runtime() -> str:
     """Return the JavaScript that draws specifications in a page: Vega, Vega-Lite and vega-embed."""
-    return vl_convert.javascript_bundle(None, VEGA_LITE)
+    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)  # pyright: ignore[reportCallIssue]
 
 
 def select(name: str, *, options: Mapping[str, str], label: str) -> alt.Parameter:
