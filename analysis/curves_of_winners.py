@@ -6,7 +6,7 @@ script, or cell by cell in VS Code, Spyder or Jupyter (there, write what you wan
 
     python analysis/curves_of_winners.py results/lstm_vs_tree --out figures
 
-The figure is saved as PNG and SVG, and what it shows as CSV.
+The figure is saved as PNG and SVG, its specification as JSON, and what it shows as CSV.
 """
 
 # %% Which sweep, and where the figure goes
@@ -14,8 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-from matplotlib.ticker import EngFormatter
+import altair as alt
 
 import seqtune
 
@@ -57,31 +56,27 @@ table = (
 )
 print(table.groupby(["language", "cell"], sort=False).last().to_string())
 
-# %% The figure: colours that colour-blind readers tell apart, markers for those who print it in grey
-plt.style.use("tableau-colorblind10")
-panels = list(table.groupby("language", sort=False))
-figure, grid = plt.subplots(
-    1, len(panels), figsize=(3.2 * len(panels) + 1, 3.6), squeeze=False, layout="constrained"
-)
-for axes, (language, inside) in zip(grid[0], panels, strict=True):
-    for number, (cell, line) in enumerate(inside.groupby("cell", sort=False)):
-        colour, marker = f"C{number}", "os^Dv"[number % 5]
-        axes.fill_between(line["tokens"], line["low"], line["high"], color=colour, alpha=0.2)
-        axes.plot(line["tokens"], line["mean"], color=colour, marker=marker, ms=4, label=cell)
-    floor = inside["floor"].mean()
-    axes.axhline(floor, color="0.3", linestyle="--", linewidth=1, label=f"floor {floor:.4g}")
-    axes.set_title(language)
-    axes.set_xlabel("tokens trained on")
-    axes.xaxis.set_major_formatter(EngFormatter())
-    axes.legend(fontsize=8)
-grid[0][0].set_ylabel(f"{METRIC}, nats a token")
+# %% The figure: a panel a language, the cells by colour and shape
 counts = " or ".join(str(n) for n in sorted(table["n"].unique()))
-figure.suptitle(f"{results.name}: mean and range of n = {counts} confirm runs", fontsize=10)
+title = f"{results.name}: mean and range of n = {counts} confirm runs"
+x = alt.X("tokens:Q", title="tokens trained on", axis=alt.Axis(format=".3~s", tickCount=4))
+y = alt.Y("mean:Q", title=f"{METRIC}, nats a token", scale=alt.Scale(zero=False))
+base = alt.Chart().encode(x=x, color="cell:N")
+layers = alt.layer(
+    base.mark_area(opacity=0.2).encode(y=alt.Y("low:Q"), y2="high:Q"),
+    base.mark_line().encode(y=y),
+    base.mark_point(filled=True, opacity=1).encode(y=y, shape="cell:N"),
+    alt.Chart().mark_rule(strokeDash=[4, 3], color="grey").encode(y="mean(floor):Q"),
+    data=table,
+).properties(width=240, height=240)
+figure = layers.facet(alt.Facet("language:N", title=None), columns=3, title=title)
+figure = figure.resolve_scale(x="independent", y="independent")
 
 # %% Saved, with its numbers beside it
 options.out.mkdir(parents=True, exist_ok=True)
 stem = options.out / f"{results.name}_curves_of_winners"
-figure.savefig(f"{stem}.png", dpi=150)
-figure.savefig(f"{stem}.svg")
+figure.save(f"{stem}.png", scale_factor=2)
+figure.save(f"{stem}.svg")
+figure.save(f"{stem}.vl.json", format="json")
 table.to_csv(f"{stem}.csv", index=False)
-print(f"saved: {stem}.png, .svg, .csv")
+print(f"saved: {stem}.png, .svg, .vl.json, .csv")

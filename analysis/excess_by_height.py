@@ -6,7 +6,7 @@ as a script, or cell by cell in VS Code, Spyder or Jupyter (there, write what yo
     python analysis/excess_by_height.py results/lstm_vs_tree --out figures
     python analysis/excess_by_height.py results/reverse --x task.length --by model.width
 
-The figure is saved as PNG and SVG, and what it shows as CSV.
+The figure is saved as PNG and SVG, its specification as JSON, and what it shows as CSV.
 """
 
 # %% Which sweep, which of its compared paths, and where the figure goes
@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import altair as alt
 
 import seqtune
 
@@ -42,34 +42,28 @@ if table.duplicated([options.x, options.by]).any():
     )
 print(table.to_string(index=False))
 
-# %% The figure: colours that colour-blind readers tell apart, markers for those who print it in grey
-plt.style.use("tableau-colorblind10")
-figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-groups = list(table.groupby(options.by))
-places = {value: place for place, value in enumerate(sorted(table[options.x].unique()))}
-for number, (value, cells) in enumerate(groups):
-    # Side by side, so that no interval hides another.
-    shift = 0.04 * (number - (len(groups) - 1) / 2)
-    axes.errorbar(
-        [places[x] + shift for x in cells[options.x]],
-        cells["mean"],
-        yerr=[cells["mean"] - cells["ci_low"], cells["ci_high"] - cells["mean"]],
-        marker="os^Dv"[number % 5],
-        capsize=3,
-        label=f"{value}",
-    )
-axes.axhline(0, color="0.4", linestyle="--", linewidth=1)
-axes.set_xticks(list(places.values()), [str(x) for x in places])
-axes.set_xlabel(options.x)
-axes.set_ylabel(f"{results.metric}\nmean with 95 % interval; 0 is the floor")
+# %% The figure: colours that colour-blind readers tell apart, shapes for those who print it in grey
+x, by = (path.rpartition(".")[2] for path in (options.x, options.by))
+# Altair reads a dot in a column's name as a field of a field.
+frame = table.rename(columns={options.x: x, options.by: by})
 counts = " or ".join(str(n) for n in sorted(table["n"].unique()))
-axes.set_title(f"{results.name}: n = {counts} confirm runs a point")
-axes.legend(title=options.by)
+title = f"{results.name}: n = {counts} confirm runs a point"
+value = alt.Y("mean:Q", title=[str(results.metric), "mean with 95 % interval; 0 is the floor"])
+# Side by side, so that no interval hides another.
+base = alt.Chart(frame, title=title).encode(
+    x=alt.X(f"{x}:O", title=options.x), xOffset=f"{by}:N", color=f"{by}:N"
+)
+figure = alt.layer(
+    base.mark_rule().encode(y=alt.Y("ci_low:Q"), y2="ci_high:Q"),
+    base.mark_point(filled=True, size=60, opacity=1).encode(y=value, shape=f"{by}:N"),
+    alt.Chart().mark_rule(strokeDash=[4, 3], color="grey").encode(y=alt.datum(0)),
+).properties(width=alt.Step(40), height=280)
 
 # %% Saved, with its numbers beside it
 options.out.mkdir(parents=True, exist_ok=True)
-stem = options.out / f"{results.name}_excess_by_{options.x.rpartition('.')[2]}"
-figure.savefig(f"{stem}.png", dpi=150)
-figure.savefig(f"{stem}.svg")
+stem = options.out / f"{results.name}_excess_by_{x}"
+figure.save(f"{stem}.png", scale_factor=2)
+figure.save(f"{stem}.svg")
+figure.save(f"{stem}.vl.json", format="json")
 table.to_csv(f"{stem}.csv", index=False)
-print(f"saved: {stem}.png, .svg, .csv")
+print(f"saved: {stem}.png, .svg, .vl.json, .csv")

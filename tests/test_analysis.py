@@ -3,18 +3,13 @@
 import re
 import runpy
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from tests.report.charts import marks, rows
 from tests.report.made import make_cell, make_run
 
 ANALYSIS = Path(__file__).parents[1] / "analysis"
@@ -28,14 +23,6 @@ VALUES = {
 """By height and layers, the excess of every confirm run after its second epoch; after the first it is 1."""
 HALF_WIDTHS = {(2, 1): 0.248414, (2, 2): 0.0, (3, 1): 0.635310, (3, 2): 0.496828}
 """Of the 95 % t intervals: 4.302653 s / sqrt(3), and 12.706205 s / sqrt(2) for the cell of two."""
-
-
-@pytest.fixture(autouse=True)
-def settings() -> Iterator[None]:
-    """The scripts choose a style and leave their figures open, as notebooks want it."""
-    with matplotlib.rc_context({"backend": "agg"}):
-        yield
-    pyplot.close("all")
 
 
 @pytest.fixture
@@ -59,25 +46,27 @@ def test_the_excess_of_every_cell_is_drawn_with_its_interval(
 ):
     out = tmp_path / "figures"
     left = run("excess_by_height.py", sweep, "--out", out, monkeypatch=monkeypatch)
-    axes = _panels(left["figure"])[0]
-    drawn = axes.containers
-    assert [container.get_label() for container in drawn] == ["1", "2"]
-    for layers, (line, _, (bars,)) in enumerate(drawn, start=1):
-        cells = [(height, layers) for height in (2, 3)]
-        means = [sum(VALUES[cell]) / len(VALUES[cell]) for cell in cells]
-        assert line.get_ydata() == pytest.approx(means)
-        # Beside the tick of its height, nearer to it than to the other.
-        assert line.get_xdata() == pytest.approx([0, 1], abs=0.1)
-        for segment, cell, mean in zip(bars.get_segments(), cells, means, strict=True):
-            half = HALF_WIDTHS[cell]
-            assert segment[:, 1] == pytest.approx([mean - half, mean + half], abs=1e-6)
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["2", "3"]
-    assert "n = 2 or 3" in axes.get_title()
+    spec = left["figure"].to_dict()
+    drawn = [row for row in rows(spec) if "layers" in row]
+    for (height, layers), values in VALUES.items():
+        [row] = [row for row in drawn if (row["height"], row["layers"]) == (height, layers)]
+        mean = sum(values) / len(values)
+        half = HALF_WIDTHS[height, layers]
+        assert row["mean"] == pytest.approx(mean)
+        assert [row["ci_low"], row["ci_high"]] == pytest.approx(
+            [mean - half, mean + half], abs=1e-6
+        )
+    encoding = next(each["encoding"] for each in marks(spec) if "xOffset" in each["encoding"])
+    # Beside the tick of its height.
+    assert (encoding["x"]["field"], encoding["xOffset"]["field"]) == ("height", "layers")
+    assert "n = 2 or 3" in next(
+        part["title"] for part in (spec, *spec["layer"]) if part.get("title")
+    )
     table = pd.read_csv(out / "made_excess_by_height.csv")
     assert table["n"].tolist() == [3, 2, 3, 3]
     assert table["mean"].tolist() == pytest.approx([0.2, 0.55, 0.02, 0.3])
     assert table["ci_low"].tolist()[:2] == pytest.approx([-0.048414, -0.085310], abs=1e-6)
-    assert sorted(each.suffix for each in out.iterdir()) == [".csv", ".png", ".svg"]
+    assert sorted(each.suffix for each in out.iterdir()) == [".csv", ".json", ".png", ".svg"]
     assert f"saved: {out / 'made_excess_by_height'}.png" in capsys.readouterr().out
 
 
@@ -86,26 +75,25 @@ def test_the_curves_of_confirm_runs_are_drawn_with_their_range_and_the_floor(
 ):
     out = tmp_path / "figures"
     left = run("curves_of_winners.py", sweep, "--out", out, monkeypatch=monkeypatch)
-    panels = _panels(left["figure"])
-    assert [axes.get_title() for axes in panels] == ["task.height=2", "task.height=3"]
-    for height, axes in zip((2, 3), panels, strict=True):
-        *curves, floor = axes.lines
-        assert floor.get_ydata() == pytest.approx([height / 4] * 2)
-        for layers, curve in enumerate(curves, start=1):
-            values = VALUES[height, layers]
-            # valid/loss is .5 more than the excess; search trials, at .9 and .7, are left out.
-            assert curve.get_ydata() == pytest.approx([1.5, 0.5 + sum(values) / len(values)])
-            assert curve.get_xdata() == pytest.approx([100, 200])
-            corners = np.asarray(axes.collections[layers - 1].get_paths()[0].vertices)
-            last = corners[corners[:, 0] == 200, 1]
-            assert last.min() == pytest.approx(0.5 + min(values))
-            assert last.max() == pytest.approx(0.5 + max(values))
+    spec = left["figure"].to_dict()
+    assert spec["facet"]["field"] == "language"
+    for (height, layers), values in VALUES.items():
+        language, cell = f"task.height={height}", f"height={height}, layers={layers}"
+        first, last = rows(spec, language=language, cell=cell)
+        # valid/loss is .5 more than the excess; search trials, at .9 and .7, are left out.
+        assert (first["mean"], last["mean"]) == pytest.approx(
+            (1.5, 0.5 + sum(values) / len(values))
+        )
+        assert (first["tokens"], last["tokens"]) == (100, 200)
+        assert last["low"] == pytest.approx(0.5 + min(values))
+        assert last["high"] == pytest.approx(0.5 + max(values))
+        assert last["floor"] == pytest.approx(height / 4)
     table = pd.read_csv(out / "made_curves_of_winners.csv")
     assert table["cell"].tolist()[4:6] == ["height=3, layers=1"] * 2
     assert table["n"].tolist() == [3, 3, 3, 3, 2, 2, 3, 3]
     assert table["mean"].tolist()[4:6] == pytest.approx([1.5, 1.05])
     assert table["floor"].tolist() == [0.5] * 4 + [0.75] * 4
-    assert sorted(each.suffix for each in out.iterdir()) == [".csv", ".png", ".svg"]
+    assert sorted(each.suffix for each in out.iterdir()) == [".csv", ".json", ".png", ".svg"]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -151,8 +139,3 @@ def test_a_sweep_without_confirm_runs_says_so(tmp_path: Path, monkeypatch: pytes
     make_run(tmp_path, "one", excess=(1.0, 0.5), compared={"model.layers": 1}, phase="search")
     with pytest.raises(SystemExit, match="no confirm run has finished"):
         run("curves_of_winners.py", tmp_path, monkeypatch=monkeypatch)
-
-
-def _panels(figure: Figure) -> list[Axes]:
-    figure.draw_without_rendering()
-    return figure.axes

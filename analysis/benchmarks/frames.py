@@ -54,8 +54,8 @@ from seqtune.report import build
 began = time.perf_counter()
 page = build(Path(sys.argv[1])).with_suffix(".html")
 seconds = time.perf_counter() - began
-from plotly.offline import get_plotlyjs
-size = (page.stat().st_size - len(get_plotlyjs().encode())) / 2**20
+from seqtune.report.figures.theme import runtime
+size = (page.stat().st_size - len(runtime().encode())) / 2**20
 print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, size)
 """
 SECTIONS = """
@@ -190,7 +190,7 @@ def main() -> None:
         if asked.sections:
             print(process(SECTIONS, root=root), end="")
         seconds, memory, page = map(float, process(BUILD, root=root).split())
-        print(f"report: {seconds:.1f} s, {memory:.0f} MiB; page {page:.1f} MiB beside plotly")
+        print(f"report: {seconds:.1f} s, {memory:.0f} MiB; page {page:.1f} MiB beside Vega")
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ def probe(
         else:
             width = None if sys.stdout.isatty() else probes.WIDTH
             probes.print_probes(found, console=Console(highlight=False, width=width))
-        from seqtune.report.figures import probes as figures
+        from seqtune.report.render.files import write_probes
 
-        paths = figures.write(
+        paths = write_probes(
             found.readings,
             rows=found.rows,
             name=found.name,

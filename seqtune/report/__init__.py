@@ -68,8 +68,8 @@ def build(root: Path) -> Path:
         figures, tables = new / files.FIGURES, new / files.TABLES
         figures.mkdir()
         for section in sections:
-            for chart in section.charts:
-                files.write_chart(chart, folder=figures)
+            for figure in section.figures:
+                files.write_figure(figure, folder=figures)
             for table in section.tables:
                 if table.name:
                     tables.mkdir(exist_ok=True)

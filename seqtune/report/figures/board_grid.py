@@ -1,7 +1,7 @@
-"""Which boards are put on one sheet: those of cells that were asked mostly the same.
+"""Which boards share a figure: those of cells that were asked mostly the same.
 
-Cells of one task are asked the same boards. Where a sweep compares sizes or rules they are not, and a
-prompt or a truth that is another one would be shown beside a prediction that it does not belong to.
+Cells of one task are asked the same boards. Where a sweep compares sizes or rules they are not, and
+another prompt or target would be shown beside a prediction that it does not belong to.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence

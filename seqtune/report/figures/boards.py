@@ -1,31 +1,24 @@
-"""Boards side by side: a row a sample, first what was asked, then what every run answered.
+"""Boards side by side: a row a sample, first what was asked, then what every run answered."""
 
-Everything is placed in inches: tiles keep their size and their distance however many there are.
-"""
-
-from collections.abc import Mapping, Sequence
+import base64
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import altair as alt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+import pandas as pd
 
-from seqtune.report.figures import drawing
+from seqtune.report.figures import theme
 from seqtune.report.naming import labels
 from seqtune.tasks.generative_evaluation import CELLS, Cells
-from seqtune.tasks.picture import LINE, PALETTE, rgb
+from seqtune.tasks.picture import CELL_PIXELS, PALETTE, Pixels, paint
 
-LARGEST, SMALLEST = 1.6, 0.75
-"""Inches of a tile's longer side."""
-CELL = 0.1
-"""Inches of a cell, as long as the tile lies between those bounds."""
-LEAST_PITCH = 1.05
-"""Inches from tile to tile: room for a name above it."""
-LEAST_WIDTH = 4.4
-"""Inches of the sheet: room for the legend."""
-TITLES, MARGIN, GAP, BETWEEN, LINE_HEIGHT = 1.15, 0.15, 0.15, 0.28, 0.17
-"""Inches: names of the samples; the edge; between tiles; before the answers; of a line of text."""
+LARGEST, SMALLEST = 160, 64
+"""Pixels of a board's longer side."""
+CELL = 10
+"""Pixels of a cell, as long as the board lies between those bounds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +30,7 @@ class Predicted:
 
     @property
     def verdict(self) -> str:
-        """Said below the board."""
+        """What is written below the board."""
         wrong = int((self.board > 1).sum())
         if wrong:
             return f"{wrong:,} wrong"
@@ -50,7 +43,7 @@ class Row:
 
     Attributes:
         title: what it is.
-        asked: boards by name that all answers share: the prompt, the truth.
+        asked: boards by name that all answers share: the prompt, the target.
         answers: in the order of the columns; None where this was not asked.
     """
 
@@ -59,142 +52,89 @@ class Row:
     answers: Sequence[Predicted | None]
 
 
-@drawing.styled
-def picture(rows: Sequence[Row], *, names: Sequence[str], title: str) -> Figure:
-    """Draws the rows, all of which are asked by the same names.
+def picture(rows: Sequence[Row], *, names: Sequence[str], title: str) -> theme.Spec:
+    """Return the rows, all of which are asked by the same names.
 
     Args:
         rows: at least one.
         names: of the answers.
         title: of the whole figure.
     """
-    asked = list(rows[0].asked)
-    sheet = _Sheet.of(rows, asked=asked, names=names, title=title)
-    for place in range(len(sheet.headings)):
-        sheet.say(place)
-    for line, row in enumerate(rows):
-        sheet.name(line)
-        for place, board in enumerate(row.asked.values()):
-            _tile(sheet.axes(line, place), board)
-        for place, answer in enumerate(row.answers, start=len(asked)):
-            axes = sheet.axes(line, place)
-            if answer is None:
-                axes.set_axis_off()
-                axes.text(0.5, 0.5, "not asked", ha="center", va="center", color=drawing.MUTED)
-            else:
-                _tile(axes, answer.board)
-                axes.set_xlabel(answer.verdict, fontsize=7.5, labelpad=2)
-    _legend(sheet.figure)
-    return sheet.figure
-
-
-@dataclass(frozen=True, eq=False)
-class _Sheet:
-    """The figure, and where on it everything is, in inches from the lower left.
-
-    Attributes:
-        headings: of the columns, in lines; `titles` are those of the rows.
-        asked: columns before the answers.
-        width: of a tile; `height` likewise, and `pitch` from one to the next, to the right and down.
-        top: of the uppermost tiles.
-    """
-
-    figure: Figure
-    headings: list[str]
-    titles: list[str]
-    asked: int
-    width: float
-    height: float
-    pitch: tuple[float, float]
-    top: float
-
-    @classmethod
-    def of(
-        cls, rows: Sequence[Row], *, asked: Sequence[str], names: Sequence[str], title: str
-    ) -> "_Sheet":
-        """A sheet of the size that the rows need."""
-        boards = [board for row in rows for board in row.asked.values()]
-        longer = max(max(board.shape) for board in boards)
-        side = min(LARGEST, max(SMALLEST, CELL * longer))
-        # Whole pixels: the lines between cells would else lie beside the cells' edges.
-        scale = max(1, round(side / longer * drawing.DPI)) / drawing.DPI
-        width = max(board.shape[1] for board in boards) * scale
-        height = max(board.shape[0] for board in boards) * scale
-        right = max(LEAST_PITCH, width + GAP)
-        headings = [drawing.broken(name, width=right - 0.1) for name in (*asked, *names)]
-        titles = [
-            drawing.broken(labels.clip(row.title, longest=36), width=TITLES - 0.25) for row in rows
-        ]
-        down = max(height + 2 * LINE_HEIGHT, LINE_HEIGHT * (drawing.line_count(titles) + 0.5))
-        across = max(LEAST_WIDTH, TITLES + BETWEEN + right * len(headings) + MARGIN)
-        # The title is broken to the sheet's width, which is known only now.
-        lines = drawing.line_count([drawing.broken(title, width=across, letter=1 / 12)])
-        above = 0.1 + 0.2 * lines + LINE_HEIGHT * (drawing.line_count(headings) + 0.6)
-        top = 0.35 + len(rows) * down
-        size = {"width": _whole(across), "height": _whole(above + top)}
-        figure = drawing.new_figure(**size, title=title)
-        figure.set_layout_engine("none")
-        # Without a layout engine it would stand at a share of the height, which differs.
-        figure.texts[0].set_y(1 - 0.06 / size["height"])
-        pitch = (right, down)
-        return cls(figure, headings, titles, len(asked), width, height, pitch, top=top)
-
-    def axes(self, row: int, column: int) -> Axes:
-        """Axes for a tile."""
-        box = (_whole(self._left(column)), _whole(self._bottom(row)), self.width, self.height)
-        across, down = self.figure.get_size_inches()
-        return self.figure.add_axes(tuple(np.divide(box, (across, down, across, down))))
-
-    def say(self, column: int) -> None:
-        """Writes a column's heading."""
-        x = self._left(column) + self.width / 2
-        self._text(x, self.top + 0.05, self.headings[column], ha="center", va="bottom")
-
-    def name(self, row: int) -> None:
-        """Writes a row's name."""
-        middle = self._bottom(row) + self.height / 2
-        self._text(MARGIN, middle, self.titles[row], ha="left", va="center")
-
-    def _left(self, column: int) -> float:
-        between = BETWEEN if column >= self.asked else 0.0
-        return TITLES + between + column * self.pitch[0] + (self.pitch[0] - self.width) / 2
-
-    def _bottom(self, row: int) -> float:
-        return self.top - self.height - row * self.pitch[1]
-
-    def _text(self, x: float, y: float, text: str, *, ha: str, va: str) -> None:
-        width, height = self.figure.get_size_inches()
-        self.figure.text(x / width, y / height, text, ha=ha, va=va, fontsize=9)
-
-
-def _whole(inches: float) -> float:
-    return round(inches * drawing.DPI) / drawing.DPI
-
-
-def _tile(axes: Axes, board: Cells) -> None:
-    colours = np.array([rgb(colour) for colour in PALETTE], dtype=np.uint8)
-    # Drawn as it is, not resampled: a cell keeps its colour and its edges, in the SVG too.
-    axes.imshow(colours[board], interpolation="none")
-    rows, columns = board.shape
-    width = 0.6 if max(rows, columns) <= 16 else 0.3
-    axes.hlines(np.arange(rows + 1) - 0.5, -0.5, columns - 0.5, color=LINE, lw=width)
-    axes.vlines(np.arange(columns + 1) - 0.5, -0.5, rows - 0.5, color=LINE, lw=width)
-    axes.set(xticks=[], yticks=[], xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
-    axes.spines[:].set_visible(False)
-
-
-def _legend(figure: Figure) -> None:
-    patches = [
-        Patch(facecolor=colour, edgecolor=drawing.MUTED, linewidth=0.5, label=name)
-        for name, colour in zip(CELLS, PALETTE, strict=True)
+    boards = [board for row in rows for board in row.asked.values()]
+    longer = max(max(board.shape) for board in boards)
+    side = min(LARGEST, max(SMALLEST, CELL * longer)) / longer
+    # Cells of the picture begin at whole pixels, so that no line between them is blurred.
+    side = CELL_PIXELS * round(side / CELL_PIXELS) or CELL_PIXELS // 2
+    height, width = (max(board.shape[axis] for board in boards) * side for axis in (0, 1))
+    titles = [labels.clip(row.title, longest=36) for row in rows]
+    columns = [*rows[0].asked, *names]
+    frame = pd.DataFrame(_tiles(rows, titles=titles, names=names))
+    # A heading may have several lines, which a header shows where its label is a list of them.
+    headings = {name: "\n".join(theme.broken(name, width=max(width, 70))) for name in columns}
+    frame["column"] = frame["column"].map(headings)
+    lines = alt.Header(labelExpr="split(datum.label, '\\n')", labelPadding=8)
+    column = alt.Column("column:N", title=None, sort=list(headings.values()), header=lines)
+    header = alt.Header(
+        labelAngle=0, labelAnchor="middle", labelAlign="right", labelFontWeight="normal"
+    )
+    row = alt.Row("row:N", title=None, sort=titles, header=header)
+    base = alt.Chart(frame)
+    key = alt.Color(
+        "kind:N",
+        scale=alt.Scale(domain=list(CELLS), range=list(PALETTE)),
+        legend=alt.Legend(
+            title=None,
+            orient="bottom",
+            symbolType="square",
+            symbolOpacity=1,
+            symbolStrokeColor="#8c8c8c",
+            symbolStrokeWidth=0.5,
+        ),
+    )
+    layers = [
+        # Only for the legend: the boards are pictures.
+        base.transform_calculate(kind=f"'{next(iter(CELLS))}'")
+        .mark_square(size=0, strokeWidth=0)
+        .encode(color=key, x=alt.value(0), y=alt.value(0)),
+        base.mark_image(width=width, height=height, align="left", baseline="top").encode(
+            url="url:N", x=alt.value(0), y=alt.value(0), tooltip=["row", "column", "verdict"]
+        ),
+        base.mark_text(baseline="top", style="muted-text").encode(
+            text="verdict:N", x=alt.value(width / 2), y=alt.value(height + 4)
+        ),
     ]
-    figure.legend(
-        handles=patches,
-        loc="lower left",
-        ncols=len(patches),
-        fontsize=8,
-        borderaxespad=0.3,
-        handlelength=1.0,
-        handletextpad=0.4,
-        columnspacing=1.2,
+    chart = alt.layer(*layers).properties(width=width, height=height + 16)
+    facet = chart.facet(row=row, column=column).properties(spacing={"row": 10, "column": 14})
+    return theme.specification(facet, title=title, width=(width + 14) * len(columns) + 120)
+
+
+def _tiles(
+    rows: Sequence[Row], *, titles: Sequence[str], names: Sequence[str]
+) -> Iterator[dict[str, str | None]]:
+    for title, row in zip(titles, rows, strict=True):
+        for name, board in row.asked.items():
+            yield {"row": title, "column": name, "url": data_url(board), "verdict": ""}
+        for name, answer in zip(names, row.answers, strict=True):
+            url, verdict = (
+                (data_url(answer.board), answer.verdict) if answer else (None, "not asked")
+            )
+            yield {"row": title, "column": name, "url": url, "verdict": verdict}
+
+
+def data_url(board: Cells) -> str:
+    """Return a board as a PNG image in a URL."""
+    return f"data:image/png;base64,{base64.b64encode(_png(paint({'': board}))).decode('ascii')}"
+
+
+def _png(picture: Pixels) -> bytes:
+    """PNG of 8-bit RGB, compressed; no library that seqtune needs anyway writes it."""
+    picture = picture.repeat(4, axis=0).repeat(4, axis=1)
+    height, width, _ = picture.shape
+    # A filter byte of 0 begins every line.
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, -1)], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = {b"IHDR": header, b"IDAT": zlib.compress(lines.tobytes(), 9), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts.items()
     )

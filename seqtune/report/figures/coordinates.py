@@ -1,4 +1,4 @@
-"""Axes for tuned values and scores alike: every value has a place between 0 and 1, whatever it is."""
+"""Axes for tuned values and scores: every value has a place between 0 and 1, whatever it is."""
 
 import math
 from collections.abc import Sequence
@@ -7,9 +7,8 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
 
-from seqtune.report.figures.drawing import needs_log
+from seqtune.report.figures.theme import log_ticks, needs_log
 from seqtune.report.naming import labels
 from seqtune.report.naming.labels import order
 from seqtune.report.naming.names import name_values
@@ -51,9 +50,15 @@ class Axis:
             return [(self.place(value), name) for value, name in self.names]
         if self.low == self.high:
             return [(0.5, labels.number(self.low))]
-        log = LogLocator(subs=(1.0, 2.0, 5.0), numticks=12)
-        chosen = log if self.log else MaxNLocator(most, steps=[1, 2, 5, 10])
-        found = [float(each) for each in chosen.tick_values(self.low, self.high)]
+        if self.log:
+            found = log_ticks([self.low, self.high])
+        else:
+            # Round steps, of which at most so many lie between the ends.
+            rough = (self.high - self.low) / most
+            size = 10.0 ** math.floor(math.log10(rough))
+            step = next(each for each in (1, 2, 5, 10) if each * size >= rough) * size
+            first, last = math.ceil(self.low / step), math.floor(self.high / step)
+            found = [number * step for number in range(first, last + 1)]
         inside = [each for each in found if self.low <= each <= self.high]
         step = math.ceil(len(inside) / (most + 1)) if inside else 1
         return [(self.place(each), f"{each:g}") for each in inside[::step]]
@@ -71,7 +76,7 @@ def axis(values: Sequence[Any], *, title: str) -> Axis:
 def is_log(values: Sequence[float]) -> bool:
     """Whether values that span much lie more evenly by their logarithms than as they are.
 
-    What was drawn evenly between 0 and 0.4 may span a factor of 1,000, and is on no logarithmic scale.
+    What was drawn evenly between 0 and 0.4 may span a factor of 1,000, and needs no logarithms.
     """
     if not needs_log(values):
         return False

@@ -1,6 +1,5 @@
 """How cells are laid out on paper: which compared path is the x axis, which the y axis, which a panel."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -26,12 +25,6 @@ def layout(paths: Iterable[str]) -> Layout:
     y = next((path for path in others if path and path.partition(".")[0] != "task"), None)
     y = y or next(iter(others), None)
     return Layout(x=x, y=y, panels=tuple(path for path in others if path and path != y))
-
-
-def shape(panels: int, *, most_columns: int) -> tuple[int, int]:
-    """Rows and columns for panels, as full as can be: four panels in at most three columns are 2 x 2."""
-    rows = math.ceil(panels / max(1, most_columns))
-    return rows, math.ceil(panels / rows)
 
 
 def layouts(cells: pd.DataFrame, *, compared: Iterable[str]) -> dict[Layout, pd.DataFrame]:

@@ -3,14 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+import altair as alt
+import pandas as pd
 
-from seqtune.report.figures import drawing
-
-PANEL_WIDTH, HEIGHT, LETTER_WIDTH = 3.6, 3.3, 0.066
-"""Inches; beside a panel is room for the names of its lines."""
+from seqtune.report.figures import theme
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,34 +18,31 @@ class Line:
     shares: Mapping[str, Sequence[float]]
 
 
-@drawing.styled
-def by_step(lines: Sequence[Line], *, title: str) -> Figure:
-    """Draws a panel for every share, and in it a line a run."""
-    panels = list(dict.fromkeys(panel for line in lines for panel in line.shares))
-    letters = max(len(line.name) for line in lines) if len(lines) > 1 else 0
-    width = len(panels) * (PANEL_WIDTH + LETTER_WIDTH * letters) + 0.4
-    figure = drawing.new_figure(width=width, height=HEIGHT, title=title)
-    grid_of_axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)
-    for axes, panel in zip(grid_of_axes.flat, panels, strict=True):
-        axes.set_title(panel)
-        axes.grid(axis="y")
-        axes.set_xlabel("step")
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        # Lines at 0 and 1 are whole, not cut in half by the edge.
-        axes.set_ylim(-0.02, 1.02)
-        _draw(axes, [line for line in lines if panel in line.shares], panel=panel)
-    grid_of_axes[0, 0].set_ylabel("share right")
-    return figure
-
-
-def _draw(axes: Axes, lines: Sequence[Line], *, panel: str) -> None:
-    ends: list[drawing.End] = []
-    colours = drawing.distinct_colours(len(lines))
-    for rank, (line, colour) in enumerate(zip(lines, colours, strict=True)):
-        shares = line.shares[panel]
-        marker = drawing.MARKERS[rank % len(drawing.MARKERS)] if len(shares) <= 30 else ""
-        axes.plot(line.steps, shares, color=colour, lw=1.5, marker=marker, ms=4, clip_on=False)
-        ends.append(drawing.End(line.steps[-1], shares[-1], text=line.name, colour=colour))
-    if len(lines) > 1:
-        # A name is about 13 points high, and the axes take about 70 % of the figure.
-        drawing.label_line_ends(axes, ends=ends, gap=13 / (HEIGHT * 72 * 0.7))
+def by_step(lines: Sequence[Line], *, title: str) -> theme.Spec:
+    """Return a panel for every share, and in it a line a run."""
+    frame = pd.DataFrame(
+        [
+            {"panel": panel, "name": line.name, "step": step, "share": share}
+            for line in lines
+            for panel, shares in line.shares.items()
+            for step, share in zip(line.steps, shares, strict=True)
+        ]
+    )
+    names = list(dict.fromkeys(frame["name"]))
+    chart = alt.Chart(frame)
+    if len(names) > 1:
+        shown = theme.toggle("name", names=names)
+        chart = chart.add_params(shown).transform_filter(shown)
+    panel = (
+        chart.mark_line(point=True)
+        .encode(
+            alt.X("step:Q", axis=alt.Axis(tickMinStep=1, format="d")),
+            alt.Y("share:Q", title="share right", scale=alt.Scale(domain=[0, 1])),
+            theme.colour("name", names=names),
+            tooltip=["name", "step", alt.Tooltip("share", format=".4f")],
+        )
+        .properties(width=300, height=220)
+    )
+    order = list(dict.fromkeys(frame["panel"]))
+    facet = panel.facet(alt.Facet("panel:N", title=None, sort=order), columns=2)
+    return theme.specification(facet, title=title)

@@ -1,20 +1,25 @@
-"""Sections -> Markdown, and their charts -> files."""
+"""Sections -> Markdown, and their figures and tables -> files."""
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 import pyarrow
 from pyarrow import csv
 
 from seqtune.report.data.results import Results
-from seqtune.report.figures import drawing
+from seqtune.report.figures import theme
+from seqtune.report.figures.probes import probes
 from seqtune.report.naming import labels
-from seqtune.report.sections.section import Chart, Listing, Section, Table
+from seqtune.report.sections.section import Figure, Listing, Section, Table
+from seqtune.training.probes import ProbeResult
 
 FIGURES, TABLES = "figures", "tables"
-"""Folders of the charts' files and of the tables' data, beside the report."""
+"""Folders of the figures' files and of the tables' data, beside the report."""
 ROWS_TOGETHER = 500_000
 """Of a long frame that is written, so that its text is not held whole."""
 
@@ -29,9 +34,9 @@ def markdown(results: Results, *, sections: Iterable[Section]) -> str:
         blocks.append(f"## {escaped(section.title)}")
         blocks += [f"**{escaped(alarm)}**" for alarm in section.alarms]
         blocks += [escaped(paragraph) for paragraph in section.paragraphs]
-        for chart in section.charts:
+        for figure in section.figures:
             figures += 1
-            blocks += _chart(chart, number=figures)
+            blocks += _figure(figure, number=figures)
         for table in section.tables:
             tables += bool(table.caption)
             blocks += _table(table.shortened(), number=tables)
@@ -41,25 +46,67 @@ def markdown(results: Results, *, sections: Iterable[Section]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-@drawing.styled
-def write_chart(chart: Chart, *, folder: Path) -> None:
-    """Writes a chart as PNG and SVG, and its data as CSV."""
-    for suffix in ("png", "svg"):
-        # Without a date the same runs give the same file.
-        metadata = {"Date": None} if suffix == "svg" else None
-        chart.figure.savefig(folder / f"{chart.name}.{suffix}", metadata=metadata)
-        # The layout is the same for both, and takes as long as the drawing.
-        chart.figure.set_layout_engine("none")
-    write_csv(chart.data, path=folder / f"{chart.name}.csv")
+def write_figure(figure: Figure, *, folder: Path) -> None:
+    """Writes a figure as PNG, SVG and Vega-Lite specification (.vl.json), and its data as CSV.
+
+    The specification is for restyling: its `config` is the style, and the Vega editor or Altair
+    draws it again.
+    """
+    svg = theme.svg(figure.chart)
+    (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
+    (folder / f"{figure.name}.png").write_bytes(theme.png(svg))
+    restyled = {**figure.chart, "config": theme.config()}
+    text = json.dumps(restyled, indent=1, ensure_ascii=False)
+    (folder / f"{figure.name}.vl.json").write_text(text + "\n", encoding="utf-8")
+    write_csv(figure.data, path=folder / f"{figure.name}.csv")
+
+
+def write_probes(
+    readings: Sequence[ProbeResult],
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    title: str,
+    caption: str,
+    folder: Path,
+) -> list[Path]:
+    """Writes the figure of linear probes as PNG and SVG and its numbers as CSV; returns the paths.
+
+    Each takes the place of one of its name when it is whole.
+
+    Args:
+        readings: of every layer of one run, by target, level and layer.
+        rows: the same for the CSV file, each with how it was measured.
+        name: stem of the files.
+        title: of the figure.
+        caption: what was fitted and scored and how far it may be off, to stand below the figure.
+        folder: where they are written.
+
+    Raises:
+        OSError: if they cannot be written there, with a name.
+    """
+    data = pd.DataFrame(rows).astype({"layer": "Int64"})
+    chart = probes(readings, title=title, caption=caption)
+    figure = Figure(name, title, caption=caption, chart=chart, data=data)
+    paths = [folder / f"{name}.{suffix}" for suffix in ("csv", "png", "svg")]
+    try:
+        with TemporaryDirectory(dir=folder, prefix=f".{name}.") as partial:
+            write_figure(figure, folder=Path(partial))
+            for path in paths:
+                (Path(partial) / path.name).replace(path)
+    except OSError as error:
+        # A full disk does not say which file had no room.
+        raise OSError(error.errno, error.strerror or str(error), str(paths[0])) from error
+    return paths
 
 
 def write_csv(frame: pd.DataFrame, *, path: Path) -> None:
-    """Writes a frame with as many digits as it takes to read the same numbers back; missing is empty."""
+    """Writes a frame with the digits it takes to read the same numbers back; missing is empty."""
     frame.to_csv(path, index=False, lineterminator="\n")
 
 
 def write_long_csv(frame: pd.DataFrame, *, path: Path) -> None:
-    """As `write_csv`, several times as fast, of a long frame whose columns are numbers and categories of text.
+    """Writes a long frame of numbers and categories of text as `write_csv` does, but faster.
 
     A number is written as briefly as it can be read back: 10 for 10.0.
     """
@@ -89,7 +136,7 @@ def escaped(text: str) -> str:
     line = " ".join(text.split())
     line = line.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     line = re.sub(r"([`*|~$])", r"\\\1", line)
-    # Inside a word an underscore is a letter, and a bracket needs a second one after it to be a link.
+    # Inside a word an underscore is a letter, and a bracket needs a second one to be a link.
     line = re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
     line = re.sub(r"\](?=[(\[])", r"\\]", line)
     # At the start of a line these would open a list, a heading or a quotation.
@@ -97,10 +144,11 @@ def escaped(text: str) -> str:
     return re.sub(r"^([#>+=-])", r"\\\1", line)
 
 
-def _chart(chart: Chart, *, number: int) -> Iterator[str]:
-    path = f"{FIGURES}/{chart.name}"
-    yield f"![{escaped(chart.title)}]({path}.png)"
-    yield (f"**Figure {number}.** {escaped(chart.caption)} ([SVG]({path}.svg), [data]({path}.csv))")
+def _figure(figure: Figure, *, number: int) -> Iterator[str]:
+    path = f"{FIGURES}/{figure.name}"
+    links = f"[SVG]({path}.svg), [Vega-Lite]({path}.vl.json), [data]({path}.csv)"
+    yield f"![{escaped(figure.title)}]({path}.png)"
+    yield f"**Figure {number}.** {escaped(figure.caption)} ({links})"
 
 
 def _table(table: Table, *, number: int) -> Iterator[str]:

@@ -1,11 +1,11 @@
 """Sections -> one HTML file that needs nothing else: no network, no folder beside it.
 
-Its script sorts tables and draws the interactive figures; without it everything can still be read. A policy
-in the page itself forbids every request.
+Its script sorts tables, and draws the figures with Vega in light or dark colours. A policy in the
+page itself forbids every request, and to compile text as code too: Vega interprets its expressions
+instead (`ast`).
 """
 
-import base64
-import io
+import json
 import math
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
@@ -16,14 +16,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from seqtune.report.data.results import Results
-from seqtune.report.figures import drawing
+from seqtune.report.figures import theme
 from seqtune.report.naming import labels
 from seqtune.report.naming.labels import is_missing
 from seqtune.report.render.files import FIGURES, TABLES
-from seqtune.report.sections.section import Chart, Listing, Section, Table
+from seqtune.report.sections.section import Figure, Listing, Section, Table
 
 _TEMPLATES = files("seqtune.report.render") / "templates"
-PIXELS_AN_INCH = 96
 
 
 def page(results: Results, *, sections: Iterable[Section]) -> str:
@@ -31,14 +30,16 @@ def page(results: Results, *, sections: Iterable[Section]) -> str:
     sections = list(sections)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = environment.from_string(_text("page.html"))
-    moving = any(chart.interactive is not None for each in sections for chart in each.charts)
+    drawn = any(each.figures for each in sections)
     return template.render(
         name=results.name,
         question=results.question.strip(),
         sections=list(_sections(sections)),
         style=Markup(_text("page.css")),
         script=Markup(_text("page.js")),
-        plotly=Markup(_plotly()) if moving else "",
+        configs={name: _script(theme.config(dark=name == "dark")) for name in ("light", "dark")},
+        # Only the end of a script ends it, wherever it stands.
+        vega=Markup(theme.runtime().replace("</script", "<\\/script")) if drawn else "",
     )
 
 
@@ -47,10 +48,10 @@ def _sections(sections: Iterable[Section]) -> Iterator[dict[str, Any]]:
     for section in sections:
         found: dict[str, Any] = {"title": section.title, "paragraphs": section.paragraphs}
         found["alarms"] = section.alarms
-        found["charts"], found["tables"], found["listings"] = [], [], []
-        for chart in section.charts:
+        found["figures"], found["tables"], found["listings"] = [], [], []
+        for figure in section.figures:
             figures += 1
-            found["charts"].append(_chart(chart, number=figures))
+            found["figures"].append(_figure(figure, number=figures))
         for table in section.tables:
             tables += bool(table.caption)
             found["tables"].append(_table(table.shortened(), number=tables if table.caption else 0))
@@ -60,21 +61,19 @@ def _sections(sections: Iterable[Section]) -> Iterator[dict[str, Any]]:
         yield found
 
 
-@drawing.styled
-def _chart(chart: Chart, *, number: int) -> dict[str, Any]:
-    svg = io.BytesIO()
-    chart.figure.savefig(svg, format="svg", metadata={"Date": None})
-    picture = base64.b64encode(svg.getvalue()).decode("ascii")
+def _figure(figure: Figure, *, number: int) -> dict[str, Any]:
     return {
         "number": number,
-        "title": chart.title,
-        "caption": chart.caption,
-        "path": f"{FIGURES}/{chart.name}",
-        # As an image, its names cannot clash with those of another one.
-        "picture": f"data:image/svg+xml;base64,{picture}",
-        "width": round(chart.figure.get_figwidth() * PIXELS_AN_INCH),
-        "interactive": chart.interactive,
+        "title": figure.title,
+        "caption": figure.caption,
+        "path": f"{FIGURES}/{figure.name}",
+        "spec": _script(figure.chart),
     }
+
+
+def _script(data: object) -> Markup:
+    """JSON inside a script element, which no text in it can end."""
+    return Markup(json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"))
 
 
 def _table(table: Table, *, number: int) -> dict[str, Any]:
@@ -124,9 +123,3 @@ def _listing(listing: Listing, *, number: int) -> dict[str, Any]:
 
 def _text(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return get_plotlyjs()

@@ -1,8 +1,8 @@
 """Replaces the report folder whole, and keeps what somebody else put there.
 
-The new folder is built beside the old one and then takes its place, so that a crash leaves the old report
-or the new one. A list of what was written, with hashes, tells our files from others: a file that is not on
-it, or was changed since, is carried over.
+The new folder is built beside the old one and then takes its place, so that a crash leaves the
+old report or the new one. A list of what was written, with hashes, tells our files from others: a
+file that is not on it, or was changed since, is carried over.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ WRITTEN = ".written.json"
 def replaced(folder: Path) -> Iterator[Path]:
     """Gives an empty folder to write to, which becomes `folder` if nothing goes wrong.
 
-    A file in `folder` that is not ours stays; if a file of ours has its name, it stays as `NAME.kept`.
+    A file in `folder` that is not ours stays, as `NAME.kept` if a file of ours has its name.
 
     Raises:
         FileError: if `folder` is no folder, or its disk is full: then the old report stays.

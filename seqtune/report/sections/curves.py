@@ -9,11 +9,16 @@ from seqtune.report.data.bands import Band, bands
 from seqtune.report.data.costs import COSTS
 from seqtune.report.data.representative_runs import sort_by_metric
 from seqtune.report.data.results import Results
-from seqtune.report.figures import lines, shading
-from seqtune.report.figures.curve_lines import REFERRED, best_lines
-from seqtune.report.figures.moving_curves import moving_curves
+from seqtune.report.figures.curves import (
+    REFERRED,
+    Line,
+    Notes,
+    best_lines,
+    curves,
+    mean_line,
+)
 from seqtune.report.naming import labels
-from seqtune.report.sections.section import Chart, Section
+from seqtune.report.sections.section import Figure, Section
 
 MOST_CELLS = 100
 """Cells whose curves are drawn: readers cannot distinguish more, and each takes time and space."""
@@ -23,13 +28,13 @@ def section(results: Results) -> Section:
     """Return the curves of valid/loss, and of the sweep's metric if it is another."""
     everything, results = results, _drawn(results)
     best = results.best
-    charts = tuple(
-        chart
+    figures = tuple(
+        figure
         for metric in dict.fromkeys(("valid/loss", results.metric))
         if f"{metric}.last" in best and best[f"{metric}.last"].notna().any()
-        for chart in _charts(results, metric=metric)
+        for figure in _figures(results, metric=metric)
     )
-    paragraphs: list[str] = [] if charts else ["No finished run has a curve."]
+    paragraphs: list[str] = [] if figures else ["No finished run has anything to draw."]
     names = results.naming.cells
     with_curve = set(everything.best["cell"])
     missing = [names[cell] for cell in results.cells["cell"] if cell not in with_curve]
@@ -38,11 +43,9 @@ def section(results: Results) -> Section:
             f"Of {len(everything.best):,} cells, the {len(best)} whose best runs have the best "
             f"last values of {results.metric} are drawn; curves.csv has every run."
         )
-    if missing and charts:
-        paragraphs.append(
-            f"Without a finished run, and therefore without a curve: {'; '.join(missing)}."
-        )
-    return Section(title="Learning curves", paragraphs=tuple(paragraphs), charts=charts)
+    if missing and figures:
+        paragraphs.append(f"Without a finished run, and so without a curve: {'; '.join(missing)}.")
+    return Section(title="Learning curves", paragraphs=tuple(paragraphs), figures=figures)
 
 
 def _drawn(results: Results) -> Results:
@@ -51,28 +54,27 @@ def _drawn(results: Results) -> Results:
     return replace(results, best=best.sort_index())
 
 
-def _charts(results: Results, *, metric: str) -> list[Chart]:
-    """Return means where a cell has several runs, then best runs; the first is interactive."""
+def _figures(results: Results, *, metric: str) -> list[Figure]:
+    """The means where a cell has several runs, then the best runs."""
     found, best = bands(results, metric=metric), best_lines(results, metric=metric)
-    charts = [_best_chart(results, curves=best, metric=metric)]
+    figures = [_best_figure(results, lines=best, metric=metric)]
     if any(band.n > 1 for band in found):
-        charts.insert(0, _mean_chart(results, found=found, curves=best, metric=metric))
-    moving = moving_curves(found, metric=metric, naming=results.naming)
+        figures.insert(0, _mean_figure(results, found=found, lines=best, metric=metric))
     note = (
-        " In report.html the axis can be tokens, steps, FLOPs or seconds, and a click on a name "
-        "hides its curve."
+        " In report.html the axis can be tokens, steps, FLOPs or seconds, the scale linear or logarithmic, and a "
+        "click on a name hides its curve."
     )
-    charts[0] = replace(charts[0], interactive=moving, caption=charts[0].caption + note)
-    return charts
+    figures[0] = replace(figures[0], caption=figures[0].caption + note)
+    return figures
 
 
-def _mean_chart(
-    results: Results, *, found: list[Band], curves: dict[str, lines.Line], metric: str
-) -> Chart:
+def _mean_figure(
+    results: Results, *, found: list[Band], lines: dict[str, Line], metric: str
+) -> Figure:
     drawn = [band for band in found if not band.searched and band.drawn]
     title = f"{metric}: mean over the seeds of each cell"
-    picture = lines.small_multiples(
-        [_mean_line(curves[band.cell], band=band) for band in drawn], metric=metric, title=title
+    chart, notes = curves(
+        [mean_line(lines[band.cell], band=band) for band in drawn], metric=metric, title=title
     )
     of = (
         f"mean over a cell's finished confirm runs ({labels.counts(band.n for band in drawn)}), "
@@ -81,25 +83,12 @@ def _mean_chart(
     if any(len(band.drawn) < len(band.mean) for band in drawn):
         of += " Gaps: at least one of the runs is infinite there."
     cells = results.best[results.best["cell"].isin([band.cell for band in drawn])]
-    return Chart(
+    return Figure(
         name="mean-curves-" + metric.replace("/", "-"),
         title=title,
-        caption=_caption(cells, metric=metric, picture=picture, of=of),
-        figure=picture.figure,
+        caption=_caption(cells, metric=metric, notes=notes, of=of),
+        chart=chart,
         data=pd.concat([_band_data(band) for band in drawn], ignore_index=True),
-    )
-
-
-def _mean_line(line: lines.Line, *, band: Band) -> lines.Line:
-    """Return the line of a cell's best run with the values of the mean."""
-    tokens = band.places["tokens"]
-    forced = line.forced and shading.Forced(tokens=tuple(tokens), truths=tuple(band.truths))
-    rows = band.drawn
-    columns = {"tokens": tokens, "values": band.mean, "low": band.low, "high": band.high}
-    return replace(
-        line,
-        forced=forced,
-        **{name: [column[row] for row in rows] for name, column in columns.items()},
     )
 
 
@@ -109,20 +98,20 @@ def _band_data(band: Band) -> pd.DataFrame:
     return pd.DataFrame({"cell": band.cell, "n": band.n, **columns, "floor": band.floor})
 
 
-def _best_chart(results: Results, *, curves: dict[str, lines.Line], metric: str) -> Chart:
+def _best_figure(results: Results, *, lines: dict[str, Line], metric: str) -> Figure:
     best = results.best
     title = f"{metric} of the best run of each cell"
-    picture = lines.small_multiples([*curves.values()], metric=metric, title=title)
+    chart, notes = curves([*lines.values()], metric=metric, title=title)
     data = _data(best, metric=metric, results=results)
-    if picture.shaded:
+    if notes.shaded:
         truths = results.curves[results.curves["metric"] == "forcing"]
         truths = truths[["run", "epoch", "value"]].rename(columns={"value": "truth"})
         data = data.merge(truths, on=["run", "epoch"], how="left")
-    return Chart(
+    return Figure(
         name="curves-" + metric.replace("/", "-"),
         title=title,
-        caption=_caption(best, metric=metric, picture=picture, of=_chosen(best, results=results)),
-        figure=picture.figure,
+        caption=_caption(best, metric=metric, notes=notes, of=_chosen(best, results=results)),
+        chart=chart,
         data=data,
     )
 
@@ -151,40 +140,41 @@ def _chosen(best: pd.DataFrame, *, results: Results) -> str:
     )
 
 
-def _caption(best: pd.DataFrame, *, metric: str, picture: lines.Picture, of: str) -> str:
+def _caption(best: pd.DataFrame, *, metric: str, notes: Notes, of: str) -> str:
     searched = int((best["phase"] == "search").sum())
     sentences = [
         f"{metric} after every epoch over the tokens trained on, {of}",
-        "Dashed: the exact floor of the validation strings." if picture.has_floor else "",
+        "Dashed: the exact floor of the validation strings." if notes.has_floor else "",
         floors.note(best, metric=metric),
-        "Dotted: references, scores of named predictors on the same validation data; not floors."
-        if picture.has_references
+        "Dotted: references, which are named predictors on the same validation data; they are no floor."
+        if notes.has_references
         else "",
-        "A panel whose lines have different references shows none; they are listed in Provenance."
-        if picture.mixed_panels
+        "Lines of one panel whose strings have different references are drawn without any; Provenance "
+        "lists them."
+        if notes.mixed_panels
         else "",
         f"Marked (search): the best search trial of {labels.plural(searched, 'cell')} without a "
         "finished confirm run."
         if 0 < searched < len(best)
         else "",
-        f"Triangles at the lower edge: {labels.plural(picture.off_scale, 'value')} at or below 0, "
-        "which a logarithmic scale cannot show."
-        if picture.off_scale
+        f"Triangles at the lower edge: {labels.plural(notes.off_scale, 'value')} at or below 0, for which "
+        "a logarithmic scale has no place."
+        if notes.off_scale
         else "",
-        _shading_note(picture),
+        _shading_note(notes),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _shading_note(picture: lines.Picture) -> str:
-    if not picture.shaded:
+def _shading_note(notes: Notes) -> str:
+    if not notes.shaded:
         return ""
     rows = (
-        " Where the lines of a panel differ in it, a row above the panel shows it for each."
-        if picture.has_rows
+        " Where lines of one panel differ in it, a row above the panel shows it for each."
+        if notes.has_rows
         else ""
     )
     return (
-        "Grey: the share of its own predictions that a model read in an epoch (1 - forcing); white "
-        f"is teacher forcing, and dashes mark jumps.{rows}"
+        "Grey: by how dark it is, how much of its own output a model read in an epoch (1 - forcing); without "
+        f"grey it is plain teacher forcing.{rows}"
     )

@@ -8,13 +8,11 @@ import pandas as pd
 from seqtune.report.data import length_generalization
 from seqtune.report.data.display_values import display_values
 from seqtune.report.data.results import Results
-from seqtune.report.figures.growth_curves import Curve, Part
-from seqtune.report.figures.growth_drawing import draw
-from seqtune.report.figures.moving_growth import moving_growth
+from seqtune.report.figures.growth import Curve, Part, growth, has_floor, off_scale
 from seqtune.report.naming import labels
 from seqtune.report.naming.labels import is_missing
 from seqtune.report.naming.names import distinct
-from seqtune.report.sections.section import Chart, Section, Table
+from seqtune.report.sections.section import Figure, Section, Table
 from seqtune.stats.estimates import interval_name
 from seqtune.tasks import TASK_SPECS
 from seqtune.training.measurement import HIGHER_IS_BETTER, ZERO_FLOOR
@@ -35,7 +33,7 @@ def section(results: Results) -> Section | None:
         hint = _hint(results)
         return Section(title=TITLE, paragraphs=(hint,)) if hint else None
     metrics = length_generalization.metrics(found)
-    charts: list[Chart] = []
+    figures: list[Figure] = []
     tables: list[Table] = []
     for field in length_generalization.numeric_fields(found):
         frames = {
@@ -43,16 +41,16 @@ def section(results: Results) -> Section | None:
             for name in metrics
         }
         for metric, frame in frames.items():
-            charts += _field_chart(frame, field=field, metric=metric, results=results)
+            figures += _field_figure(frame, field=field, metric=metric, results=results)
             tables += field_table(frame, field=field, metric=metric, results=results)
     frames = {name: length_generalization.by_length(results, metric=name) for name in metrics}
     for metric, frame in frames.items():
-        charts += _length_chart(frame, metric=metric, results=results)
+        figures += _length_figure(frame, metric=metric, results=results)
     tables += length_table(frames, results=results)
     return Section(
         title=TITLE,
         paragraphs=(_what(results),),
-        charts=tuple(charts),
+        figures=tuple(figures),
         tables=tuple(tables),
     )
 
@@ -91,9 +89,9 @@ def _what(results: Results) -> str:
     )
 
 
-def _field_chart(
+def _field_figure(
     frame: pd.DataFrame, *, field: str, metric: str, results: Results
-) -> Iterator[Chart]:
+) -> Iterator[Figure]:
     if not len(frame):
         return
     panels = {
@@ -101,14 +99,13 @@ def _field_chart(
     }
     drawn, left_out = _drawn(panels, results=results)
     curves = [
-        Curve(panels[cell], name=name, rank=None, parts=(_part(mine, x=mine["value"]),))
+        Curve(panels[cell], name=name, parts=(_part(mine, x=mine["value"]),))
         for cell, name in drawn.items()
         for mine in (frame[frame["cell"] == cell],)
     ]
     borders = {panels[cell]: float(own) for cell, own in trained_on(frame).items()}
     title = f"{metric} by {field}"
-    picture = draw(curves, borders=borders, metric=metric, x=field, title=title, few=True)
-    yield Chart(
+    yield Figure(
         name=f"beyond-{field}-{metric.rpartition('/')[2]}",
         title=title,
         caption=" ".join(
@@ -116,16 +113,15 @@ def _field_chart(
                 f"{metric} by {field} of the evaluated task: {estimate(frame)}; {_good(metric)}.",
                 f"A panel shows the cells trained on one {field}, which the dashed vertical line "
                 "marks.",
-                *_notes(picture.has_floor, off_scale=picture.off_scale, left_out=left_out),
+                *_notes(curves, metric=metric, left_out=left_out),
             )
         ),
-        figure=picture.figure,
+        chart=growth(curves, borders=borders, metric=metric, x=field, title=title, few=True),
         data=with_cells(frame, results=results),
-        interactive=moving_growth(curves, borders=borders, metric=metric, x=field, few=True),
     )
 
 
-def _length_chart(frame: pd.DataFrame, *, metric: str, results: Results) -> Iterator[Chart]:
+def _length_figure(frame: pd.DataFrame, *, metric: str, results: Results) -> Iterator[Figure]:
     if not len(frame):
         return
     panels = {cell: f"trained on {own}" if own else "" for cell, own in trained_on(frame).items()}
@@ -134,7 +130,6 @@ def _length_chart(frame: pd.DataFrame, *, metric: str, results: Results) -> Iter
         Curve(
             panels[cell],
             name=name,
-            rank=None,
             parts=tuple(
                 _part(mine, x=(mine["first"] + mine["last"]) / 2, name=str(asked))
                 for asked, mine in frame[frame["cell"] == cell].groupby("evaluated", sort=False)
@@ -146,8 +141,7 @@ def _length_chart(frame: pd.DataFrame, *, metric: str, results: Results) -> Iter
     borders = {panels[str(cell)]: float(last) for cell, last in longest.items()}
     title = f"{metric} by length of the strings"
     x = "tokens of the string"
-    picture = draw(curves, borders=borders, metric=metric, x=x, title=title, few=False)
-    yield Chart(
+    yield Figure(
         name=f"beyond-length-{metric.rpartition('/')[2]}",
         title=title,
         caption=" ".join(
@@ -158,12 +152,11 @@ def _length_chart(frame: pd.DataFrame, *, metric: str, results: Results) -> Iter
                 if borders
                 else "The lengths in training are known only where a run was evaluated on its own "
                 "task too.",
-                *_notes(picture.has_floor, off_scale=picture.off_scale, left_out=left_out),
+                *_notes(curves, metric=metric, left_out=left_out),
             )
         ),
-        figure=picture.figure,
+        chart=growth(curves, borders=borders, metric=metric, x=x, title=title, few=False),
         data=with_cells(frame, results=results),
-        interactive=moving_growth(curves, borders=borders, metric=metric, x=x, few=False),
     )
 
 
@@ -197,12 +190,12 @@ def _good(metric: str) -> str:
     return labels.direction(metric) + (", and the floor is 0" if metric in ZERO_FLOOR else "")
 
 
-def _notes(has_floor: bool, *, off_scale: int, left_out: int) -> Iterator[str]:
-    if has_floor:
+def _notes(curves: list[Curve], *, metric: str, left_out: int) -> Iterator[str]:
+    if has_floor(curves):
         yield "Dashed: the floor of the same strings."
-    if off_scale:
+    if count := off_scale(curves, metric=metric):
         yield (
-            f"Triangles at the lower edge: {labels.plural(off_scale, 'value')} at or below 0, "
+            f"Triangles at the lower edge: {labels.plural(count, 'value')} at or below 0, "
             "which a logarithmic scale cannot show."
         )
     if left_out:

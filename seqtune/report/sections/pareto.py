@@ -3,9 +3,9 @@
 from seqtune.report.data.costs import COUNTED
 from seqtune.report.data.pareto import PRICES, pareto_points
 from seqtune.report.data.results import Results
-from seqtune.report.figures.front_drawing import front_figure, moving_front
+from seqtune.report.figures.front import front
 from seqtune.report.naming import labels
-from seqtune.report.sections.section import Chart, Section
+from seqtune.report.sections.section import Figure, Section
 from seqtune.stats.estimates import interval_name
 
 
@@ -17,7 +17,7 @@ def section(results: Results) -> Section | None:
         return None
     title = f"{results.metric} against the {PRICES[price]}"
     drawn = found.dropna(subset=price)
-    chart = Chart(
+    figure = Figure(
         name="pareto",
         title=title,
         caption=(
@@ -27,10 +27,7 @@ def section(results: Results) -> Section | None:
             " no other cell of the same task is at least as cheap and as good, and better in one "
             "of the two. In report.html another price can be selected. " + COUNTED
         ),
-        figure=front_figure(
-            drawn, price=price, metric=results.metric, title=title, naming=results.naming
-        ),
+        chart=front(found, metric=results.metric, title=title, naming=results.naming),
         data=found,
-        interactive=moving_front(found, metric=results.metric, naming=results.naming),
     )
-    return Section(title="Cost and quality", charts=(chart,))
+    return Section(title="Cost and quality", figures=(figure,))

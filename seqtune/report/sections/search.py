@@ -16,14 +16,11 @@ from seqtune.report.data.search_trials import (
     tried_values,
 )
 from seqtune.report.figures.coordinates import Axis, axis
-from seqtune.report.figures.moving_search import moving_parallel, moving_slices
-from seqtune.report.figures.search_drawing import Cells, parallel, slices
+from seqtune.report.figures.search import Cells, parallel, slices
 from seqtune.report.naming import labels
-from seqtune.report.sections.section import Chart, Section, Table
+from seqtune.report.sections.section import Figure, Section, Table
 from seqtune.training.measurement import HIGHER_IS_BETTER
 
-MOST_PANELS = 4
-"""Cells with the best trials, whose parallel coordinates are drawn in the static figure."""
 MOST_TRIALS = 2000
 """Trials that are drawn; of a larger search, those of the cells with the best trials."""
 
@@ -41,13 +38,13 @@ def section(results: Results) -> Section | None:
     axes = {path: axis(tried_values(results, path=path), title=path) for path in paths}
     score = axis([trial.score for trial in found], title=results.metric)
     drawn = best_cells(cells, metric=results.metric)
-    charts = [_slices(drawn, axes=axes, score=score, results=results)]
+    figures = [_slices(drawn, axes=axes, score=score, results=results)]
     if len(axes) > 1:
-        charts.append(_parallel(drawn, axes=axes, score=score, results=results))
+        figures.append(_parallel(drawn, axes=axes, score=score, results=results))
     return Section(
         title="Search",
         paragraphs=(_what(drawn, found=found, results=results),),
-        charts=tuple(charts),
+        figures=tuple(figures),
         tables=tuple(_importance(cells, axes=axes, results=results)),
     )
 
@@ -91,12 +88,12 @@ def _what(drawn: Cells, *, found: list[SearchTrial], results: Results) -> str:
     return f"{labels.plural(len(found), 'search trial')} finished.{rest}{part}"
 
 
-def _slices(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Chart:
+def _slices(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Figure:
     metric = results.metric
     title = f"{metric} over each tuned value"
     counts = labels.counts(len(each) for each in cells.values())
     log = " The scale of the score is logarithmic." if score.log else ""
-    return Chart(
+    return Figure(
         name="slices",
         title=title,
         caption=(
@@ -104,33 +101,29 @@ def _slices(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Result
             f"{labels.direction(metric)} ({counts} in each cell). The other tuned values vary too; "
             f"an axis spans all values that were tried.{log}"
         ),
-        figure=slices(cells, axes=axes, score=score, metric=metric, title=title),
+        chart=slices(cells, axes=axes, score=score, metric=metric, title=title),
         data=_data(cells),
-        interactive=moving_slices(cells, axes=axes, score=score, metric=metric),
     )
 
 
-def _parallel(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Chart:
+def _parallel(cells: Cells, *, axes: dict[str, Axis], score: Axis, results: Results) -> Figure:
     metric, higher = results.metric, results.metric in HIGHER_IS_BETTER
     title = f"Tuned values and {metric} of every trial"
-    best = _ordered(cells, metric=metric)[:MOST_PANELS]
-    shown = {name: cells[name] for name in cells if name in best}
-    few = (
-        f" The static figure shows the {MOST_PANELS} cells with the best trials."
-        if len(cells) > MOST_PANELS
+    best = _ordered(cells, metric=metric)[0]
+    chosen = (
+        f" The files show the cell with the best trial, {best}; in report.html another can be chosen."
+        if len(cells) > 1
         else ""
     )
-    return Chart(
+    return Figure(
         name="parallel",
         title=title,
         caption=(
-            "A line is a finished search trial: it crosses each axis at its tuned value, and the "
-            f"last at its {metric}. Darker is better within the cell; a line below an axis does "
-            f"not have that value.{few}"
+            f"A line is a finished search trial: it crosses every axis at the value that it was given, and the last "
+            f"at its {metric}. The darker, the better in its cell; below an axis, the trial was not given that value.{chosen}"
         ),
-        figure=parallel(shown, axes=axes, score=score, title=title, higher=higher),
+        chart=parallel(cells, axes=axes, score=score, title=title, higher=higher),
         data=_data(cells),
-        interactive=moving_parallel(cells, axes=axes, score=score, metric=metric, higher=higher),
     )
 
 

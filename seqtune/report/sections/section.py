@@ -6,30 +6,30 @@ All text is plain; the renderers escape it.
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
-from matplotlib.figure import Figure
+
+from seqtune.report.figures.theme import Spec
 
 MOST_ROWS = 1000
 """Rows of a table that a reader can still page through and a browser sort."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chart:
-    """A figure.
+class Figure:
+    """A figure of a report.
 
     Attributes:
         name: stem of its files.
         title: alternative text.
         caption: what is shown, and what n is.
-        data: the numbers that are drawn.
-        interactive: the same for a page with a script, as JSON of a plotly figure; None without.
+        chart: a Vega-Lite specification with its data: what the page draws and the files show.
+        data: the numbers that are drawn, with every digit.
     """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    chart: Spec
     data: pd.DataFrame
-    interactive: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Listing:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A heading with alarms, paragraphs, charts, tables and listings, in this order.
+    """A heading with alarms, then paragraphs, then figures, then tables, then listings.
 
     Attributes:
         alarms: reasons to doubt the results, printed in bold.
@@ -75,7 +75,7 @@ class Section:
 
     title: str
     paragraphs: tuple[str, ...] = ()
-    charts: tuple[Chart, ...] = ()
+    figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     listings: tuple[Listing, ...] = ()
     alarms: tuple[str, ...] = ()

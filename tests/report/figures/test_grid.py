@@ -1,4 +1,4 @@
-from seqtune.report.figures.grid import Layout, layout, shape
+from seqtune.report.figures.grid import Layout, layout
 
 
 def test_the_task_is_the_x_axis_and_the_model_the_y_axis():
@@ -20,9 +20,3 @@ def test_two_paths_of_the_task_have_an_axis_each():
 
 def test_nothing_compared_has_no_axis():
     assert layout([]) == Layout(None, None, ())
-
-
-def test_panels_fill_their_rows():
-    assert shape(4, most_columns=3) == (2, 2)
-    assert shape(5, most_columns=3) == (2, 3)
-    assert shape(1, most_columns=0) == (1, 1)

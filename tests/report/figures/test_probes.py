@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib import image
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 
-from seqtune.report.figures import probes
+from seqtune.report.figures import theme
+from seqtune.report.figures.probes import probes
+from seqtune.report.render.files import write_probes
 from seqtune.tasks.score import Score
 from seqtune.training.probes import ProbeResult, ProbeTarget, Reader, greatest_error, signed
+from tests.report.charts import rows
 from tests.storage.disk import no_room
 
 
@@ -50,7 +50,7 @@ def run_of(layers: int, *, levels: int) -> list[ProbeResult]:
 
 def write(readings: list[ProbeResult], *, name: str, caption: str, folder: Path) -> list[Path]:
     rows = [reading.to_data() | {"fitted_strings": 9} for reading in readings]
-    return probes.write(readings, rows=rows, name=name, title="Run", caption=caption, folder=folder)
+    return write_probes(readings, rows=rows, name=name, title="Run", caption=caption, folder=folder)
 
 
 def test_the_numbers_and_a_figure_are_written(tmp_path: Path):
@@ -76,41 +76,13 @@ def test_boundaries_are_shown_by_balanced_accuracy():
 
 
 @pytest.mark.parametrize(("layers", "levels"), [(1, 1), (6, 4)])
-def test_figures_of_all_sizes_have_room_for_their_text(tmp_path: Path, layers: int, levels: int):
-    """Nothing stands at the very edge of the picture."""
-    readings = run_of(layers, levels=levels)
-    if levels == 1:
-        readings = [each for each in readings if each.target == "boundary"]
-    caption = "A sentence about what was done, as long as such a sentence is. " * 3
-    _, png, _ = write(readings, name="x", caption=caption, folder=tmp_path)
-    pixels = image.imread(png)
-    for edge in (pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]):
-        assert (edge == 1).all()
-
-
-@pytest.mark.parametrize("height", [1, 2, 3, 4, 6])
-def test_headings_stand_over_their_own_panels(height: int):
-    """Of a tree of some height there is one level less to tell of ancestors, the root being known."""
-    levels = {"ancestor": height - 1, "ancestor_at_end": height - 1, "boundary": height}
-    readings = [
-        each
-        for each in run_of(2, levels=height)
-        if int(each.level.removeprefix("height ")) <= levels[each.target]
-    ]
-    figure = probes.drawn(readings, title="Run", caption="n = 9.")
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    headings = [
-        text.get_window_extent(canvas.get_renderer())
-        for axes in figure.axes
-        for text in axes.get_children()
-        if isinstance(text, Text) and text.get_text().endswith("accuracy")
-    ]
-    assert len(headings) == len({each.target for each in readings})
-    for left, right in itertools.pairwise(headings):
-        assert left.x1 + 5 < right.x0
-    assert headings[-1].x1 < figure.bbox.x1
-    assert all(heading.y1 < figure.bbox.y1 - 20 for heading in headings)
+def test_every_layer_and_the_majority_class_have_a_tile_of_every_level(layers: int, levels: int):
+    spec = probes(run_of(layers, levels=levels), title="Run", caption="What was done.")
+    tiles = rows(spec, target="boundary")
+    assert len(tiles) == (layers + 1) * levels
+    assert {tile["row"] for tile in tiles if tile["gain"] == ""} == {"majority class"}
+    assert len(spec["hconcat"]) == 3
+    assert ">What was done.<" in theme.svg(spec)
 
 
 def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path):

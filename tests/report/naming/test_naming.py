@@ -3,20 +3,19 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from seqtune.report import SECTIONS, build, load
 from seqtune.report.naming.names import name_cells
 from seqtune.report.sections import comparison, curves
-from seqtune.report.sections.section import Chart, Section
+from seqtune.report.sections.section import Figure, Section
+from tests.report.charts import rows
+from tests.report.charts import texts as drawn_texts
 from tests.report.made import make_run, texts
 
 OPTIMIZERS: list[dict[str, Any]] = [
@@ -77,8 +76,8 @@ class Made:
         return next(section for section in self.sections if section.title == title)
 
     @property
-    def charts(self) -> list[Chart]:
-        return [chart for section in self.sections for chart in section.charts]
+    def figures(self) -> list[Figure]:
+        return [figure for section in self.sections for figure in section.figures]
 
 
 @pytest.fixture(scope="module")
@@ -91,24 +90,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(root, sections=[each for each in found if each is not None], text=text)
 
 
-def written(figure: Figure) -> Iterator[str]:
-    """Every text of a figure, on one line each."""
-    figure.draw_without_rendering()
-    for axes in figure.axes:
-        ticks = [*axes.get_xticklabels(), *axes.get_yticklabels()]
-        above = [text for strip in axes.child_axes for text in strip.texts]
-        texts = [text.get_text() for text in (*axes.texts, *ticks, *above)]
-        for text in (axes.get_title(loc="left"), *texts):
-            yield re.sub("^(layers 1, )?forcing (= )?", "", " ".join(text.split()))
+def written(figure: Figure) -> set[str]:
+    """Every text of a figure, without what is said before a cell's name."""
+    return {re.sub("^(layers 1, )?forcing[ =]*", "", text) for text in drawn_texts(figure.chart)}
 
 
 def test_cells_look_different_in_every_figure(made: Made):
-    assert {chart.name for chart in made.charts} == {
+    assert {chart.name for chart in made.figures} == {
         *("comparison", "curves-valid-loss", "curves-valid-excess", "pareto"),
         *("mean-curves-valid-loss", "mean-curves-valid-excess"),
     }
-    for chart in made.charts:
-        assert set(written(chart.figure)) >= NAMES, chart.name
+    for chart in made.figures:
+        assert written(chart) >= NAMES, chart.name
 
 
 @pytest.mark.parametrize(
@@ -119,8 +112,8 @@ def test_cells_look_different_in_heat_maps(tmp_path: Path, beside: dict[str, tup
     for values in itertools.product(*beside.values()):
         schedules(tmp_path, **dict(zip(beside, values, strict=True)))
     results = load(tmp_path)
-    for chart in (*comparison.section(results).charts, *curves.section(results).charts):
-        assert set(written(chart.figure)) >= NAMES, chart.name
+    for chart in (*comparison.section(results).figures, *curves.section(results).figures):
+        assert written(chart) >= NAMES, chart.name
 
 
 def test_cells_look_different_in_every_table(made: Made):
@@ -163,17 +156,13 @@ def test_files_for_machines_keep_blocks_exactly(made: Made):
         assert [value for value in SCHEDULES if value not in found] == [], name
 
 
-def test_names_too_long_to_stand_side_by_side_stand_one_below_another(made: Made):
-    [chart] = made.section("Comparison").charts
-    [axes] = chart.figure.axes
-    names = [text.get_text() for text in axes.get_yticklabels()]
-    assert set(names) == NAMES
+def test_cells_stand_one_below_another_by_their_names(made: Made):
+    [chart] = made.section("Comparison").figures
+    points = rows(chart.chart)
+    assert {row["row"] for row in points} == NAMES
     cells = load(made.root).naming.columns(chart.data)["forcing"]
     means = dict(zip(cells, chart.data["mean"], strict=True))
-    lines = [line for line in axes.get_lines() if line.get_markersize() == 6]
-    points = [np.asarray(line.get_xydata()) for line in lines if line.get_marker() == "o"]
-    drawn = [(float(point[0, 0]), float(point[0, 1])) for point in points if len(point) == 1]
-    assert sorted(drawn) == sorted((means[name], place) for place, name in enumerate(names))
+    assert {row["row"]: row["value"] for row in points} == pytest.approx(means)
 
 
 def test_cells_without_blocks_are_called_as_their_runs_have_it():

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plotly.offline import get_plotlyjs
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from seqtune.report import build
+from seqtune.report.figures import theme
 from tests.report.made import make_cell, make_run
 from tests.report.sections.test_length_generalization import entry, evaluated
 from tests.waiting import HANG_SECONDS
@@ -24,7 +24,7 @@ NASTY = '<script>alert("x")</script> & <b>"quoted"</b>'
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of four cells, one without a finished run and two evaluated beyond their training, whose texts would break a page."""
+    """Four cells, one unfinished and two evaluated beyond training, whose texts would break a page."""
     root = tmp_path_factory.mktemp("page") / "results"
     for layers, scores in ((1, (0.3, 0.31, 0.29)), (2, (0.1, 0.12, 0.11)), (3, (12.0, 11.0, 13.0))):
         make_cell(root, compared={"model.layers": layers}, values=scores, question=NASTY)
@@ -38,8 +38,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_holds_what_people_wrote_as_text(built: Path):
-    # Plotly names sites that it could ask; the page's policy lets it ask none.
-    text = built.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    # Vega's runtime names sites that it could ask; the page's policy lets it ask none.
+    runtime = theme.runtime().replace("</script", "<\\/script")
+    text = built.read_text(encoding="utf-8").replace(runtime, "")
     assert NASTY not in text
     assert "&lt;script&gt;alert(" in text
     assert "http://" not in text.replace("http://www.w3.org/", "")
@@ -95,13 +96,14 @@ def test_every_figure_is_drawn_and_nothing_is_fetched(
     browser: Chrome, built: Path, width: int, dark: bool, tmp_path: Path
 ):
     opened(browser, built, width=width, dark=dark)
-    pictures: list[Any] = browser.execute_script(
-        "return [...document.images].map(each => each.naturalWidth)"
+    figures = len(list(built.parent.glob("figures/*.png")))
+    assert drawn(browser) == [True] * figures
+    assert figures > 6
+    marks = (
+        "return [...document.querySelectorAll('.plot')]"
+        ".map(each => each.querySelectorAll('svg path, svg text').length)"
     )
-    assert len(pictures) == len(list(built.parent.glob("figures/*.png"))) > 1
-    assert all(pictures)
-    # Two learning curves; excess and accuracy by height and by length; cost and quality; slices.
-    assert drawn(browser) == [True] * 8
+    assert min(browser.execute_script(marks)) > 10
     assert requested(browser) <= {"file", "data"}
     assert browser.get_log("browser") == []
     # Wide tables scroll by themselves; the page does not.
@@ -132,14 +134,30 @@ def test_a_click_sorts_a_table_and_another_turns_it_round(browser: Chrome, built
     assert means() == ["12.00", "0.3000", "0.1100", ""]
 
 
-def shown(browser: Chrome) -> dict[str, Any]:
-    """The first learning curve: its axis, the ends of its curves, and which of them are seen."""
+def seen(browser: Chrome) -> dict[str, Any]:
+    """The first learning curves: the texts in the figure, and how many lines and bands it has."""
     return browser.execute_script(
-        "const plot = document.querySelector('.plot'); return {"
-        "axis: plot.layout.xaxis.title.text,"
-        "ends: plot.data.filter(each => each.showlegend !== false).map(each => each.x.at(-1)),"
-        "seen: plot.data.map(each => each.visible !== 'legendonly')}"
+        "const [plot] = arguments; return {"
+        "texts: [...plot.querySelectorAll('svg text')].map(each => each.textContent),"
+        "lines: plot.querySelectorAll('.mark-line path').length,"
+        "bands: plot.querySelectorAll('.mark-area path').length}",
+        curves_of(browser),
     )
+
+
+def curves_of(browser: Chrome) -> Any:
+    return next(
+        each
+        for each in browser.find_elements(By.CSS_SELECTOR, ".plot")
+        if (each.get_attribute("aria-label") or "").startswith("valid/loss: mean")
+    )
+
+
+def choose(browser: Chrome, plot: Any, *, choice: str, number: int = 0) -> None:
+    """Chooses what is called so from a list above a figure."""
+    browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", plot)
+    menu = plot.find_elements(By.CSS_SELECTOR, "select")[number]
+    next(each for each in menu.find_elements(By.TAG_NAME, "option") if each.text == choice).click()
 
 
 @pytest.mark.slow
@@ -148,26 +166,24 @@ def test_the_axis_of_the_learning_curves_can_be_changed_and_cells_clicked_away(
 ):
     opened(browser, built, width=1300)
     drawn(browser)
-    assert (shown(browser)["axis"], shown(browser)["ends"]) == ("tokens trained on", [200] * 3)
-    plot = browser.find_element(By.CSS_SELECTOR, ".plot")
-    browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", plot)
-    plot.find_element(By.CSS_SELECTOR, ".updatemenu-header").click()
-    [choice] = [
-        each
-        for each in plot.find_elements(By.CSS_SELECTOR, ".updatemenu-dropdown-button")
-        if each.text == "seconds"
-    ]
-    choice.click()
-    WebDriverWait(browser, timeout=HANG_SECONDS).until(
-        lambda chrome: shown(chrome)["axis"] == "seconds"
-    )
-    assert shown(browser)["ends"] == [20] * 3
-    browser.find_element(By.CSS_SELECTOR, ".legendtoggle").click()
-    # The band's edges, the floor and the mean of one cell go together.
-    WebDriverWait(browser, timeout=HANG_SECONDS).until(
-        lambda chrome: not all(shown(chrome)["seen"])
-    )
-    assert shown(browser)["seen"] == [False] * 4 + [True] * 8
+    assert "tokens trained on" in seen(browser)["texts"]
+    assert (seen(browser)["lines"], seen(browser)["bands"]) == (3, 3)
+    plot = curves_of(browser)
+    choose(browser, plot, choice="seconds")
+    wait = WebDriverWait(browser, timeout=HANG_SECONDS)
+    wait.until(lambda chrome: "seconds" in seen(chrome)["texts"])
+    assert "tokens trained on" not in seen(browser)["texts"]
+    choose(browser, plot, choice="linear", number=1)
+    wait.until(lambda chrome: "14" in seen(chrome)["texts"])
+    name = plot.find_element(By.CSS_SELECTOR, ".role-legend-label text")
+    ActionChains(browser).click(name).perform()
+    # The band and the mean of one cell go together, and come back.
+    wait.until(lambda chrome: seen(chrome)["lines"] == 2)
+    assert seen(browser)["bands"] == 2
+    name = plot.find_element(By.CSS_SELECTOR, ".role-legend-label text")
+    ActionChains(browser).click(name).perform()
+    wait.until(lambda chrome: seen(chrome)["lines"] == 3)
+    assert browser.get_log("browser") == []
 
 
 @pytest.fixture(scope="module")
@@ -194,22 +210,20 @@ def shaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_heat_map_and_the_greys_follow_their_menus(browser: Chrome, shaded: Path, width: int):
     opened(browser, shaded, width=width)
     assert all(drawn(browser))
-    heat, curves = browser.find_elements(By.CSS_SELECTOR, ".plot")[:2]
-    press = (
-        "const [plot, button] = arguments;"
-        "return Plotly.update(plot, ...plot.layout.updatemenus[0].buttons[button].args)"
-    )
-    title = "return arguments[0].layout.xaxis.title.text"
-    tiles = "return arguments[0].querySelectorAll('.heatmaplayer image').length"
-    assert browser.execute_script(title, heat) == "task.height"
-    browser.execute_script(press, heat, 5)
-    assert browser.execute_script(title, heat) == "model.layers"
-    # Tiles with black and with white letters are an image each.
-    assert browser.execute_script(tiles, heat) == 2
-    shapes = "return arguments[0].querySelectorAll('.shapelayer path').length"
-    bars = "return arguments[0].querySelectorAll('.barlayer .point path').length"
-    assert (browser.execute_script(shapes, curves), browser.execute_script(bars, curves)) == (1, 0)
-    browser.execute_script(press, curves, 2)  # FLOPs, of which a wide model needs more
-    assert (browser.execute_script(shapes, curves), browser.execute_script(bars, curves)) == (0, 8)
+    heat = browser.find_element(By.CSS_SELECTOR, ".plot")
+    texts = "return [...arguments[0].querySelectorAll('svg text')].map(each => each.textContent)"
+    assert {"width 8", "width 16"} <= set(browser.execute_script(texts, heat))
+    choose(browser, heat, choice="model.width")
+    wait = WebDriverWait(browser, timeout=HANG_SECONDS)
+    wait.until(lambda chrome: "height 2" in chrome.execute_script(texts, heat))
+    greys = "return arguments[0].querySelectorAll('.mark-rect path').length"
+    edges = "return arguments[0].querySelector('.mark-rect path').getAttribute('d')"
+    curves = curves_of(browser)
+    assert browser.execute_script(greys, curves) == 2
+    before = browser.execute_script(edges, curves)
+    choose(browser, curves, choice="FLOPs")
+    wait.until(lambda chrome: "FLOPs" in chrome.execute_script(texts, curves))
+    assert browser.execute_script(edges, curves)
+    assert before
     assert browser.get_log("browser") == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width

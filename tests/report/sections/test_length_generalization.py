@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -16,6 +15,7 @@ from seqtune.report.data.results import Results
 from seqtune.report.sections import length_generalization as section
 from seqtune.runs.directory import RunDirectory
 from seqtune.stats.estimates import t_interval
+from tests.report.charts import rows
 from tests.report.made import make_cell, make_run
 
 TASK = {"kind": "cfg", "height": 2}
@@ -118,20 +118,18 @@ def test_lengths_are_groups_of_each_task(root: Path):
 def test_the_section_draws_and_tabulates_both_metrics(root: Path):
     found = section.section(load(root))
     assert found is not None
-    assert [chart.name for chart in found.charts] == [
+    assert [chart.name for chart in found.figures] == [
         *("beyond-height-excess", "beyond-height-accuracy"),
         *("beyond-length-excess", "beyond-length-accuracy"),
     ]
     assert "scored 2 runs of 1 cell beyond their training" in found.paragraphs[0]
     assert "1 cell without an evaluated run: not shown." in found.paragraphs[0]
-    for chart in found.charts:
+    for chart in found.figures:
         assert "95 % t interval" in chart.caption
         assert "(n = 2)" in chart.caption
-    heights = found.charts[0]
-    [axes] = heights.figure.axes
-    assert axes.get_title(loc="left") == "trained on height 2"
-    upright = [line for line in axes.lines if np.array_equal(line.get_xdata(), [2, 2])]
-    assert "--" in [line.get_linestyle() for line in upright]
+    heights = found.figures[0]
+    assert {row["panel"] for row in rows(heights.chart)} == {"trained on height 2"}
+    assert {row["border"] for row in rows(heights.chart)} == {2}
     table = found.tables[0].frame
     assert table["height 3"].tolist() == ["0.500 [-0.8, 1.8]"]
     assert [each.name for each in found.tables] == [
@@ -153,7 +151,7 @@ def test_without_an_evaluation_a_sentence_gives_the_command(tmp_path: Path):
     make_cell(tmp_path, compared={"task.height": 3}, values=(0.1,))
     found = section.section(load(tmp_path))
     assert found is not None
-    assert found.charts == found.tables == ()
+    assert found.figures == found.tables == ()
     assert "seqtune evaluate SWEEP --set 'task.height=[2,3,4]'" in found.paragraphs[0]
 
 

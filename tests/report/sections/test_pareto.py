@@ -1,10 +1,10 @@
-import json
 import math
 from pathlib import Path
 
 from seqtune.report import load
 from seqtune.report.data.pareto import pareto_front, pareto_points
 from seqtune.report.sections import pareto
+from tests.report.charts import channel, options, rows
 from tests.report.made import make_run
 
 
@@ -54,19 +54,11 @@ def test_the_price_can_be_changed_on_the_page(tmp_path: Path):
     three_cells(tmp_path, metric="valid/excess")
     section = pareto.section(load(tmp_path))
     assert section is not None
-    [chart] = section.charts
-    assert chart.interactive is not None
-    made = json.loads(chart.interactive)
-    line, dots = made["data"][:2]
-    assert line["x"] == [200, 600]
-    assert sorted(zip(dots["x"], dots["marker"]["symbol"], strict=True)) == [
-        *((200, "circle"), (400, "square-open"), (600, "circle")),
-    ]
-    [menu] = made["layout"]["updatemenus"]
-    assert [each["label"] for each in menu["buttons"]] == [
-        *("FLOPs of a run", "seconds of a run", "parameters"),
-    ]
-    assert menu["buttons"][1]["args"][0]["visible"] == [False] * 2 + [True] * 2 + [False] * 2
+    [figure] = section.figures
+    assert options(figure.chart, "price") == ["FLOPs of a run", "seconds of a run", "parameters"]
+    on = {row["flops"]: row["front.flops"] for row in rows(figure.chart)}
+    assert on == {200: True, 400: False, 600: True}
+    assert channel(figure.chart, "x")["scale"]["type"] == "log"
 
 
 def test_a_price_of_nothing_is_not_known(tmp_path: Path):

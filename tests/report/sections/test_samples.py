@@ -1,20 +1,25 @@
 """The section on generated samples, and its figures as files."""
 
+import base64
 import json
+import struct
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.image import imread
 
 from seqtune.report import build, load
+from seqtune.report.figures import theme
 from seqtune.report.sections import samples
 from seqtune.report.sections.samples import excerpt, sample_lines
 from seqtune.report.sections.section import Section
 from seqtune.tasks.generative_evaluation import CELLS, SEAM, GenerationResult, Sample
 from seqtune.tasks.picture import PALETTE, rgb
 from seqtune.tasks.score import Score
+from tests.report.charts import channel, rows
 from tests.report.made import boards, make_run, texts
 
 
@@ -36,57 +41,57 @@ def section_of(root: Path) -> Section:
     return found
 
 
-def pixels(path: Path, *, code: str) -> int:
-    """How many pixels of a picture have exactly the colour of a cell."""
-    picture = np.round(imread(path)[:, :, :3] * 255).astype(int)
-    return int((picture == rgb(PALETTE[CELLS.index(code)])).all(axis=2).sum())
+def pixels(url: str) -> Counter[tuple[int, ...]]:
+    """How many pixels of a board have which colour."""
+    content = base64.b64decode(url.removeprefix("data:image/png;base64,"))
+    width, height = struct.unpack(">II", content[16:24])
+    start = content.index(b"IDAT")
+    size = int.from_bytes(content[start - 4 : start], "big")
+    lines = zlib.decompress(content[start + 4 : start + 4 + size])
+    image = np.frombuffer(lines, np.uint8).reshape(height, 1 + 3 * width)[:, 1:]
+    return Counter(map(tuple, image.reshape(-1, 3).tolist()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("size", "cells"), [(2, 1), (4, 4), (6, 9), (32, 9)])
 def test_errors_are_drawn_in_their_colours(tmp_path: Path, size: int, cells: int):
     life(tmp_path, size=size, wrong=dict.fromkeys(range(1, cells + 1), size))
-    figures = build(tmp_path).parent / "figures"
-    legend = 400  # pixels of a patch, at most
-    for code in ("wrongly dead", "wrongly alive"):
-        assert pixels(figures / "boards.png", code=code) > legend + 10 * min(cells, 6)
-    assert pixels(figures / "boards.png", code="missing") <= legend
+    spec = section_of(tmp_path).figures[0].chart
+    wrong = [rgb(PALETTE[CELLS.index(code)]) for code in ("wrongly dead", "wrongly alive")]
+    verdict = f"{size} wrong"
+    predicted = rows(spec, verdict=verdict)
+    assert len(predicted) == 3 * min(cells, 6)
+    for row in predicted:
+        found = pixels(row["url"])
+        # Every cell is as large as any other, and of the wrong ones there are as many as said.
+        of_cells = sum(found[colour] for colour in map(rgb, PALETTE))
+        assert sum(found[colour] for colour in wrong) * size**2 == of_cells * size
+    assert f">{verdict}<" in theme.svg(spec)
 
 
-def test_a_cell_is_as_many_pixels_as_any_other(tmp_path: Path):
-    # All of a board is wrong, once as 2 x 2 and once as 32 x 32: the tile is filled to its edges.
-    life(tmp_path, size=32, wrong={1: 1024})
-    [chart, *_] = section_of(tmp_path).charts
-    build(tmp_path)
-    picture = imread(tmp_path / "report" / "figures" / "boards.png")
-    box = chart.figure.axes[2].get_position()
-    height, width = picture.shape[:2]
-    sides = (box.width * width / 32, box.height * height / 32)
-    assert sides == pytest.approx((round(sides[0]), round(sides[1])), abs=0.01)
-
-
-def test_without_errors_only_the_legend_has_their_colours(tmp_path: Path):
+def test_boards_without_errors_have_none_of_their_colours(tmp_path: Path):
     life(tmp_path, size=4, wrong={1: 0, 2: 0})
-    build(tmp_path)
-    assert pixels(tmp_path / "report" / "figures" / "boards.png", code="wrongly alive") <= 400
+    spec = section_of(tmp_path).figures[0].chart
+    for row in rows(spec):
+        assert not pixels(row["url"])[rgb(PALETTE[CELLS.index("wrongly alive")])]
 
 
 def test_boards_tell_run_epoch_and_n(tmp_path: Path):
     life(tmp_path, size=4, wrong={1: 3, 2: 0})
-    chart = section_of(tmp_path).charts[0]
+    chart = section_of(tmp_path).figures[0]
     assert chart.title == "4 x 4 boards predicted by the best run of each cell"
     assert "A row is one board (n = 1): its prompt and truth" in chart.caption
     assert "Runs, after epoch 2: layers 1: run-1; layers 2: run-2." in chart.caption
-    texts_drawn = [text.get_text() for text in chart.figure.texts]
-    assert {"prompt", "truth", "layers 1", "layers 2", "drawn", "glider"} <= set(texts_drawn)
-    assert [axes.get_xlabel() for axes in chart.figure.axes[2:4]] == ["3 wrong", "right"]
+    drawn = rows(chart.chart)
+    assert {row["column"] for row in drawn} == {"prompt", "truth", "layers 1", "layers 2"}
+    assert {row["row"] for row in drawn} >= {"drawn", "glider"}
+    assert [row["verdict"] for row in drawn[:4]] == ["", "", "3 wrong", "right"]
 
 
 def test_at_most_the_six_best_cells_are_shown(tmp_path: Path):
     life(tmp_path, size=2, wrong=dict.fromkeys(range(1, 10), 1))
     section = section_of(tmp_path)
     assert "the best runs of the 6 best cells (of 9, by the last value of valid/excess)" in (
-        section.charts[0].caption
+        section.figures[0].caption
     )
     [table, *_] = section.tables
     assert list(table.frame) == [
@@ -97,17 +102,16 @@ def test_at_most_the_six_best_cells_are_shown(tmp_path: Path):
 
 def test_roll_outs_are_lines_from_0_to_1(tmp_path: Path):
     life(tmp_path, size=4, wrong={1: 4, 2: 0})
-    chart = section_of(tmp_path).charts[1]
+    chart = section_of(tmp_path).figures[1]
     assert chart.name == "roll-outs"
     assert "boards (n = 3) that are right in every cell" in chart.caption
-    cells, exact = chart.figure.axes
-    assert (cells.get_title(loc="left"), exact.get_title(loc="left")) == (
+    assert {row["panel"] for row in rows(chart.chart)} == {
         "cells right",
         "boards right in every cell",
-    )
-    assert cells.get_ylim() == exact.get_ylim() == (-0.02, 1.02)
-    assert [list(line.get_ydata()) for line in exact.get_lines()] == [[0] * 5, [1] * 5]  # pyright: ignore[reportArgumentType]
-    assert chart.data["cells"].tolist()[:2] == [0.75, 0.75**2]
+    }
+    shares = [row["share"] for row in rows(chart.chart, panel="cells right", name="layers 1")]
+    assert shares == pytest.approx([0.75**step for step in range(1, 6)])
+    assert channel(chart.chart, "y")["scale"]["domain"] == [0, 1]
 
 
 def test_one_cell_has_every_column_of_its_tables(tmp_path: Path):
@@ -169,7 +173,7 @@ def test_texts_say_whether_they_are_right_and_how_many_are(tmp_path: Path):
             generated=found,
         )  # fmt: skip
     section = section_of(tmp_path)
-    assert (section.charts, section.tables) == ((), ())
+    assert (section.figures, section.tables) == ((), ())
     assert [listing.caption for listing in section.listings] == [
         f"layers={layers}. Run: run-{layers}, after epoch 2. generate/valid 0.969."
         for layers in (1, 2)
@@ -210,8 +214,8 @@ def test_runs_outside_any_sweep_are_not_called_the_best(tmp_path: Path):
     for name in ("a", "b"):
         make_run(tmp_path, name, excess=(0.1,), generated=boards(size=2, wrong=1))
     section = section_of(tmp_path)
-    assert section.paragraphs == ("Generated by every finished run, after epoch 1.",)
-    assert section.charts[0].caption.endswith("Runs, after epoch 1: a; b.")
+    assert section.paragraphs == ("This was generated by every finished run, after epoch 1.",)
+    assert section.figures[0].caption.endswith("Runs, after epoch 1: a; b.")
 
 
 def test_without_anything_generated_there_is_no_section(tmp_path: Path):

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ import pytest
 from seqtune.report import load
 from seqtune.report.data.search_trials import SearchTrial, importance, search_trials
 from seqtune.report.figures.coordinates import MISSING, axis
-from seqtune.report.figures.search_drawing import places, shaded
+from seqtune.report.figures.search import crossings, ranked
 from seqtune.report.sections import search
+from tests.report.charts import options, rows
 from tests.report.made import make_run
 
 
@@ -75,15 +75,15 @@ def test_a_line_goes_below_the_axis_of_a_value_that_was_not_given():
     axes = {"kind": axis(["adamw", "sgd"], title="kind"), "momentum": axis([0, 1], title="m")}
     score = axis([0.0, 2.0], title="excess")
     given = trial(0, {"kind": "adamw"}, score=1.0)
-    assert places(given, axes=axes, score=score) == [0, MISSING, 0.5]
+    crossed = crossings(given, axes=axes, score=score)
+    assert [place for place, _ in crossed] == [0, MISSING, 0.5]
 
 
-def test_the_best_trials_have_the_first_shade():
-    found = [trial(number, {}, score=float(number)) for number in range(16)]
-    shades = {int(each.run): shade for each, shade in shaded(found, higher=False)}
-    assert (shades[0], shades[1], shades[2], shades[15]) == (0, 0, 1, 7)
-    shades = {int(each.run): shade for each, shade in shaded(found, higher=True)}
-    assert (shades[15], shades[0]) == (0, 7)
+def test_trials_are_ranked_by_the_share_that_is_better():
+    found = [trial(number, {}, score=float(number)) for number in range(5)]
+    better = {int(each.run): share for each, share in ranked(found, higher=False)}
+    assert (better[0], better[1], better[4]) == (0, 0.25, 1)
+    assert [int(each.run) for each, _ in ranked(found, higher=True)] == [0, 1, 2, 3, 4]
 
 
 def searched(root: Path) -> None:
@@ -103,21 +103,18 @@ def test_only_trials_that_finished_are_shown(tmp_path: Path):
     assert [each.run for each in search_trials(load(tmp_path))] == ["1-0", "1-1", "2-0", "2-1"]
     section = search.section(load(tmp_path))
     assert section is not None
-    assert "4 search trials finished. 2 search trials" in section.paragraphs[0]
-    slices, parallel = section.charts
+    assert "Shown are the 4 search trials that finished. 2 search trials" in section.paragraphs[0]
+    slices, parallel = section.figures
     assert slices.data["score"].tolist() == pytest.approx([0.1, 0.2, 0.2, 0.3])
     assert slices.data["optimizer.lr"].tolist() == [0.01, 0.02, 0.01, 0.02]
     assert section.tables == ()
-    assert slices.interactive is not None
-    made = json.loads(slices.interactive)
-    assert [each["name"] for each in made["data"][:2]] == ["layers=1", "layers=2"]
-    # The axis goes on to what the stopped trials were given.
-    assert [each["x"] for each in made["data"][:2]] == [pytest.approx([0, 0.5])] * 2
-    assert parallel.interactive is not None
-    made = json.loads(parallel.interactive)
-    [menu] = made["layout"]["updatemenus"]
-    assert [each["label"] for each in menu["buttons"]] == ["layers=1", "layers=2"]
-    assert [each["visible"] for each in made["data"]] == [True, True, False, False]
+    mine = rows(slices.chart, name="layers=1")
+    assert [(row["x0"], row["x1"]) for row in mine] == [(0.01, 0.0), (0.02, 0.1)]
+    # That with the best trial is shown first.
+    assert options(parallel.chart, "cell") == ["layers=1", "layers=2"]
+    assert [row["axis"] for row in rows(parallel.chart, run="1-0")] == [
+        *("optimizer.lr", "model.dropout", "valid/excess"),
+    ]
 
 
 def test_a_search_of_one_value_has_no_parallel_coordinates(tmp_path: Path):
@@ -128,7 +125,7 @@ def test_a_search_of_one_value_has_no_parallel_coordinates(tmp_path: Path):
         )  # fmt: skip
     section = search.section(load(tmp_path))
     assert section is not None
-    assert [chart.name for chart in section.charts] == ["slices"]
+    assert [chart.name for chart in section.figures] == ["slices"]
     assert section.tables == ()
 
 

@@ -17,10 +17,16 @@ for (const head of document.querySelectorAll("thead th")) {
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
   });
 }
-const options = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d"]};
-for (const place of document.querySelectorAll(".plot")) {
-  const figure = JSON.parse(place.dataset.figure);
-  // As wide as the page has room for, and as tall as it asks to be.
-  if (figure.layout.height) place.style.height = `${figure.layout.height}px`;
-  Plotly.newPlot(place, figure.data, figure.layout, options).then(() => { place.dataset.drawn = "yes"; });
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const specs = new Map([...document.querySelectorAll(".plot")].map(place => [place, JSON.parse(place.textContent)]));
+async function draw() {
+  for (const [place, spec] of specs) {
+    const config = JSON.parse(document.getElementById(dark.matches ? "dark" : "light").textContent);
+    // The policy of the page forbids to compile expressions, so Vega interprets them. Level 1 logs errors alone.
+    const options = {ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: {theme: dark.matches ? "dark" : "light"}};
+    await vegaEmbed(place, {...spec, config: {...config, background: null}}, options);
+    place.dataset.drawn = "yes";
+  }
 }
+draw();
+dark.addEventListener("change", draw);
