@@ -1,9 +1,8 @@
-"""The reference of the command line in docs/cli.md: every command's help, in the order of `seqtune --help`.
+"""The reference in docs/cli.md: every command's help, in the order of `seqtune --help`.
 
-`python -m tests.reference` writes the page anew.
+`python -m tests.reference` writes the page.
 """
 
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,17 @@ INTRODUCTION = """\
 
 `seqtune COMMAND --help` prints what is below. The conventions that all commands share:
 
-- **Help and completion.** `seqtune --install-completion` lets the shell complete commands, options and their values.
-- **`--set PATH=VALUE`** replaces one value of the file, with YAML on the right: `--set model.layers=2`,
-  `--set 'task.height=[3,4,5]'`. It may be repeated for other paths.
-- **`--json`** prints one JSON value on standard output. Numbers that are not finite become `null`. Progress, notes and
-  errors go to standard error.
-- **Places.** Where a directory is expected, a URL of an object store works too (`s3://BUCKET/FOLDER`); see
-  [cluster/README.md](cluster/README.md#results-in-a-bucket).
-- **`seqtune -v COMMAND`** logs what is being done.
-- **Exit status.** 0: done. 1: some run failed or diverged. 2: the file or the call is wrong, or a disk is full, and a
-  message says what to write instead. 130: interrupted; the same command continues.
+- **Help and completion.** `seqtune --install-completion` lets the shell complete commands, options
+  and their values.
+- **`--set PATH=VALUE`** replaces one value of the file, with YAML on the right:
+  `--set model.layers=2`, `--set 'task.height=[3,4,5]'`. It may be repeated for other paths.
+- **`--json`** prints one JSON value on standard output. Numbers that are not finite become `null`.
+  Progress, notes and errors go to standard error.
+- **Places.** Where a directory is expected, a URL of an object store works too
+  (`s3://BUCKET/FOLDER`); see [cluster/README.md](cluster/README.md#results-in-a-bucket).
+- **`seqtune -v COMMAND`** logs progress.
+- **Exit status.** 0: done. 1: some run failed or diverged. 2: the file or the call is wrong, or a
+  disk is full, and a message says what to do instead. 130: interrupted; the same command continues.
 """
 
 
@@ -39,7 +39,8 @@ def reference() -> str:
     context = group.make_context("seqtune", [], resilient_parsing=True)
     commands = [group.get_command(context, name) for name in group.list_commands(context)]
     parts = [INTRODUCTION]
-    for panel, members in groupby(commands, key=_panel):
+    for panel in dict.fromkeys(map(_panel, commands)):
+        members = [each for each in commands if _panel(each) == panel]
         parts += [f"## {panel}\n", *(_section(each, context=context) for each in members)]
     return "\n".join(parts)
 

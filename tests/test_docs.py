@@ -69,7 +69,7 @@ def test_the_readme_gives_the_two_commands_of_the_makefile():
 
 
 def yaml_blocks() -> list[Any]:
-    """Every fenced block of YAML; where a block repeats a key, its entries are variants of one field."""
+    """Every fenced block of YAML; if it repeats a key, each entry by itself."""
     found = []
     for page in PAGES:
         for block in re.findall(r"^```yaml\n(.*?)^```$", text_of(page), flags=re.S | re.M):

@@ -1,4 +1,4 @@
-"""Errors end with what to write next: a sample of them, as a person meets them."""
+"""Errors end with what to write next: a sample of them."""
 
 import json
 import shutil
@@ -85,10 +85,6 @@ CASES = {
         "; write one of valid/loss, ",
     ),
     "a grid over a range": (setting("search", "{sampler: grid}"), "write one, or another sampler"),
-    "a server that is not there": (
-        setting("search.storage", "grpc://127.0.0.1:1"),
-        "start it, or leave search.storage out",
-    ),
     "another run's directory": (
         ("train", "run.yaml", "--set", "seed=1", "--out", "trained"),
         "give another --out",
@@ -100,11 +96,6 @@ CASES = {
     ),
     "a text without an end": (("generate", "trained", "--longest", "9"), "so leave it out"),
     "no probes of boards": (("probe", "trained", "--strings", "1"), "must be at least 2"),
-    "studies of none": (("dashboard", "trained"), "give one that `seqtune sweep` has made"),
-    "a probe without one": (
-        ("plan", "run.yaml", "--no-probe", "--save-probe", "p.json"),
-        "leave one out",
-    ),
 }
 
 

@@ -1,7 +1,8 @@
 """The tutorial is followed word for word, in a copy of the checkout.
 
-Three of its commands are not typed here, since tests run where their work is done already: `make sweep`, whose rule
-is looked up in the Makefile (the sweep itself takes minutes), `make .venv/installed-dev`, and `. .venv/bin/activate`.
+Three of its commands are not run, since their work is done already where tests run: `make sweep`
+(its rule is looked up in the Makefile; the sweep itself takes minutes), `make .venv/installed-dev`
+and `. .venv/bin/activate`.
 """
 
 import os
@@ -15,7 +16,7 @@ from tests.followed import Block, Reader, blocks, first_missing
 
 ROOT = Path(__file__).parents[1]
 SKIPPED = ("make sweep", ". .venv/bin/activate", "make .venv/installed-dev")
-NO_PART = (".*", "__pycache__", "results", "runs", "*.egg-info")
+IGNORED = (".*", "__pycache__", "results", "runs", "*.egg-info")
 REGISTERS = ("seqtune/tasks/__init__.py", "seqtune/tasks/build.py")
 
 
@@ -28,7 +29,7 @@ def page() -> list[Block]:
 @pytest.mark.timeout(3600)
 def test_the_tutorial_can_be_followed_word_for_word(page: list[Block], tmp_path: Path):
     copy = tmp_path / "checkout"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NO_PART))
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*IGNORED))
     reader = Reader(copy, environment=_environment(copy), skipped=SKIPPED)
     for block in page:
         reader.follow(block)
@@ -36,7 +37,7 @@ def test_the_tutorial_can_be_followed_word_for_word(page: list[Block], tmp_path:
 
 
 def _environment(copy: Path) -> dict[str, str]:
-    """A shell's with the environment active, in which the copy is what is installed."""
+    """That of a shell with the virtual environment active, which imports the copy."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -46,7 +47,7 @@ def _environment(copy: Path) -> dict[str, str]:
     return {**kept, "PATH": path, "PYTHONPATH": str(copy), "TERM": "xterm"}
 
 
-def test_the_commands_that_are_not_typed_are_there_and_do_what_is_said(page: list[Block]):
+def test_the_commands_that_are_not_run_exist_and_do_what_the_page_says(page: list[Block]):
     typed = [block.text.strip() for block in page if block.language == "sh"]
     assert set(SKIPPED) < set(typed)
     rules = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -115,7 +116,7 @@ def test_what_is_shown_as_being_like_that_may_have_any_numbers(shown: str, seen:
     assert (first_missing(shown, seen=seen, like=True) is None) == there
 
 
-def test_a_command_that_fails_is_told_and_so_is_what_does_not_appear(tmp_path: Path):
+def test_a_command_that_fails_is_reported_and_so_is_output_that_is_missing(tmp_path: Path):
     reader = Reader(tmp_path, environment=dict(os.environ), skipped=())
     reader.follow(Block("yaml", "a.yaml", "name: a\n", before="`a.yaml`"))
     reader.follow(Block("text", "a.yaml", "name: a\n", before=""))
