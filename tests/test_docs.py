@@ -68,6 +68,12 @@ def test_the_readme_gives_the_two_commands_of_the_makefile():
         assert f"\n{rule}: " in makefile
 
 
+def test_commits_are_checked_by_the_ruff_that_ci_runs():
+    hooks = text_of(ROOT / ".pre-commit-config.yaml")
+    (revision,) = re.findall(r"ruff-pre-commit\n +rev: v([\d.]+)", hooks)
+    assert f"\nruff=={revision}\n" in text_of(ROOT / "constraints.txt")
+
+
 def yaml_blocks() -> list[Any]:
     """Every fenced block of YAML; if it repeats a key, each entry by itself."""
     found = []
