@@ -134,15 +134,15 @@ def greet() -> None:
     typer.echo("hello")
 '''
 
-SAMPLER = '''class BruteForceSpec(Spec):
-    """Every combination, one after the other."""
+SAMPLER = '''class NsgaSpec(Spec):
+    """A genetic algorithm."""
 
-    kind: Literal["brute_force"] = "brute_force"
+    kind: Literal["nsga"] = "nsga"
 
     def build(self, *, trials: int, cell_seed: int, trial_seed: int) -> "BaseSampler":
-        from optuna.samplers import BruteForceSampler
+        from optuna.samplers import NSGAIISampler
 
-        return BruteForceSampler(seed=trial_seed)
+        return NSGAIISampler(seed=trial_seed)
 
 
 '''
@@ -189,7 +189,10 @@ ADDED: Mapping[str, Mapping[str, Change]] = {
     },
     "metric": {
         "seqtune/training/measurement.py": (
-            Edit(r'^    "valid/seen": ', '    "valid/wrong": "share of strings with an error",\n'),
+            Edit(
+                r'^    "valid/seen": ',
+                '    "valid/wrong": Metric("share of strings with an error"),\n',
+            ),
         ),
         "seqtune/training/evaluation.py": (
             Edit(
@@ -213,7 +216,7 @@ ADDED: Mapping[str, Mapping[str, Change]] = {
     "sampler": {
         "seqtune/sweep/planning/search_spec.py": (
             Edit(r"^SamplerSpec: TypeAlias", SAMPLER),
-            Edit(r"QmcSpec \| GridSpec(?=,)", after=" | BruteForceSpec"),
+            Edit(r"QmcSpec \| GridSpec(?=,)", after=" | NsgaSpec"),
         )
     },
 }
@@ -248,7 +251,7 @@ sweep = {
     "name": "x",
     "base": {"task": "reverse", "model": "bigram"},
     "tune": {"optimizer.lr": {"choice": [0.1, 0.2]}},
-    "search": {"trials": 2, "sampler": "brute_force"},
+    "search": {"trials": 2, "sampler": "nsga"},
 }
 plan = read_plan(parse_yaml("{}", name="x").override(sweep))
 sampler = plan.sweep.search.sampler.build(trials=2, cell_seed=0, trial_seed=0)
@@ -326,4 +329,4 @@ def test_a_new_metric_is_measured_and_a_new_section_reported(result: dict[str, A
 def test_a_new_command_is_listed_and_a_new_sampler_built(result: dict[str, Any]):
     assert result["printed"] == "hello\n"
     assert "greet" in result["help"]
-    assert result["sampler"] == "BruteForceSampler"
+    assert result["sampler"] == "NSGAIISampler"
