@@ -196,8 +196,8 @@ ADDED: Mapping[str, Mapping[str, Change]] = {
         ),
         "seqtune/training/evaluation.py": (
             Edit(
-                r'^            "valid/exact": .*\n',
-                after='            "valid/wrong": Score.mean(1 - found.exact),\n',
+                r'"valid/exact": Score.mean\(found.exact\)',
+                after=', "valid/wrong": Score.mean(1 - found.exact)',
             ),
         ),
     },
