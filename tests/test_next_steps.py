@@ -1,4 +1,4 @@
-"""Errors end with what to write next: a sample of them."""
+"""Errors end with what to write next: a sample of them, as a person meets them."""
 
 import json
 import shutil
@@ -77,14 +77,18 @@ CASES = {
         "did you mean base.model.layers?",
     ),
     "a seed": (setting("compare.seed", "[1, 2]"), "given out by search and confirm; leave it out"),
-    "two roles": (setting("tune.model.layers", "{int: [1, 2]}"), "leave one of them out"),
+    "two roles": (setting("tune.model.layers", "{int: [1, 2]}"), "remove one of them"),
     "the same cell twice": (setting("compare.model.layers", "[1, 1]"), "leave one out"),
-    "a metric that is not measured": (setting("base.evaluation.generate", "0"), "write how many"),
+    "a metric that is not measured": (setting("base.evaluation.generate", "0"), "set the number of strings"),
     "a metric without a floor": (
         setting("base.task", "{kind: text}"),
         "; write one of valid/loss, ",
     ),
     "a grid over a range": (setting("search", "{sampler: grid}"), "write one, or another sampler"),
+    "a server that is not there": (
+        setting("search.storage", "postgresql://127.0.0.1:1/studies"),
+        "start it, or leave search.storage out",
+    ),
     "another run's directory": (
         ("train", "run.yaml", "--set", "seed=1", "--out", "trained"),
         "give another --out",
