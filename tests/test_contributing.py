@@ -315,17 +315,20 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return json.loads((root / "result.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_new_task_model_and_schedule_are_trained(result: dict[str, Any]):
     assert (result["state"], result["reason"]) == ("finished", None)
     assert len(result["measured"]) == 2
     assert "valid/excess" in result["measured"][-1]
 
 
+@pytest.mark.slow
 def test_a_new_metric_is_measured_and_a_new_section_reported(result: dict[str, Any]):
     assert 0 <= result["measured"][-1]["valid/wrong"] <= 1
     assert "Hello from 1 runs." in result["report"]
 
 
+@pytest.mark.slow
 def test_a_new_command_is_listed_and_a_new_sampler_built(result: dict[str, Any]):
     assert result["printed"] == "hello\n"
     assert "greet" in result["help"]
