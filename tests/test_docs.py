@@ -111,7 +111,9 @@ def test_yaml_in_the_pages_is_right(block: str):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_metrics_that_are_named_exist(page: Path):
     group: Any = typer.main.get_command(app)
-    named = re.findall(r"(?:^|`)seqtune ([a-z]+)", text_of(page), flags=re.M)
+    fenced = re.findall(r"^ *```.*?^ *```$", text_of(page), flags=re.S | re.M)
+    named = re.findall(r"^seqtune ([a-z]+)", "\n".join(fenced), flags=re.M)
+    named += re.findall(r"`seqtune ([a-z]+)", prose(page))
     assert set(named) <= set(group.commands)
     metrics = re.findall(r"`((?:train|valid|free|generate|rollout)/[a-z_]+)`", text_of(page))
     assert set(metrics) <= set(METRICS)
