@@ -1,14 +1,15 @@
-"""A page of documentation that is followed word for word: its commands, its files, and what it shows.
+"""Follow a page of documentation word for word: its commands, its files, and its output.
 
-A page's fenced blocks say by their first words what they are:
+The first words of a fenced block say what it is:
 
-- `sh`: commands, typed in order into a terminal;
-- any language and a file's name (`yaml gates.yaml`): a file to be written;
-- `python notebook`: cells of a notebook, whose expressions are shown;
-- `text`: what the block before it printed, and `text FILE` an excerpt of a file. A line of `...` stands for any lines,
-  `...` within a line for anything. Whole numbers are as shown, decimals about so, durations anything.
-- `text like`: what the block before printed, with any numbers. Of a line with a model's completion (after `SEAM`)
-  only the prompt is as shown.
+- `sh`: commands to run in a terminal, in order;
+- any language and a file name (`yaml gates.yaml`): a file to write;
+- `python notebook`: cells of a notebook, whose expressions are printed;
+- `text`: output of the block before it, and `text FILE` an excerpt of a file. A line of `...` means
+  any lines, `...` within a line anything. Integers must agree, decimals nearly, durations
+  not at all.
+- `text like`: output of the block before it, with any numbers. Of a line with a model's completion
+  (after `SEAM`) only the prompt must agree.
 """
 
 import math
@@ -28,13 +29,13 @@ from pathlib import Path
 from seqtune.tasks.generative_evaluation import SEAM
 
 COLUMNS = 120
-"""Width of the terminal that commands are typed into."""
+"""Width of the terminal in which commands run."""
 
 DURATION = r"\d[\d.,]* (?:s|min|h)\b"
 NUMBER = r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])"
 NUMBERS = r"-?\d[\d .,/]*"
 RELATIVE, ABSOLUTE = 0.5, 0.05
-"""How far a decimal may be from the one shown: another machine trains another model."""
+"""How far a decimal may be from the one shown: models differ from machine to machine."""
 
 NOTEBOOK = """
 import ast, sys
@@ -53,7 +54,7 @@ class Block:
     Attributes:
         language: the first word after the fence.
         about: the words after it.
-        text: what stands in it, ended by a line break.
+        text: its content, ended by a line break.
         before: the paragraph above it.
     """
 
@@ -64,13 +65,13 @@ class Block:
 
     @property
     def file(self) -> str | None:
-        """The file that is to be written."""
+        """The file to write."""
         is_file = self.language not in ("sh", "text") and self.about != "notebook"
         return self.about if is_file else None
 
 
 def blocks(page: str) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     found: list[Block] = []
     end = 0
     for match in re.finditer(r"^```(\w+) ?(.*)\n((?:.*\n)*?)```$", page, flags=re.MULTILINE):
@@ -81,17 +82,17 @@ def blocks(page: str) -> list[Block]:
 
 
 class Reader:
-    """Somebody who follows a page."""
+    """Follows a page block by block."""
 
     def __init__(
         self, directory: Path, *, environment: Mapping[str, str], skipped: Sequence[str]
     ) -> None:
-        """Begins in a directory.
+        """Start in a directory.
 
         Args:
-            directory: where commands are typed and files written.
+            directory: where commands run and files are written.
             environment: of the commands.
-            skipped: commands that are read and not typed.
+            skipped: commands that are not run.
         """
         self._directory = directory
         self._environment = environment
@@ -100,30 +101,30 @@ class Reader:
         self._seen = ""
 
     def follow(self, block: Block) -> None:
-        """Does what a block says, or holds what it shows against what was seen."""
+        """Do what a block says, or compare what it shows with the output so far."""
         if block.file is not None:
             (self._directory / block.file).write_text(block.text, encoding="utf-8")
         elif block.language == "sh":
-            self._type(block.text)
+            self._run(block.text)
         elif block.about == "notebook":
             self._cells.append(block.text)
-            self._see([sys.executable, "-c", NOTEBOOK, *self._cells])
+            self._capture([sys.executable, "-c", NOTEBOOK, *self._cells])
         elif block.about in ("", "like"):
-            self._hold(block, self._seen)
+            self._compare(block, self._seen)
         else:
-            self._hold(block, (self._directory / block.about).read_text(encoding="utf-8"))
+            self._compare(block, (self._directory / block.about).read_text(encoding="utf-8"))
 
-    def _type(self, commands: str) -> None:
+    def _run(self, commands: str) -> None:
         if commands.strip() not in self._skipped:
-            self._see(["bash", "-e", "-c", commands])
+            self._capture(["bash", "-e", "-c", commands])
 
-    def _see(self, command: Sequence[str]) -> None:
+    def _capture(self, command: Sequence[str]) -> None:
         status, self._seen = on_a_terminal(
             command, directory=self._directory, environment=self._environment
         )
         assert status == 0, f"{command[-1]}\nended with status {status}:\n{self._seen}"
 
-    def _hold(self, block: Block, seen: str) -> None:
+    def _compare(self, block: Block, seen: str) -> None:
         missing = first_missing(block.text, seen=seen, like=block.about == "like")
         assert missing is None, f"the page shows\n{missing}\nbut there is\n{seen}"
 
@@ -131,7 +132,7 @@ class Reader:
 def on_a_terminal(
     command: Sequence[str], *, directory: Path, environment: Mapping[str, str]
 ) -> tuple[int, str]:
-    """Runs a command in a terminal: its exit status, and what it wrote there, a frame after the other."""
+    """Run a command in a terminal; return its exit status and output, frame after frame."""
     own, its = pty.openpty()
     ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
     process = subprocess.Popen(
@@ -145,7 +146,7 @@ def on_a_terminal(
             if select.select([own], [], [], 0.1)[0]:
                 try:
                     written += os.read(own, 1 << 16)
-                except OSError:  # how Linux says that nobody is at the other end
+                except OSError:  # Linux raises it when the other end is closed
                     break
         return process.wait(), _plain(written.decode(errors="replace"))
     finally:
@@ -154,15 +155,15 @@ def on_a_terminal(
 
 
 def _plain(written: str) -> str:
-    """Without colours; what a terminal would overwrite stays, on lines of its own."""
+    """Remove colours; what a terminal would overwrite stays, on lines of its own."""
     frames = re.sub(r"\x1b\[\d*[AK]|\r\n|\r", "\n", written)
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"\x1b\[[?\d;]*[A-Za-z]", "", frames))
 
 
 def first_missing(shown: str, *, seen: str, like: bool = False) -> str | None:
-    """The first lines of what is shown that were not seen after those before them; None if all were.
+    """Return the first lines of `shown` that are missing from `seen`, in order; None if none are.
 
-    Lines that stand together in what is shown do so in what was seen, empty ones aside.
+    Lines that follow one another in `shown` must do so in `seen`, empty ones aside.
     """
     lines = _lines(seen)
     place = 0
@@ -189,7 +190,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _agree(shown: str, *, seen: str, like: bool) -> bool:
-    """Whether a line is what was shown."""
+    """Whether a line agrees with the one shown."""
     if like:
         if SEAM in shown:
             return shown[1:].partition(SEAM)[0] == seen[1:].partition(SEAM)[0]
@@ -203,7 +204,7 @@ def _agree(shown: str, *, seen: str, like: bool) -> bool:
 
 
 def _pattern(shown: str, *, free: str) -> str:
-    """A regular expression that has a group for everything that `free` finds, and .* for `...`."""
+    """Return a regular expression with a group for every match of `free`, and .* for `...`."""
     pieces: list[str] = []
     for text in shown.split("..."):
         ends = [0, *(end for found in re.finditer(free, text) for end in found.span()), len(text)]

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from tests.reference import reference, written
+from tests.reference import PAGE, reference
 
 
-def test_the_readme_says_of_every_command_what_its_help_says():
-    assert written() == reference(), "write: python -m tests.reference"
+def test_the_page_of_the_command_line_is_what_the_commands_say():
+    assert PAGE.read_text(encoding="utf-8") == reference(), "write: python -m tests.reference"
 
 
 @pytest.mark.parametrize(
