@@ -152,7 +152,7 @@ torch.set_num_threads(1)
 from seqtune.runs.spec import RunSpec
 from seqtune.runs.build import build_model
 from seqtune.runs.cost import CostEstimator
-from seqtune.training import memory
+from seqtune.training.device import peak_memory_bytes, reset_peak_memory
 from seqtune.training.scoring import token_scores
 from seqtune.tasks.build import build_task
 import json
@@ -170,8 +170,8 @@ for data in json.loads(sys.argv[1]):
     reset_peak_memory(cpu)
     before = peak_memory_bytes(cpu)
     step(spec.training.batch_size, task.max_length)
-    measured = memory.peak_bytes(cpu) - before
-    size = CostEstimator().size(spec).memory
+    measured = peak_memory_bytes(cpu) - before
+    size = CostEstimator().estimate(spec).memory
     print(size.activations + size.gradients, measured)
 """
 

@@ -73,9 +73,7 @@ def test_a_worker_without_room_is_no_loss_of_its_run(tmp_path: Path):
     directory.create({"hash": work.proposal.spec.hash(), "spec": work.proposal.spec.to_data()})
     raised = OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), str(directory.path))
     first.on_end("0", error=True, raised=raised)
-    assert str(first.write_error) == (
-        f"{tmp_path}: there is no room left on its disk; the same command goes on once there is room"
-    )
+    assert str(first.write_error) == str(disk_full_error(tmp_path))
     assert first.interrupted
     assert directory.info()["state"] == "running"
 

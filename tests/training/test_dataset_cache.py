@@ -85,10 +85,11 @@ def test_a_set_that_a_kill_left_half_written_is_drawn_again():
 RUN = """
 import sys
 from seqtune.tasks.cfg.spec import CfgSpec
+from seqtune.tasks.build import build_task
 from seqtune.training import data
 data.CACHED_TOKENS = 1
 spec = CfgSpec(grammar="cfg3b", height=2)
-print(int(data.CachedDataset(spec.hash(), strings=4000, seed=0).load(spec.build()).tokens.sum()))
+print(int(data.CachedDataset(spec.hash(), strings=4000, seed=0).load(build_task(spec)).tokens.sum()))
 """
 
 

@@ -110,16 +110,20 @@ class Sweep:
         return {each.name: each.info() for each in run_directories(self.root / "runs")}
 
     def decided(self) -> list[dict[str, Any]]:
-        """What the log says was decided, but for when; an audit in it is a stop."""
+        """What the log says was decided, but for when; an audit in it is a stop.
+
+        A session repeats what was confirmed before it, so events that are equal count once.
+        """
         lines = (self.root / DECISIONS).read_text().splitlines()
         told = [json.loads(line) for line in lines]
         words = ("proposed", "paused", "promoted", "stopped", "audited", "confirmed", "unconfirmed")
-        return [
+        decided = [
             {k: v for k, v in each.items() if k != "time"}
             | {"event": "stopped" if each["event"] == "audited" else each["event"]}
             for each in told
             if each["event"] in words
         ]
+        return [each for number, each in enumerate(decided) if each not in decided[:number]]
 
     def trials(self) -> list[tuple[Any, ...]]:
         """What the study knows."""
