@@ -10,7 +10,7 @@ from seqtune.report.figures import theme
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class RolloutLine:
     """One run's roll-outs: by step, the share that is right, under the title of its panel."""
 
     name: str
@@ -18,7 +18,7 @@ class Line:
     shares: Mapping[str, Sequence[float]]
 
 
-def by_step(lines: Sequence[Line], *, title: str) -> theme.Spec:
+def by_step(lines: Sequence[RolloutLine], *, title: str) -> theme.Spec:
     """Return a panel for every share, and in it a line a run."""
     frame = pd.DataFrame(
         [

@@ -125,9 +125,9 @@ def _rollouts_caption(having: Sequence[CellSamples], *, whose: str) -> str:
     )
 
 
-def _line(cell: CellSamples) -> rollouts.Line:
+def _line(cell: CellSamples) -> rollouts.RolloutLine:
     rows = cell.result.tables[ROLLOUTS]
-    return rollouts.Line(
+    return rollouts.RolloutLine(
         name=cell.name,
         steps=[float(row["step"]) for row in rows],
         shares={
