@@ -25,7 +25,7 @@ def section(results: Results) -> Section | None:
     frame = _frame(results, metrics=metrics)
     return Section(
         title="Teacher forced and free running",
-        paragraphs=(" ".join(f"{name}: {METRICS[name]}." for name in metrics),),
+        paragraphs=(" ".join(f"{name}: {METRICS[name].description}." for name in metrics),),
         tables=(Table(caption, frame, name="forced-and-free", data=data),),
     )
 

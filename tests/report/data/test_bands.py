@@ -65,6 +65,6 @@ def test_of_more_cells_than_a_reader_tells_apart_the_best_are_drawn(tmp_path: Pa
     for number in range(count):
         make_run(tmp_path, f"run-{number:03d}", excess=(0.1 * (count - number),))
     section = curves.section(load(tmp_path))
-    assert f"Drawn are the 100 cells of {count}" in section.paragraphs[0]
+    assert f"Of {count} cells, the 100" in section.paragraphs[0]
     drawn = section.figures[-1].data["run"].unique().tolist()
     assert drawn == [f"run-{number:03d}" for number in range(2, count)]

@@ -78,9 +78,9 @@ def test_what_was_measured_and_is_no_number_is_not_missing(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("1,5,100,10.000,0.5\n", "bad:3: is no line of measurements"),
-        ("1,5,100,10.000,0.5,0.25,7\n", "bad:3: is no line of measurements"),
-        ("\n", "bad:3: is no line of measurements"),
+        ("1,5,100,10.000,0.5\n", "bad:3: must have one field per column"),
+        ("1,5,100,10.000,0.5,0.25,7\n", "bad:3: must have one field per column"),
+        ("\n", "bad:3: must have one field per column"),
         ('1,5,100,10.000,"0.5",0.25\n', "bad: could not convert string to float"),
         ("1,5,100,10.000,half,0.25\n", "bad: could not convert string to float: 'half'"),
     ],
@@ -96,5 +96,5 @@ def test_a_line_that_is_wrong_is_named_among_many_files(tmp_path: Path, line: st
 
 def test_a_file_of_something_else_is_named(tmp_path: Path):
     paths = write(tmp_path, {"first": TEXTS["whole"], "bad": "a,b\n1,2\n"})
-    with pytest.raises(FileError, match="bad:1: is no line of measurements"):
+    with pytest.raises(FileError, match="bad:1: must have one field per column"):
         read_all(paths)

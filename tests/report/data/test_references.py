@@ -80,8 +80,8 @@ def test_a_floor_of_a_part_of_the_tokens_is_no_line(tmp_path: Path, metric: str)
     make_run(tmp_path, "a", excess=(0.2, 0.1), compared={}, metric=metric, info=info)
     for figure in curves.section(load(tmp_path)).figures:
         assert levels(figure.chart, "floor") == []
-        assert "A floor is known of only 47 % of the scored tokens" in figure.caption
-        assert "valid/excess is over these" in figure.caption
+        assert "47 % of the scored tokens" in figure.caption
+        assert "valid/excess covers these" in figure.caption
         assert "Dashed" not in figure.caption
 
 
@@ -93,7 +93,7 @@ def test_a_comparison_over_a_part_of_the_tokens_says_so(tmp_path: Path, metric: 
             metric=metric, metrics={"valid/kl": 0.2},
             info={"floor": {**FACTS["floor"], "share": share}},
         )  # fmt: skip
-    told = f"A floor is known of 47 % of the scored tokens in 1 of 2 cells; {metric} is over these."
+    told = f"47 % of the scored tokens in 1 of 2 cells; {metric} covers these."
     text = build(tmp_path).read_text(encoding="utf-8")
     assert text.count(told) == 2  # where it is said what was measured, and below its curves
 

@@ -77,7 +77,7 @@ def test_sweeps_of_other_metrics_and_folders_without_runs_are_told(
         tmp_path / "loss", "one", excess=(1.0,), compared={"model.layers": 1}, metric="valid/loss"
     )
     for other, words in (
-        (tmp_path / "loss", "is judged by"),
+        (tmp_path / "loss", "has the metric valid/loss"),
         (tmp_path / "none", "no such directory"),
     ):
         result = CliRunner().invoke(app, ["compare", str(sweeps[0]), str(other)])

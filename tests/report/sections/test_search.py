@@ -103,7 +103,7 @@ def test_only_trials_that_finished_are_shown(tmp_path: Path):
     assert [each.run for each in search_trials(load(tmp_path))] == ["1-0", "1-1", "2-0", "2-1"]
     section = search.section(load(tmp_path))
     assert section is not None
-    assert "Shown are the 4 search trials that finished. 2 search trials" in section.paragraphs[0]
+    assert "4 search trials finished. 2 search trials" in section.paragraphs[0]
     slices, parallel = section.figures
     assert slices.data["score"].tolist() == pytest.approx([0.1, 0.2, 0.2, 0.3])
     assert slices.data["optimizer.lr"].tolist() == [0.01, 0.02, 0.01, 0.02]
