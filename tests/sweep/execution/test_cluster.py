@@ -63,7 +63,7 @@ def test_a_sweep_spreads_over_nodes_that_come_and_go(tmp_path: Path):
         before, lost = measured(root), under_way()
         err = ended(process, code=0)
         for name in lost:
-            assert f"{name}: its worker failed or died; it goes on with another" in err
+            assert f"{name}: its worker failed or died; another resumes the run" in err
         check_all_ended(root, runs=12)
         after = measured(root)
         # Rows hold wall times, so a row that is the same was not measured again.
@@ -84,7 +84,7 @@ def test_after_the_head_node_was_lost_the_same_command_goes_on(tmp_path: Path):
         # Before Ray would end it, after a minute and without a word.
         err = ended(process, code=2)
         assert "is gone" in err
-        assert err.rstrip().endswith("once there is one again, the same command goes on")
+        assert err.rstrip().endswith("once there is one again, the same command resumes the sweep")
         before = measured(root)
     with loopback() as cluster:
         cluster.add(num_cpus=2)
@@ -97,7 +97,7 @@ def test_after_the_head_node_was_lost_the_same_command_goes_on(tmp_path: Path):
 STUCK = """
 import sys
 import time
-from seqtune.sweep.cluster import cluster, head
+from seqtune.sweep.execution.cluster import cluster, head
 import ray
 
 with cluster(sys.argv[1]), head().watched(lambda line: print(line, flush=True)):
@@ -169,7 +169,7 @@ def copied(tmp_path: Path) -> Path:
     """A folder with a copy of the package, no checkout, in which clearing up after a run takes long."""
     folder = tmp_path / "copy"
     shutil.copytree(ROOT / "seqtune", folder / "seqtune")
-    worker = folder / "seqtune" / "sweep" / "worker.py"
+    worker = folder / "seqtune" / "sweep" / "execution" / "worker.py"
     text = worker.read_text()
     quick = "        measurements.close()\n"
     assert text.count(quick) == 1
@@ -265,7 +265,7 @@ def test_a_cluster_on_127_0_0_1_is_found_there(tmp_path: Path):
 
 LISTENING = """
 import json, os, psutil
-from seqtune.sweep.cluster import cluster
+from seqtune.sweep.execution.cluster import cluster
 with cluster(None):
     import ray
     @ray.remote
@@ -381,7 +381,9 @@ def test_a_driver_outside_of_a_cluster_drives_it_from_within(tmp_path: Path):
         for pid in servers(head) - theirs:
             os.kill(pid, signal.SIGKILL)
         told = ended(process, code=2).splitlines()
-        assert len([line for line in told if f"note: {outside} let nobody in (" in line]) == 1
+        assert (
+            len([line for line in told if f"note: {outside} refused the connection (" in line]) == 1
+        )
         assert told[-1].startswith(f"{root}: belongs to the sweep small")
     check_all_ended(root, runs=8)
     after = measured(root)
