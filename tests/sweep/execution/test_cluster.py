@@ -100,7 +100,7 @@ import time
 from seqtune.sweep.execution.cluster import cluster, head
 import ray
 
-with cluster(sys.argv[1]), head().watched(lambda line: print(line, flush=True)):
+with cluster(sys.argv[1]), head().watch(lambda line: print(line, flush=True)):
     print("there", flush=True)
     sys.stdin.readline()
     ray.cluster_resources()
