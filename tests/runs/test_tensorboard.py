@@ -25,12 +25,12 @@ PHASED: dict[str, Any] = {
 }
 
 
-def events_of(path: Path, *, forcing: Any, sittings: int = 1) -> EventAccumulator:
-    """The event files of a tiny run that was broken off after every sitting but the last."""
-    for epochs in range(1, sittings + 1):
+def events_of(path: Path, *, forcing: Any, sessions: int = 1) -> EventAccumulator:
+    """The event files of a tiny run that was broken off after every session but the last."""
+    for epochs in range(1, sessions + 1):
         recording = record(tiny(forcing=forcing), directory=RunDirectory(path))
         for measurement in recording:
-            if epochs < sittings and measurement.epoch == epochs:
+            if epochs < sessions and measurement.epoch == epochs:
                 recording.close()
     events = EventAccumulator(str(path))
     events.Reload()
@@ -48,9 +48,9 @@ def scalars(events: EventAccumulator, name: str) -> dict[int, float]:
     return {event.step: event.value for event in events.Scalars(name)}
 
 
-@pytest.mark.parametrize("sittings", [1, 3])
-def test_the_share_of_own_tokens_is_an_area_behind_the_training_loss(tmp_path: Path, sittings: int):
-    events = events_of(tmp_path / "run", forcing=PHASED, sittings=sittings)
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_the_share_of_own_tokens_is_an_area_behind_the_training_loss(tmp_path: Path, sessions: int):
+    events = events_of(tmp_path / "run", forcing=PHASED, sessions=sessions)
     [category] = layout(events).category
     together, area = category.chart
     assert list(together.multiline.tag) == ["train/loss", "valid/loss", "free/loss", "forcing"]

@@ -1,4 +1,4 @@
-"""A disk without room, met by a sweep's driver or by a worker: the sitting ends, and another one goes on."""
+"""A disk without room, met by a sweep's driver or by a worker: the driver session ends, and another one resumes."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ PLAN = plan_of(SMALL)
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def sitting(root: Path) -> OpenRuns:
+def session(root: Path) -> OpenRuns:
     events = Events(on_end=lambda proposal, state: None, on_tick=lambda: None)
     asked = request_kinds(PLAN.sweep.resources, cells=PLAN.cells)
     room = Capacity(lambda: [{"CPU": 8.0}], kinds=asked, wait_seconds=None)
@@ -42,10 +42,10 @@ def measurement(epoch: int) -> Measurement:
     return Measurement(epoch=epoch, step=5, tokens=80, seconds=1.0, metrics=metrics)
 
 
-def test_a_driver_that_can_write_nothing_ends_its_sitting_and_the_next_one_goes_on(tmp_path: Path):
+def test_a_driver_that_can_write_nothing_ends_its_session_and_the_next_one_goes_on(tmp_path: Path):
     with small_disk(tmp_path / "disk", size=1_000_000) as disk:
         (disk / "runs").mkdir()
-        first = sitting(disk)
+        first = session(disk)
         begun = [work.proposal.name for work in map(first.start, "012") if work is not None]
         filler = fill(disk, leave=0)
         # The last page of a file has room until it is full itself.
@@ -59,14 +59,14 @@ def test_a_driver_that_can_write_nothing_ends_its_sitting_and_the_next_one_goes_
             first.on_end(trial, error=True)
         assert first.open == ()
         filler.unlink()
-        again = sitting(disk)
+        again = session(disk)
         names = [work.proposal.name for work in map(again.start, "012") if work is not None]
         assert sorted(names) == sorted(begun)
 
 
 def test_a_worker_without_room_is_no_loss_of_its_run(tmp_path: Path):
     (tmp_path / "runs").mkdir()
-    first = sitting(tmp_path)
+    first = session(tmp_path)
     work = first.start("0")
     assert work is not None
     directory = first.studies.directory(work.proposal)
@@ -82,7 +82,7 @@ def test_what_a_worker_raised_for_another_reason_is_a_loss(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     (tmp_path / "runs").mkdir()
-    first = sitting(tmp_path)
+    first = session(tmp_path)
     work = first.start("0")
     first.on_end("0", error=True, raised=ValueError("no"))
     assert first.write_error is None

@@ -26,7 +26,7 @@ ROLLED_BOARDS = "roll-outs by board"
 PANELS = {"cells": "cells right", "exact": "boards right in every cell"}
 """Columns of the roll-outs, and the titles of their panels."""
 TEXTS, LEAST_TEXTS = 12, 4
-"""Texts of all cells together, and minimum for each cell."""
+"""Texts that are listed in all, and the fewest per cell."""
 EXACT, CELLS = "exact", "cells"
 """Columns of score tables: shares of completions entirely right, and of cells right."""
 PROMPT, COMPLETION, REST = 100, 200, 100
